@@ -1,0 +1,1 @@
+"""The service chassis for async Python."""

@@ -1,0 +1,13 @@
+"""The compiled core. Private: the faces are in `corten`; a test holds this file to the extension."""
+
+from typing import final
+
+@final
+class Clock:
+    """Monotonic seconds: the machine's, or a fake one that only `advance` moves."""
+
+    def __new__(cls) -> Clock: ...
+    @staticmethod
+    def fake(start: float) -> Clock: ...
+    def now(self) -> float: ...
+    def advance(self, seconds: float) -> float: ...

@@ -1,0 +1,1 @@
+"""Rules over metrics and health that raise and clear alerts."""

@@ -1,0 +1,1 @@
+"""The composition root: settings, plugins, resources and tasks with one lifecycle."""

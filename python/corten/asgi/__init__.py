@@ -1,0 +1,1 @@
+"""Embedding in ASGI hosts, and serving ASGI applications."""

@@ -1,0 +1,1 @@
+"""The in-process cache (L1) and what a shared tier (L2) offers."""

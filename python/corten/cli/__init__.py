@@ -1,0 +1,1 @@
+"""The corten command."""

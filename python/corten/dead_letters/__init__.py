@@ -1,0 +1,1 @@
+"""Operations and messages that failed for good."""

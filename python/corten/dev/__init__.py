@@ -1,0 +1,1 @@
+"""Real servers for development, started where no address is set."""

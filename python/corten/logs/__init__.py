@@ -1,0 +1,1 @@
+"""Structured logging, set up only by an App that owns the process."""

@@ -1,0 +1,1 @@
+"""Messages, whatever broker they come from: decode, pipeline, handler, commit or dead letter."""

@@ -1,0 +1,1 @@
+"""Instruments and the registry that aggregates them."""

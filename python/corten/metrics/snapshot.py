@@ -1,0 +1,69 @@
+"""What the registry held at one moment: plain data, made to be merged, rendered and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["counter", "gauge", "histogram"]
+Attributes = tuple[tuple[str, str], ...]
+"""Names and values, sorted by name."""
+
+
+class HistogramPoint(msgspec.Struct, frozen=True):
+    """A histogram's aggregate.
+
+    ``counts[i]`` values were ``<= bounds[i]`` and above the bound before; one more count at the end is of the rest.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One set of attributes of an instrument with its aggregate."""
+
+    attributes: Attributes
+    value: int | float | HistogramPoint
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """All series of one instrument."""
+
+    name: str
+    """Without suffix: ``corten_pipeline_calls``; the text format adds ``_total``."""
+    kind: Kind
+    description: str
+    unit: str
+    series: tuple[Series, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Every instrument at one moment, sorted by name."""
+
+    instruments: tuple[Instrument, ...]
+    time: float
+    """Wall-clock time of the snapshot, in seconds since the epoch."""
+    started: float
+    """Wall-clock time since which counters and histograms count."""
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """One value that a collector reads at the moment of a snapshot."""
+
+    name: str
+    value: float
+    attributes: Attributes = ()
+    description: str = ""
+    unit: str = ""
+    kind: Literal["counter", "gauge"] = "gauge"
+
+
+class Collector(msgspec.Struct, frozen=True):
+    """Something that is asked for measurements when a snapshot is taken; quick, and without I/O."""
+
+    name: str
+    collect: Callable[[], Iterable[Measurement]]

@@ -1,0 +1,1 @@
+"""Policies in order, compiled once and wrapped around callables."""

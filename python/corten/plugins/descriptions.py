@@ -1,0 +1,113 @@
+"""What plugins give back from hooks: frozen descriptions on which the App acts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from corten.messages.message import MessageDetails
+from corten.metrics.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from corten.app import App
+
+Phase = Literal["intake", "work", "flush"]
+"""When a task is stopped at shutdown: intakes first, then work in flight, then what reports on it."""
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A typed, long-lived object that is opened when the App starts and closed when it stops."""
+
+    provides: type[Any]
+    """The type by which ``app.get`` finds it."""
+    open: Callable[[App[Any]], AbstractAsyncContextManager[Any]]
+    """Opens it; what the context manager yields is the resource, leaving it closes."""
+    name: str = "default"
+    """The instance: ``default``, or the sub-table's name of a second one."""
+    requires: tuple[type[Any], ...] = ()
+    """Types of resources that must be open before and closed after."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Something that runs beside the program while the App is up."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    """Runs until it is done, stopped or cancelled."""
+    stop: Callable[[], Awaitable[None]] | None = None
+    """Asks it to end by itself when its phase comes; without it, or past the deadline, ``run`` is cancelled."""
+    phase: Phase = "work"
+    restart: bool = True
+    """Whether a failure restarts it with backoff; otherwise the first failure fails the App."""
+    ready: Callable[[], Awaitable[None]] | None = None
+    """Awaited at start: the App is running only when it returned (a port is bound, say)."""
+
+
+class Exporter(msgspec.Struct, frozen=True):
+    """Sends snapshots of the metrics somewhere, at an interval and once more at shutdown."""
+
+    name: str
+    export: Callable[[Snapshot], Awaitable[None]]
+    interval: float = 60.0
+    """Seconds between two exports."""
+
+
+class CallDetails(msgspec.Struct, frozen=True):
+    """What an observer is told of a call through a pipeline."""
+
+    pipeline: str
+    function: str
+    """The wrapped function's qualified name."""
+
+
+class Observer(msgspec.Struct, frozen=True):
+    """Surrounds calls and messages, for spans and the like. What is None costs nothing."""
+
+    name: str
+    call: Callable[[CallDetails], AbstractContextManager[object]] | None = None
+    message: Callable[[MessageDetails], AbstractContextManager[object]] | None = None
+    inject: Callable[[], Mapping[str, bytes]] | None = None
+    """Headers that carry the current context to whoever receives a published message."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A page of the operations server."""
+
+    path: str
+    handle: Callable[[Request], Awaitable[Reply]]
+    method: Literal["GET", "POST"] = "GET"
+    summary: str = ""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a route is asked."""
+
+    path: str
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a route answers."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+
+
+class DevService(msgspec.Struct, frozen=True):
+    """A real server, small enough to come as a wheel, that ``corten dev`` starts when the section names no address."""
+
+    name: str
+    """For people: ``PostgreSQL 18``."""
+    section: str
+    """The settings section it fills in."""
+    start: Callable[[Path], AbstractAsyncContextManager[Mapping[str, object]]]
+    """Starts it with its data in a folder; yields the settings that lead to it; leaving stops it."""
+    missing: Callable[[], str | None] = lambda: None
+    """The pip line that would bring the server, or None where it is installed."""

@@ -1,0 +1,1 @@
+"""The resilience rules as frozen data."""

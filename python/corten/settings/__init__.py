@@ -1,0 +1,1 @@
+"""Typed settings from files, environment, secrets and arguments."""

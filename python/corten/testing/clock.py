@@ -1,0 +1,102 @@
+"""A clock that only a test moves."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import anyio.lowlevel
+
+from corten import _core
+from corten.clock import Clock, TimerHandle
+
+
+class _Timer:
+    """A call that is due at a time of the fake clock."""
+
+    __slots__ = ("callback", "cancelled")
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeClock(Clock):
+    """Time that stands still until :meth:`advance`; moves everything of Corten's, in Rust and in Python.
+
+    :param start: what it shows at first, in seconds
+    """
+
+    def __init__(self, start: float = 1000.0) -> None:
+        super().__init__(_core.Clock.fake(start))
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._order = itertools.count()
+
+    def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
+        """Call ``callback`` when the clock is moved to ``deadline`` or beyond; works on any event loop."""
+        timer = _Timer(callback)
+        heapq.heappush(self._timers, (deadline, next(self._order), timer))
+        return timer
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock was moved by ``seconds``."""
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+            return
+        moved = anyio.Event()
+        timer = self.call_at(self.now() + seconds, moved.set)
+        try:
+            await moved.wait()
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def move_on_at(self, deadline: float) -> Iterator[anyio.CancelScope]:
+        """Cancel what is inside when the clock is moved to ``deadline``."""
+        with anyio.CancelScope() as scope:
+            timer = self.call_at(deadline, scope.cancel)
+            if deadline <= self.now():
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                timer.cancel()
+
+    def tick(self, seconds: float) -> None:
+        """Move the time and make the calls that fall due, in their order, without letting other tasks run between."""
+        end = self.now() + seconds
+        while self._fire_next(end):
+            pass
+        self.core.advance(max(0.0, end - self.now()))
+
+    async def advance(self, seconds: float) -> None:
+        """Move the time; before and after each moment at which something falls due, let every task run."""
+        end = self.now() + seconds
+        await anyio.wait_all_tasks_blocked()
+        while self._fire_next(end):
+            await anyio.wait_all_tasks_blocked()
+        self.core.advance(max(0.0, end - self.now()))
+        await anyio.wait_all_tasks_blocked()
+
+    def _fire_next(self, end: float) -> bool:
+        """Move to the next timer not after ``end`` and fire it; False where there is none."""
+        while self._timers:
+            deadline, _, timer = self._timers[0]
+            if timer.cancelled:
+                heapq.heappop(self._timers)
+                continue
+            if deadline > end:
+                return False
+            heapq.heappop(self._timers)
+            self.core.advance(max(0.0, deadline - self.now()))
+            while self.now() < deadline:  # seconds to nanoseconds rounds: never fire early
+                self.core.advance(1e-9)
+            timer.callback()
+            return True
+        return False

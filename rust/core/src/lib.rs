@@ -1,0 +1,7 @@
+//! The arithmetic and the state machines of Corten, without Python.
+//!
+//! Every room here has a binding of the same name in `rust/python/src` and a face of the same name in
+//! `python/corten`. Nothing here reads a clock of its own: time is always the caller's [`clock::Clock`].
+#![forbid(unsafe_code)]
+
+pub mod clock;

@@ -1,0 +1,45 @@
+//! Binding of [`corten_core::clock`].
+
+use std::sync::Arc;
+
+use corten_core::clock::{
+    AnyClock, Clock as _, FakeClock, SystemClock, nanos_from_seconds, seconds_from_nanos,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+/// Monotonic seconds: the machine's, or a fake one that only `advance` moves.
+#[pyclass(frozen, module = "corten._core")]
+pub(crate) struct Clock {
+    pub(crate) inner: AnyClock,
+}
+
+#[pymethods]
+impl Clock {
+    #[new]
+    fn new() -> Self {
+        Self { inner: AnyClock::System(SystemClock) }
+    }
+
+    #[staticmethod]
+    fn fake(start: f64) -> PyResult<Self> {
+        if !(start > 0.0 && start.is_finite()) {
+            return Err(PyValueError::new_err(format!("start must be a positive number of seconds, not {start}")));
+        }
+        Ok(Self { inner: AnyClock::Fake(Arc::new(FakeClock::new(nanos_from_seconds(start)))) })
+    }
+
+    fn now(&self) -> f64 {
+        seconds_from_nanos(self.inner.now())
+    }
+
+    fn advance(&self, seconds: f64) -> PyResult<f64> {
+        let AnyClock::Fake(clock) = &self.inner else {
+            return Err(PyTypeError::new_err("only a fake clock can be advanced"));
+        };
+        if !(seconds >= 0.0 && seconds.is_finite()) {
+            return Err(PyValueError::new_err(format!("time moves forward by a number of seconds, not {seconds}")));
+        }
+        Ok(seconds_from_nanos(clock.advance(nanos_from_seconds(seconds))))
+    }
+}
