@@ -1,0 +1,109 @@
+"""The events of one App: who wants to know is told, and the last ones are kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from corten.events.event import Event
+
+_log = logging.getLogger("corten.events")
+
+E = TypeVar("E", bound=Event)
+
+
+class Occurrence(msgspec.Struct, frozen=True):
+    """An event and when it was emitted."""
+
+    at: float
+    """Wall-clock time, in seconds since the epoch."""
+    event: Event
+
+
+class EventsStatistics(msgspec.Struct, frozen=True):
+    """What went through :class:`Events`."""
+
+    emitted: int
+    subscribers: int
+    subscriber_errors: int
+
+
+class Events:
+    """Tells subscribers what happens, in the order in which they subscribed, on the emitter's thread.
+
+    Subscribers are plain functions and must be quick: the emitter waits for them. What one raises is logged and
+    counted, and reaches neither the emitter nor the other subscribers.
+
+    :param max_history: how many events :meth:`recent` remembers; the oldest is forgotten first
+    :param wall: wall-clock time, in seconds since the epoch
+    """
+
+    def __init__(self, *, max_history: int = 200, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that emit needs no lock to read it
+        self._history: deque[Occurrence] = deque(maxlen=max_history)
+        self._emitted = 0
+        self._errors = 0
+
+    @overload
+    def subscribe(self, callback: Callable[[Event], object], kind: None = None) -> Callable[[], None]: ...
+
+    @overload
+    def subscribe(self, callback: Callable[[E], object], kind: type[E]) -> Callable[[], None]: ...
+
+    def subscribe(self, callback: Callable[[Any], object], kind: type[Event] | None = None) -> Callable[[], None]:
+        """Have ``callback`` told of every event, or of those of one kind and its subclasses.
+
+        :returns: a function that ends the subscription; harmless when called again
+        """
+        subscription = _Subscription(callback, Event if kind is None else kind)
+        with self._lock:
+            self._subscriptions = (*self._subscriptions, subscription)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
+
+        return unsubscribe
+
+    def emit(self, event: Event) -> None:
+        """Tell the subscribers. Never raises because of one of them."""
+        with self._lock:
+            self._emitted += 1
+            self._history.append(Occurrence(self._wall(), event))
+            subscriptions = self._subscriptions
+        for subscription in subscriptions:
+            if isinstance(event, subscription.kind):
+                try:
+                    subscription.callback(event)
+                except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                    with self._lock:
+                        self._errors += 1
+                    _log.exception("subscriber %r failed on %s", subscription.callback, type(event).__name__)
+
+    def recent(self, limit: int | None = None) -> tuple[Occurrence, ...]:
+        """The last events, oldest first."""
+        with self._lock:
+            history = tuple(self._history)
+        return history if limit is None else history[max(0, len(history) - limit) :]
+
+    def statistics(self) -> EventsStatistics:
+        """How much was emitted and how often a subscriber failed."""
+        return EventsStatistics(self._emitted, len(self._subscriptions), self._errors)
+
+
+class _Subscription:
+    """Compared by identity, so that one callback may be subscribed more than once."""
+
+    __slots__ = ("callback", "kind")
+
+    def __init__(self, callback: Callable[[Any], object], kind: type[Event]) -> None:
+        self.callback = callback
+        self.kind = kind
