@@ -1,0 +1,132 @@
+//! How many a second: written `"100/s"`, `"5/min"`, `"0.5/s"`, `"1000/h"`, `"3/10s"`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The slowest rate: one in about three years. Slower ones mean "never" and are likely slips.
+const SLOWEST: f64 = 1e-8;
+/// The fastest rate: one a nanosecond, the resolution of the clock.
+const FASTEST: f64 = 1e9;
+
+/// A rate in tokens a second; positive, finite, at most one a nanosecond.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+/// Why something is not a rate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RateError {
+    /// The text has not the form number, slash, unit of time.
+    #[error(
+        "{0:?} is not a rate: write a number, a slash and a unit of time, such as \"100/s\", \"5/min\", \"0.5/s\", \"1000/h\" or \"3/10s\""
+    )]
+    Form(String),
+    /// What stands after the slash is no unit of time.
+    #[error("{unit:?} in the rate {text:?} is not a unit of time: use ms, s, min, h or d")]
+    Unit {
+        /// The whole text.
+        text: String,
+        /// What stood where the unit belongs.
+        unit: String,
+    },
+    /// The number is zero, negative, not finite, or too small or large to be kept in nanoseconds.
+    #[error("a rate must be more than zero and at most 1e9 a second, not {0} a second")]
+    Range(f64),
+}
+
+impl Rate {
+    /// A rate of so many a second.
+    ///
+    /// # Errors
+    /// [`RateError::Range`] for what is not a positive number up to 10⁹ (nor less than 10⁻⁸, one in three years).
+    pub fn per_second(rate: f64) -> Result<Self, RateError> {
+        if (SLOWEST..=FASTEST).contains(&rate) { Ok(Self(rate)) } else { Err(RateError::Range(rate)) }
+    }
+
+    /// Tokens a second.
+    #[must_use]
+    pub fn as_per_second(self) -> f64 {
+        self.0
+    }
+
+    /// Nanoseconds between two tokens, rounded to whole ones: exact to 0.05 % up to a million a second.
+    #[must_use]
+    pub fn interval_nanos(self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e17 by the range")]
+        let nanos = (1e9 / self.0).round() as u64;
+        nanos.max(1)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let form = || RateError::Form(text.to_owned());
+        let (count, period) = text.trim().split_once('/').ok_or_else(form)?;
+        let count = number(count.trim()).ok_or_else(form)?;
+        let period = period.trim();
+        let digits = period.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(period.len());
+        let (length, unit) = period.split_at(digits);
+        let length = if length.is_empty() { 1.0 } else { number(length).ok_or_else(form)? };
+        let seconds = unit_seconds(unit.trim())
+            .ok_or_else(|| RateError::Unit { text: text.to_owned(), unit: unit.trim().to_owned() })?;
+        Self::per_second(count / (length * seconds))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
+    }
+}
+
+/// A plain decimal number: no sign, exponent, `inf` or `nan`, which `f64` would take.
+fn number(text: &str) -> Option<f64> {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if plain { text.parse().ok() } else { None }
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ms" => 0.001,
+        "s" | "sec" | "second" => 1.0,
+        "m" | "min" | "minute" => 60.0,
+        "h" | "hour" => 3_600.0,
+        "d" | "day" => 86_400.0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<f64, RateError> {
+        text.parse::<Rate>().map(Rate::as_per_second)
+    }
+
+    #[test]
+    fn reads_numbers_over_units_of_time() {
+        assert_eq!(parse("100/s"), Ok(100.0));
+        assert_eq!(parse("0.5/s"), Ok(0.5));
+        assert_eq!(parse(" 6 / min "), Ok(0.1));
+        assert_eq!(parse("3600/h"), Ok(1.0));
+        assert_eq!(parse("86400/d"), Ok(1.0));
+        assert_eq!(parse("1/ms"), Ok(1_000.0));
+        assert_eq!(parse("3/10s"), Ok(0.3));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for text in ["", "100", "/s", "x/s", "-1/s", "1e3/s", "inf/s", "nan/s", "1..2/s", "1/1.2.3s"] {
+            assert!(matches!(parse(text), Err(RateError::Form(_))), "{text}");
+        }
+        for text in ["1/", "1/week", "1/s/s", "1/3"] {
+            assert!(matches!(parse(text), Err(RateError::Unit { .. })), "{text}");
+        }
+        for text in ["0/s", "1/0s", "2000000000/s", "0.000000001/s"] {
+            assert!(matches!(parse(text), Err(RateError::Range(_))), "{text}");
+        }
+        assert!(Rate::per_second(f64::NAN).is_err());
+    }
+}

@@ -1,0 +1,323 @@
+//! One token bucket in one atomic arrival time.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+
+use super::{Decision, Limit, Reservation};
+use crate::clock::Nanos;
+
+/// What a bucket has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Requests that got their tokens.
+    pub admitted: u64,
+    /// Requests that did not.
+    pub refused: u64,
+}
+
+/// A token bucket: starts full, refills at its rate, never blocks.
+///
+/// The arrival time is one `AtomicU64` moved by compare-and-swap. The limit may be replaced while others acquire: it is
+/// read between two looks at a version (a sequence lock over atomics), and replacing moves the arrival time after the
+/// limit, so that an acquire that read the old limit fails its swap and reads again.
+#[derive(Debug)]
+pub struct TokenBucket {
+    arrival: AtomicU64,
+    interval: AtomicU64,
+    burst: AtomicU64,
+    version: AtomicU64,
+    replacing: Mutex<()>,
+    admitted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    #[must_use]
+    pub fn new(limit: Limit) -> Self {
+        Self {
+            arrival: AtomicU64::new(0),
+            interval: AtomicU64::new(limit.interval),
+            burst: AtomicU64::new(limit.burst),
+            version: AtomicU64::new(0),
+            replacing: Mutex::new(()),
+            admitted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// The limit now.
+    #[inline]
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        loop {
+            let before = self.version.load(Ordering::Acquire);
+            let limit =
+                Limit { interval: self.interval.load(Ordering::Relaxed), burst: self.burst.load(Ordering::Relaxed) };
+            fence(Ordering::Acquire);
+            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+                return limit;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Takes `n` tokens if they are there.
+    #[inline]
+    pub fn try_acquire(&self, n: u64, now: Nanos) -> Decision {
+        match self.reserve(n, 0, now) {
+            Reservation::Granted(_) => Decision::Admitted,
+            Reservation::Refused(wait) => Decision::Wait(wait),
+            Reservation::TooMany => Decision::TooMany,
+        }
+    }
+
+    /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet: who comes
+    /// first waits shortest. Who gives up waiting hands them to [`TokenBucket::add_tokens`].
+    #[inline]
+    pub fn reserve(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        loop {
+            let arrival = self.arrival.load(Ordering::Acquire);
+            let limit = self.limit();
+            if n > limit.burst {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Reservation::TooMany;
+            }
+            let (next, wait) = limit.take(arrival, n, now);
+            if wait > max_wait {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return Reservation::Refused(wait);
+            }
+            if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.admitted.fetch_add(1, Ordering::Relaxed);
+                return Reservation::Granted(wait);
+            }
+        }
+    }
+
+    /// What [`TokenBucket::try_acquire`] would say; takes and counts nothing.
+    #[must_use]
+    pub fn estimate(&self, n: u64, now: Nanos) -> Decision {
+        let arrival = self.arrival.load(Ordering::Acquire);
+        let limit = self.limit();
+        if n > limit.burst {
+            return Decision::TooMany;
+        }
+        match limit.take(arrival, n, now).1 {
+            0 => Decision::Admitted,
+            wait => Decision::Wait(wait),
+        }
+    }
+
+    /// The tokens in the bucket now; negative where tokens were reserved ahead.
+    #[must_use]
+    pub fn tokens(&self, now: Nanos) -> f64 {
+        let arrival = self.arrival.load(Ordering::Acquire);
+        self.limit().tokens(arrival, now)
+    }
+
+    /// Gives `n` tokens back, or as a present; a full bucket stays full.
+    pub fn add_tokens(&self, n: u64) {
+        loop {
+            let arrival = self.arrival.load(Ordering::Acquire);
+            let next = arrival.saturating_sub(self.limit().interval.saturating_mul(n));
+            if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Another limit from now on. The tokens in the bucket stay, as far as the new burst holds them.
+    pub fn replace(&self, limit: Limit, now: Nanos) {
+        let _one_at_a_time = self.replacing.lock();
+        let old = self.limit();
+        self.version.fetch_add(1, Ordering::AcqRel);
+        fence(Ordering::Release);
+        self.interval.store(limit.interval, Ordering::Relaxed);
+        self.burst.store(limit.burst, Ordering::Relaxed);
+        // Always moves, also for a full bucket: whoever still holds the old limit must fail its swap.
+        let mut arrival = self.arrival.load(Ordering::Acquire);
+        loop {
+            let mut next = limit.arrival_of(old.tokens(arrival, now), now);
+            if next == arrival {
+                next = next.wrapping_add(1);
+            }
+            match self.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(moved) => arrival = moved,
+            }
+        }
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics { admitted: self.admitted.load(Ordering::Relaxed), refused: self.refused.load(Ordering::Relaxed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::Rate;
+    use super::*;
+    use crate::clock::NANOS_PER_SECOND;
+
+    fn limit(rate: f64, burst: u64) -> Limit {
+        Limit::new(Rate::per_second(rate).unwrap(), burst)
+    }
+
+    #[test]
+    fn starts_full_and_says_how_long_to_wait() {
+        let bucket = TokenBucket::new(limit(2.0, 3));
+        let now = NANOS_PER_SECOND;
+        assert_eq!((0..3).map(|_| bucket.try_acquire(1, now)).collect::<Vec<_>>(), [Decision::Admitted; 3]);
+        assert_eq!(bucket.try_acquire(1, now), Decision::Wait(NANOS_PER_SECOND / 2));
+        assert_eq!(bucket.estimate(3, now), Decision::Wait(3 * NANOS_PER_SECOND / 2));
+        assert_eq!(bucket.try_acquire(4, now), Decision::TooMany);
+        assert_eq!(bucket.try_acquire(1, now + NANOS_PER_SECOND / 2), Decision::Admitted);
+        assert_eq!(bucket.statistics(), Statistics { admitted: 4, refused: 2 });
+    }
+
+    #[test]
+    fn tokens_given_back_can_be_taken_again_but_do_not_overfill() {
+        let bucket = TokenBucket::new(limit(1.0, 2));
+        let now = NANOS_PER_SECOND;
+        assert_eq!(bucket.try_acquire(2, now), Decision::Admitted);
+        bucket.add_tokens(1);
+        assert_eq!(bucket.try_acquire(1, now), Decision::Admitted);
+        bucket.add_tokens(100);
+        assert!((bucket.tokens(now) - 2.0).abs() < 1e-9);
+        assert_eq!(bucket.try_acquire(2, now), Decision::Admitted);
+        assert_eq!(bucket.try_acquire(1, now), Decision::Wait(NANOS_PER_SECOND));
+    }
+
+    #[test]
+    fn reservations_queue_up_in_their_order() {
+        let bucket = TokenBucket::new(limit(1.0, 1));
+        let now = NANOS_PER_SECOND;
+        let second = NANOS_PER_SECOND;
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(0));
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(second));
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(2 * second));
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Refused(3 * second));
+        bucket.add_tokens(1);
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(2 * second));
+    }
+
+    #[test]
+    fn replacing_the_limit_keeps_the_tokens() {
+        let bucket = TokenBucket::new(limit(1.0, 10));
+        let now = NANOS_PER_SECOND;
+        assert_eq!(bucket.try_acquire(6, now), Decision::Admitted);
+        bucket.replace(limit(100.0, 20), now);
+        assert!((bucket.tokens(now) - 4.0).abs() < 1e-6);
+        bucket.replace(limit(5.0, 3), now);
+        assert!((bucket.tokens(now) - 3.0).abs() < 1e-6);
+        assert!((bucket.limit().per_second() - 5.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn threads_never_get_more_than_the_bucket_holds() {
+        let bucket = Arc::new(TokenBucket::new(limit(1.0, 1_000)));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let bucket = Arc::clone(&bucket);
+                std::thread::spawn(move || {
+                    (0..1_000).filter(|_| bucket.try_acquire(1, NANOS_PER_SECOND) == Decision::Admitted).count()
+                })
+            })
+            .collect();
+        let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert_eq!(admitted, 1_000);
+    }
+
+    #[test]
+    fn replacing_while_others_acquire_never_mixes_two_limits() {
+        let bucket = Arc::new(TokenBucket::new(limit(1.0, 1)));
+        let (slow, fast) = (limit(1.0, 1), limit(1_000.0, 1_000));
+        let replacer = {
+            let bucket = Arc::clone(&bucket);
+            std::thread::spawn(move || (0..2_000).for_each(|i| bucket.replace(if i % 2 == 0 { fast } else { slow }, 5)))
+        };
+        while !replacer.is_finished() {
+            let seen = bucket.limit();
+            assert!(seen == slow || seen == fast, "{seen:?}");
+            let _ = bucket.try_acquire(1, 5);
+        }
+        replacer.join().unwrap();
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Acquire(u64),
+        Add(u64),
+        Advance(u64),
+        Replace(u32, u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        prop::collection::vec(
+            prop_oneof![
+                4 => (0..8u64).prop_map(Step::Acquire),
+                1 => (0..4u64).prop_map(Step::Add),
+                3 => (0..3 * NANOS_PER_SECOND).prop_map(Step::Advance),
+                1 => (1..2_000u32, 1..20u64).prop_map(|(rate, burst)| Step::Replace(rate, burst)),
+            ],
+            1..200,
+        )
+    }
+
+    proptest! {
+        /// The textbook bucket, which refills a float: the two agree wherever rounding does not decide.
+        #[test]
+        fn agrees_with_a_bucket_of_float_tokens(rate in 1..2_000u32, burst in 1..20u64, steps in steps()) {
+            let mut model_limit = limit(f64::from(rate), burst);
+            let bucket = TokenBucket::new(model_limit);
+            let (mut tokens, mut now) = (burst as f64, NANOS_PER_SECOND);
+            for step in steps {
+                match step {
+                    Step::Advance(by) => {
+                        now += by;
+                        tokens = (tokens + by as f64 / model_limit.interval as f64).min(model_limit.burst as f64);
+                    }
+                    Step::Add(n) => {
+                        bucket.add_tokens(n);
+                        tokens = (tokens + n as f64).min(model_limit.burst as f64);
+                    }
+                    Step::Replace(rate, burst) => {
+                        model_limit = limit(f64::from(rate), burst);
+                        bucket.replace(model_limit, now);
+                        tokens = tokens.min(burst as f64);
+                    }
+                    Step::Acquire(n) => {
+                        let estimate = bucket.estimate(n, now);
+                        let decision = bucket.try_acquire(n, now);
+                        prop_assert_eq!(estimate, decision);
+                        match decision {
+                            Decision::TooMany => prop_assert!(n > model_limit.burst),
+                            Decision::Admitted => {
+                                prop_assert!(n as f64 <= tokens + 1e-3, "{} of {}", n, tokens);
+                                tokens -= n as f64;
+                            }
+                            Decision::Wait(wait) => {
+                                prop_assert!(n as f64 > tokens - 1e-3, "{} of {}", n, tokens);
+                                let expected = (n as f64 - tokens) * model_limit.interval as f64;
+                                prop_assert!((wait as f64 - expected).abs() <= 1e-3 * model_limit.interval as f64 + 2.0);
+                                prop_assert_eq!(bucket.estimate(n, now + wait), Decision::Admitted);
+                                prop_assert!(matches!(bucket.estimate(n, now + wait - 1), Decision::Wait(1)));
+                            }
+                        }
+                    }
+                }
+                prop_assert!((bucket.tokens(now) - tokens).abs() < 1e-3, "{} against {}", bucket.tokens(now), tokens);
+                tokens = bucket.tokens(now);
+            }
+        }
+    }
+}
