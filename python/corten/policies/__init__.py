@@ -1,1 +1,10 @@
 """The resilience rules as frozen data."""
+
+from corten.policies.bulkhead import Bulkhead
+from corten.policies.cache import Cache
+from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.policy import Policy
+from corten.policies.retry import Retry
+from corten.policies.timeout import Timeout
+
+__all__ = ["Bulkhead", "Cache", "CircuitBreaker", "Policy", "Retry", "Timeout"]

@@ -1,0 +1,23 @@
+"""What the policies check about their own numbers when they are made."""
+
+from __future__ import annotations
+
+import math
+
+
+def at_least(policy: str, name: str, value: float, least: float) -> None:
+    """Refuse a number that is less, or is none at all.
+
+    :raises ValueError: naming policy, field, value and what would be right
+    """
+    if not (isinstance(value, int | float) and math.isfinite(value) and value >= least):
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}")
+
+
+def positive(policy: str, name: str, value: float) -> None:
+    """Refuse what is not more than zero.
+
+    :raises ValueError: naming policy, field, value and what would be right
+    """
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above zero")

@@ -1,0 +1,38 @@
+"""Which exceptions a policy counts: types, or their dotted names in settings."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    ExceptionTypes = tuple[type[Exception] | str, ...]
+    """Exception types, or their names: ``"OSError"``, ``"asyncpg.PostgresError"``."""
+else:
+    ExceptionTypes = tuple[str, ...]  # what settings can hold; a struct does not check what code passes
+
+
+def resolve(exceptions: Iterable[type[Exception] | str]) -> tuple[type[Exception], ...]:
+    """The types themselves; names are imported.
+
+    :raises ValueError: a name leads nowhere, or to something that is no ``Exception``
+    """
+    return tuple(_resolve(each) for each in exceptions)
+
+
+def _resolve(exception: type[Exception] | str) -> type[Exception]:
+    found: object = exception
+    if isinstance(exception, str):
+        module, _, name = exception.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module) if module else builtins, name)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(
+                f"there is no exception {exception!r}: {error}; write it as 'package.module.Name'"
+            ) from error
+    if not (isinstance(found, type) and issubclass(found, Exception)):
+        # A ValueError like every other problem of a policy's fields, so that settings list it with the rest.
+        raise ValueError(f"{exception!r} is not a subclass of Exception; cancellation and exits are never counted")  # noqa: TRY004
+    return cast("type[Exception]", found)

@@ -1,0 +1,11 @@
+"""Any policy: the union that settings decode by the word in ``policy``."""
+
+from __future__ import annotations
+
+from corten.policies.bulkhead import Bulkhead
+from corten.policies.cache import Cache
+from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.retry import Retry
+from corten.policies.timeout import Timeout
+
+Policy = Bulkhead | Cache | CircuitBreaker | Retry | Timeout

@@ -1,0 +1,21 @@
+"""Timeout: end a call that takes too long."""
+
+from __future__ import annotations
+
+import msgspec
+
+from corten.policies.check import positive
+
+
+class Timeout(msgspec.Struct, frozen=True, tag_field="policy", tag="timeout"):
+    """Cancels a call that takes longer and raises :class:`~corten.errors.DeadlineExceeded`, a ``TimeoutError``.
+
+    Inside a `Retry` it limits each attempt, outside all of them together with their waits. A `CircuitBreaker` counts
+    it when the timeout is inside the breaker; to a breaker inside the timeout the call was cancelled.
+    """
+
+    seconds: float
+    """The limit."""
+
+    def __post_init__(self) -> None:
+        positive("timeout", "seconds", self.seconds)
