@@ -1,0 +1,249 @@
+//! The series of one instrument: found by their attributes, capped, kept in order.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use parking_lot::RwLock;
+
+use super::attributes::check_attribute;
+use super::{Attributes, Kind, MetricsError};
+
+/// One set of attributes with its aggregate; built when the attributes are first seen.
+pub trait Series: Sized {
+    /// What all series of the instrument share: the bounds of a histogram.
+    type Shape;
+    /// The kind of instrument.
+    const KIND: Kind;
+    /// A series that has measured nothing.
+    fn new(attributes: Arc<Attributes>, shape: &Self::Shape) -> Self;
+    /// The series' own attributes.
+    fn attributes(&self) -> &Arc<Attributes>;
+}
+
+/// An instrument: its description and all of its series.
+///
+/// The names of the attributes are fixed when the instrument is made, or else by its first series. Reading finds a
+/// series under a shared lock; the lock is exclusive only when a series is made.
+pub struct Family<S: Series> {
+    name: Arc<str>,
+    description: Arc<str>,
+    unit: Arc<str>,
+    shape: S::Shape,
+    max_series: usize,
+    names: OnceLock<Box<[Box<str>]>>,
+    table: RwLock<Table<S>>,
+    hasher: DefaultHashBuilder,
+    overflow: OnceLock<Arc<S>>,
+    overflowed: AtomicU64,
+}
+
+struct Table<S> {
+    by_values: HashTable<Entry<S>>,
+    sorted: Vec<Arc<S>>,
+}
+
+struct Entry<S> {
+    values: Box<[Box<str>]>,
+    series: Arc<S>,
+}
+
+impl<S: Series> Family<S> {
+    pub(super) fn new(name: &str, description: &str, unit: &str, shape: S::Shape, max_series: usize) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            unit: unit.into(),
+            shape,
+            max_series,
+            names: OnceLock::new(),
+            table: RwLock::new(Table { by_values: HashTable::new(), sorted: Vec::new() }),
+            hasher: DefaultHashBuilder::default(),
+            overflow: OnceLock::new(),
+            overflowed: AtomicU64::new(0),
+        }
+    }
+
+    /// The name without the suffixes of the text format.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it measures, for people.
+    #[must_use]
+    pub fn description(&self) -> &Arc<str> {
+        &self.description
+    }
+
+    /// `seconds`, `bytes`, or empty.
+    #[must_use]
+    pub fn unit(&self) -> &Arc<str> {
+        &self.unit
+    }
+
+    pub(super) fn shape(&self) -> &S::Shape {
+        &self.shape
+    }
+
+    /// Names of the attributes in the order in which they were declared; None while nobody has.
+    #[must_use]
+    pub fn attribute_names(&self) -> Option<&[Box<str>]> {
+        self.names.get().map(|names| &**names)
+    }
+
+    /// Fixes the names of the attributes, or checks that they are those fixed already, in any order.
+    ///
+    /// # Errors
+    /// They are others than those fixed, or the text format can't carry one.
+    pub fn declare(&self, names: &[&str]) -> Result<(), MetricsError> {
+        for (index, name) in names.iter().enumerate() {
+            check_attribute(&self.name, name)?;
+            if names[..index].contains(name) {
+                return Err(MetricsError::InvalidAttribute {
+                    name: self.name.to_string(),
+                    attribute: (*name).to_owned(),
+                    reason: "it is named twice",
+                });
+            }
+        }
+        let declared = self.names.get_or_init(|| names.iter().map(|name| Box::from(*name)).collect());
+        if same_names(declared, names.iter().copied()) {
+            Ok(())
+        } else {
+            Err(MetricsError::Differs {
+                name: self.name.to_string(),
+                kind: S::KIND,
+                what: "attributes",
+                registered: format!("({})", declared.join(", ")),
+                asked: format!("({})", names.join(", ")),
+            })
+        }
+    }
+
+    /// The series of these attributes, made at first use. Keep it: what is added to it then costs no look-up.
+    ///
+    /// # Errors
+    /// The attributes are not those of the instrument.
+    pub fn series(&self, attributes: &[(&str, &str)]) -> Result<Arc<S>, MetricsError> {
+        if self.names.get().is_none() {
+            let names: Vec<&str> = attributes.iter().map(|(name, _)| *name).collect();
+            self.declare(&names)?;
+        }
+        let names = self.attribute_names().unwrap_or_default();
+        if !same_names(names, attributes.iter().map(|(name, _)| *name)) {
+            return Err(self.wrong_attributes(attributes.iter().map(|(name, _)| (*name).to_owned()).collect()));
+        }
+        let values: Vec<&str> = names
+            .iter()
+            .filter_map(|name| attributes.iter().find(|(given, _)| *given == &**name).map(|(_, value)| *value))
+            .collect();
+        Ok(self.with(&values, Arc::clone))
+    }
+
+    /// Does something to the series of these values, given in the order of [`Self::attribute_names`].
+    ///
+    /// `act` runs under the shared lock: it must be short and must not come back here.
+    pub fn with<R>(&self, values: &[&str], act: impl FnOnce(&Arc<S>) -> R) -> R {
+        let hash = self.hash(values);
+        {
+            let table = self.table.read();
+            if let Some(entry) = table.by_values.find(hash, |entry| same_values(entry, values)) {
+                return act(&entry.series);
+            }
+            if table.sorted.len() >= self.max_series {
+                drop(table);
+                return act(self.overflow_series());
+            }
+        }
+        let mut table = self.table.write();
+        if let Some(entry) = table.by_values.find(hash, |entry| same_values(entry, values)) {
+            return act(&entry.series);
+        }
+        if table.sorted.len() >= self.max_series {
+            drop(table);
+            return act(self.overflow_series());
+        }
+        let names = self.attribute_names().unwrap_or_default();
+        let attributes = Attributes::new(names.iter().map(|name| &**name).zip(values.iter().copied()));
+        let series = Arc::new(S::new(Arc::new(attributes), &self.shape));
+        let place = table.sorted.partition_point(|other| other.attributes() < series.attributes());
+        table.sorted.insert(place, Arc::clone(&series));
+        let entry = Entry { values: values.iter().map(|value| Box::from(*value)).collect(), series };
+        let made = table.by_values.insert_unique(hash, entry, |entry| {
+            let mut hasher = self.hasher.build_hasher();
+            entry.values.iter().for_each(|value| hash_value(&mut hasher, value));
+            hasher.finish()
+        });
+        act(&made.get().series)
+    }
+
+    /// Every series, the overflow series among them, sorted by attributes.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<S>> {
+        let table = self.table.read();
+        let mut all = Vec::with_capacity(table.sorted.len() + 1);
+        all.extend(table.sorted.iter().cloned());
+        if let Some(overflow) = self.overflow.get() {
+            let place = all.partition_point(|other| other.attributes() < overflow.attributes());
+            all.insert(place, Arc::clone(overflow));
+        }
+        all
+    }
+
+    /// How many series there are, the overflow series not counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.read().sorted.len()
+    }
+
+    /// Whether nothing was measured yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How often the overflow series was given out because the cap was reached.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed.load(Relaxed)
+    }
+
+    /// What to say to whoever gave other attributes than the instrument's.
+    #[must_use]
+    pub fn wrong_attributes(&self, given: Vec<String>) -> MetricsError {
+        let expected = self.attribute_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+        MetricsError::WrongAttributes { name: self.name.to_string(), expected, given }
+    }
+
+    fn overflow_series(&self) -> &Arc<S> {
+        self.overflowed.fetch_add(1, Relaxed);
+        self.overflow.get_or_init(|| Arc::new(S::new(Arc::new(Attributes::overflow()), &self.shape)))
+    }
+
+    fn hash(&self, values: &[&str]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        values.iter().for_each(|value| hash_value(&mut hasher, value));
+        hasher.finish()
+    }
+}
+
+fn hash_value(hasher: &mut impl Hasher, value: &str) {
+    hasher.write(value.as_bytes());
+    hasher.write_u8(0xff); // no byte of UTF-8: ("ab", "c") is not ("a", "bc")
+}
+
+fn same_values<S>(entry: &Entry<S>, values: &[&str]) -> bool {
+    entry.values.len() == values.len() && entry.values.iter().zip(values).all(|(ours, theirs)| **ours == **theirs)
+}
+
+fn same_names<'a>(declared: &[Box<str>], given: impl ExactSizeIterator<Item = &'a str>) -> bool {
+    declared.len() == given.len() && {
+        let mut missing: Vec<&str> = declared.iter().map(|name| &**name).collect();
+        for name in given {
+            missing.retain(|other| *other != name);
+        }
+        missing.is_empty()
+    }
+}

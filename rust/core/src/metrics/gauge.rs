@@ -1,0 +1,49 @@
+//! Gauges: values that go up and down.
+
+use super::family::{Family, Series};
+use super::float::AtomicFloat;
+use super::{Attributes, Kind};
+use std::sync::Arc;
+
+/// A value that goes up and down, for each set of attributes.
+pub type Gauge = Family<GaugeSeries>;
+
+/// The value of one set of attributes.
+#[derive(Debug)]
+pub struct GaugeSeries {
+    value: AtomicFloat,
+    attributes: Arc<Attributes>,
+}
+
+impl GaugeSeries {
+    /// Replaces the value.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        self.value.set(value);
+    }
+
+    /// Adds to the value; a negative amount takes away.
+    #[inline]
+    pub fn add(&self, amount: f64) {
+        self.value.add(amount);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.value.get()
+    }
+}
+
+impl Series for GaugeSeries {
+    type Shape = ();
+    const KIND: Kind = Kind::Gauge;
+
+    fn new(attributes: Arc<Attributes>, (): &()) -> Self {
+        Self { value: AtomicFloat::default(), attributes }
+    }
+
+    fn attributes(&self) -> &Arc<Attributes> {
+        &self.attributes
+    }
+}

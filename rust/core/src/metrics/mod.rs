@@ -1,0 +1,62 @@
+//! Instruments with attributes, and the registry that aggregates, caps, snapshots and renders them.
+//!
+//! ```
+//! use corten_core::metrics::{Registry, render};
+//!
+//! let registry = Registry::default();
+//! let calls = registry.counter("calls", "Calls by outcome", "")?;
+//! let success = calls.series(&[("outcome", "success")])?; // once
+//! success.add(1); // on the hot path
+//! assert!(render(&registry.snapshot()).contains("calls_total{outcome=\"success\"} 1\n"));
+//! # Ok::<(), corten_core::metrics::MetricsError>(())
+//! ```
+
+mod attributes;
+mod counter;
+mod error;
+mod family;
+mod float;
+mod gauge;
+mod histogram;
+mod openmetrics;
+mod registry;
+mod snapshot;
+
+pub use attributes::{Attributes, OVERFLOW_ATTRIBUTE};
+pub use counter::{Counter, CounterSeries};
+pub use error::MetricsError;
+pub use family::{Family, Series};
+pub use gauge::{Gauge, GaugeSeries};
+pub use histogram::{Bounds, DEFAULT_SECONDS, Histogram, HistogramSeries};
+pub use openmetrics::{CONTENT_TYPE, render};
+pub use registry::{DEFAULT_MAX_SERIES, OVERFLOW_COUNTER, Registry, RegistryStatistics};
+pub use snapshot::{GaugeMerge, HistogramPoint, InstrumentSnapshot, SeriesSnapshot, Snapshot, Value};
+
+/// What an instrument measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A sum that only rises.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the text format.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.word())
+    }
+}

@@ -1,0 +1,210 @@
+//! What the registry held at one moment: plain data, made to be merged and rendered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::attributes::check_attribute;
+use super::histogram::Bounds;
+use super::{Attributes, Kind, MetricsError};
+
+/// Every instrument at one moment, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    pub(super) instruments: BTreeMap<Arc<str>, InstrumentSnapshot>,
+}
+
+/// All series of one instrument at one moment, sorted by attributes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstrumentSnapshot {
+    /// The name without the suffixes of the text format.
+    pub name: Arc<str>,
+    /// What kind of instrument it is.
+    pub kind: Kind,
+    /// What it measures, for people.
+    pub description: Arc<str>,
+    /// `seconds`, `bytes`, or empty.
+    pub unit: Arc<str>,
+    /// The series, sorted by attributes, each set of attributes once.
+    pub series: Vec<SeriesSnapshot>,
+}
+
+/// One set of attributes with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesSnapshot {
+    /// Names and values.
+    pub attributes: Arc<Attributes>,
+    /// What was measured.
+    pub value: Value,
+}
+
+/// What a series holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A sum of whole amounts.
+    Whole(u64),
+    /// A gauge, or a sum with fractions.
+    Real(f64),
+    /// A distribution.
+    Histogram(HistogramPoint),
+}
+
+/// A histogram's aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramPoint {
+    /// The upper bounds of the buckets but the last.
+    pub bounds: Arc<Bounds>,
+    /// How many values fell into each bucket: one more than there are bounds.
+    pub counts: Box<[u64]>,
+    /// The sum of all values.
+    pub sum: f64,
+}
+
+impl HistogramPoint {
+    /// A distribution from its parts. None where the counts don't fit the bounds or the bounds are no bounds.
+    #[must_use]
+    pub fn new(bounds: &[f64], counts: Vec<u64>, sum: f64) -> Option<Self> {
+        let bounds = Bounds::new("", bounds).ok()?;
+        (counts.len() == bounds.values().len() + 1).then(|| Self {
+            bounds: Arc::new(bounds),
+            counts: counts.into(),
+            sum,
+        })
+    }
+
+    /// How many values there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// What becomes of gauges when snapshots are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GaugeMerge {
+    /// They add up: connections in the pools of several workers.
+    Sum,
+    /// The last snapshot that has the series wins: the same thing seen by several.
+    Last,
+}
+
+impl Snapshot {
+    /// The instruments, sorted by name.
+    pub fn instruments(&self) -> impl ExactSizeIterator<Item = &InstrumentSnapshot> {
+        self.instruments.values()
+    }
+
+    /// Takes in an instrument of another snapshot: counters and histograms add up, gauges do as `gauges` says.
+    ///
+    /// Merging is associative (but for the rounding of sums), and commutative unless gauges are the last's.
+    ///
+    /// # Errors
+    /// The instrument is here with another kind, unit or other bounds; nothing was changed.
+    pub fn merge(&mut self, other: InstrumentSnapshot, gauges: GaugeMerge) -> Result<(), MetricsError> {
+        let Some(ours) = self.instruments.get_mut(&other.name) else {
+            self.instruments.insert(Arc::clone(&other.name), other);
+            return Ok(());
+        };
+        let fail = |what| Err(MetricsError::CannotMerge { name: other.name.to_string(), what });
+        if ours.kind != other.kind {
+            return fail("kind");
+        }
+        if ours.unit != other.unit {
+            return fail("unit");
+        }
+        let mut merged = Vec::with_capacity(ours.series.len().max(other.series.len()));
+        let (mut left, mut right) = (ours.series.iter().peekable(), other.series.iter().peekable());
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            match a.attributes.cmp(&b.attributes) {
+                std::cmp::Ordering::Less => merged.extend(left.next().cloned()),
+                std::cmp::Ordering::Greater => merged.extend(right.next().cloned()),
+                std::cmp::Ordering::Equal => {
+                    let Some(value) = merge_values(&a.value, &b.value, ours.kind, gauges) else {
+                        return fail("bounds");
+                    };
+                    merged.push(SeriesSnapshot { attributes: Arc::clone(&a.attributes), value });
+                    left.next();
+                    right.next();
+                }
+            }
+        }
+        merged.extend(left.cloned());
+        merged.extend(right.cloned());
+        ours.series = merged;
+        Ok(())
+    }
+
+    /// Takes in one value that somebody read at the moment of the snapshot.
+    ///
+    /// # Errors
+    /// The name, unit or attributes can't be exposed; or the instrument is here with another kind or unit, or with
+    /// these attributes. Nothing was changed.
+    pub fn add_measurement(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        description: &str,
+        unit: &str,
+        attributes: &[(&str, &str)],
+        value: f64,
+    ) -> Result<(), MetricsError> {
+        super::registry::check_name(name, kind)?;
+        super::registry::check_unit(name, unit)?;
+        for (attribute, _) in attributes {
+            check_attribute(name, attribute)?;
+        }
+        if kind == Kind::Counter && !(value >= 0.0 && value.is_finite()) {
+            let reason = "a counter is a finite number that is not negative";
+            return Err(MetricsError::InvalidAmount { name: name.to_owned(), reason, value });
+        }
+        let attributes = Arc::new(Attributes::new(attributes.iter().copied()));
+        if attributes.has_duplicates() {
+            return Err(MetricsError::CannotMerge { name: name.to_owned(), what: "an attribute that is named twice" });
+        }
+        let measured = SeriesSnapshot { attributes, value: Value::Real(value) };
+        let ours = self.instruments.entry(name.into()).or_insert_with(|| InstrumentSnapshot {
+            name: name.into(),
+            kind,
+            description: description.into(),
+            unit: unit.into(),
+            series: Vec::new(),
+        });
+        let fail = |what| Err(MetricsError::CannotMerge { name: name.to_owned(), what });
+        if ours.kind != kind {
+            return fail("kind");
+        }
+        if &*ours.unit != unit {
+            return fail("unit");
+        }
+        match ours.series.binary_search_by(|series| series.attributes.cmp(&measured.attributes)) {
+            Ok(_) => fail("a series that was measured already"),
+            Err(place) => {
+                ours.series.insert(place, measured);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn merge_values(ours: &Value, theirs: &Value, kind: Kind, gauges: GaugeMerge) -> Option<Value> {
+    #[expect(clippy::cast_precision_loss, reason = "a sum with fractions is an f64")]
+    let real = |value: &Value| match value {
+        Value::Whole(whole) => Some(*whole as f64),
+        Value::Real(real) => Some(*real),
+        Value::Histogram(_) => None,
+    };
+    match (ours, theirs) {
+        (_, last) if kind == Kind::Gauge && gauges == GaugeMerge::Last => Some(last.clone()),
+        (Value::Whole(a), Value::Whole(b)) => Some(Value::Whole(a.saturating_add(*b))),
+        (Value::Histogram(a), Value::Histogram(b)) => {
+            if a.bounds != b.bounds {
+                return None;
+            }
+            Some(Value::Histogram(HistogramPoint {
+                bounds: Arc::clone(&a.bounds),
+                counts: a.counts.iter().zip(&b.counts).map(|(a, b)| a.saturating_add(*b)).collect(),
+                sum: a.sum + b.sum,
+            }))
+        }
+        (a, b) => Some(Value::Real(real(a)? + real(b)?)),
+    }
+}
