@@ -1,0 +1,90 @@
+"""Flights: from a broker, through guarded and cached lookups, into PostgreSQL, and out by an HTTP API.
+
+``corten dev service:app`` starts it with real servers of its own; ``corten run service:app`` takes them from settings.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from api import api
+from corten import App
+from corten.asgi import serve
+from corten_postgres import Postgres
+from model import Delays, Flight, Plane
+
+app = App("flights", config=Path(__file__).with_name("corten.toml"))
+
+COLUMNS = (*Flight.__struct_fields__, "airline", "destination_name", "aircraft", "seats")
+
+
+@app.pipeline("airline")
+async def airline(carrier: str) -> str:
+    """The airline's name, or its code where nobody knows."""
+    name = await app.get(Postgres).fetch_value("select name from airlines where carrier = $1", carrier)
+    return str(name or carrier)
+
+
+@app.pipeline("airport")
+async def airport(code: str) -> str:
+    """The airport's name, or its code where nobody knows."""
+    name = await app.get(Postgres).fetch_value("select name from airports where code = $1", code)
+    return str(name or code)
+
+
+@app.pipeline("plane")
+async def plane(tail_number: str) -> Plane | None:
+    """The aircraft; None is an answer too, and is cached."""
+    return await app.get(Postgres).fetch_one(
+        Plane, "select manufacturer, model, seats from planes where tail_number = $1", tail_number
+    )
+
+
+async def enriched(flight: Flight) -> tuple[object, ...]:
+    """The flight as a row of ``COLUMNS``."""
+    aircraft = await plane(flight.tail_number) if flight.tail_number else None
+    fields = msgspec.structs.astuple(flight)
+    return (
+        fields[0],
+        date.fromisoformat(flight.day),
+        *fields[2:],
+        await airline(flight.carrier),
+        await airport(flight.destination),
+        f"{aircraft.manufacturer} {aircraft.model}" if aircraft else None,
+        aircraft.seats if aircraft else None,
+    )
+
+
+@app.consumer("flights", type=Flight, batch=4000, pipeline="store")
+async def store(flights: list[Flight]) -> None:
+    """Keep a batch. What is there already is left alone, so that a batch that comes again changes nothing."""
+    rows = [await enriched(flight) for flight in flights]
+    async with app.get(Postgres).transaction() as transaction:
+        await transaction.execute(
+            "create temporary table if not exists arriving (like flights including defaults) on commit delete rows"
+        )
+        await transaction.copy("arriving", rows, columns=COLUMNS)
+        await transaction.execute("insert into flights select * from arriving on conflict (id) do nothing")
+
+
+@app.pipeline("delays")
+async def delays(destination: str) -> Delays | None:
+    """How late flights to an airport arrive."""
+    return await app.get(Postgres).fetch_one(
+        Delays,
+        """
+        select destination, min(destination_name) as name, count(*) as flights,
+               coalesce(round(avg(arrival_delay), 1), 0)::float8 as mean_minutes,
+               round(avg((arrival_delay > 15)::int), 3)::float8 as late_share
+        from flights where destination = $1 group by destination
+        """,
+        destination,
+    )
+
+
+app.add(serve(api(app, delays), port=8000))
+
+if __name__ == "__main__":
+    app.run()
