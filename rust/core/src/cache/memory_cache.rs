@@ -1,0 +1,282 @@
+//! The cache itself: a table from hashes to slots, and queues through the slots.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use super::eviction::{Eviction, MOST_FREQUENT};
+use super::ghost::Ghost;
+use super::slots::{Queue, Removed, Slots};
+use super::statistics::Statistics;
+use crate::clock::Nanos;
+
+/// The time at which what has no time to live expires.
+pub const NEVER: Nanos = Nanos::MAX;
+
+/// Where an entry is; good until the cache is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position(u32);
+
+/// What a lookup found.
+#[derive(Debug)]
+pub enum Lookup<'a, K, V> {
+    /// A value that is good.
+    Hit(&'a V),
+    /// An entry whose time had passed; it is no longer in the cache.
+    Expired((K, V)),
+    /// Nothing.
+    Miss,
+}
+
+/// A bounded cache; the caller locks it, tells the time, brings hashes and comparisons, and drops what it hands back.
+///
+/// A change is made in two steps, so that keys can be compared elsewhere in between: [`position`](Self::position) finds
+/// an entry, then [`hit`](Self::hit), [`insert`](Self::insert) or [`remove`](Self::remove) act on it.
+#[derive(Debug)]
+pub struct MemoryCache<K, V> {
+    table: HashTable<u32>,
+    pub(super) slots: Slots<K, V>,
+    /// Only S3-FIFO uses it.
+    pub(super) small: Queue,
+    pub(super) main: Queue,
+    pub(super) ghost: Ghost,
+    pub(super) eviction: Eviction,
+    pub(super) max_entries: usize,
+    pub(super) max_weight: Option<u64>,
+    pub(super) counts: Statistics,
+    seed: u64,
+}
+
+impl<K, V> MemoryCache<K, V> {
+    /// An empty cache for at most `max_entries` entries (from 1 to 2³²−2) that together weigh at most `max_weight`.
+    #[must_use]
+    pub fn new(max_entries: usize, max_weight: Option<u64>, eviction: Eviction) -> Self {
+        let max_entries = max_entries.clamp(1, u32::MAX as usize - 1);
+        let ghosts = if eviction == Eviction::S3Fifo { max_entries - max_entries / 10 } else { 0 };
+        Self {
+            table: HashTable::new(),
+            slots: Slots::new(),
+            small: Queue::new(),
+            main: Queue::new(),
+            ghost: Ghost::new(ghosts),
+            eviction,
+            max_entries,
+            max_weight,
+            counts: Statistics::default(),
+            seed: RandomState::new().hash_one(0),
+        }
+    }
+
+    /// Spreads a hash that may be as plain as the number it belongs to, by a random seed: a folded multiplication.
+    #[inline]
+    #[must_use]
+    pub fn spread(&self, hash: u64) -> u64 {
+        let product = u128::from(hash ^ self.seed) * u128::from(0x9E37_79B9_7F4A_7C15_u64);
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+        let folded = (product >> 64) as u64 ^ product as u64;
+        folded
+    }
+
+    /// Where the entry is whose key has this (spread) hash and is `same`, whether or not its time has passed.
+    #[inline]
+    pub fn position(&self, hash: u64, mut same: impl FnMut(&K) -> bool) -> Option<Position> {
+        let found = self.table.find(hash, |&index| {
+            let slot = self.slots.at(index);
+            slot.hash == hash && slot.pair.as_ref().is_some_and(|(key, _)| same(key))
+        });
+        found.map(|&index| Position(index))
+    }
+
+    /// Looks an entry up and counts a hit or a miss. `now` is asked only where the entry has a time to live.
+    #[inline]
+    pub fn hit(&mut self, position: Option<Position>, now: impl FnOnce() -> Nanos) -> Lookup<'_, K, V> {
+        let Some(Position(index)) = position else {
+            self.counts.misses += 1;
+            return Lookup::Miss;
+        };
+        let expires = self.slots.at(index).expires;
+        if expires != NEVER && expires <= now() {
+            return self.miss_expired(index);
+        }
+        self.counts.hits += 1;
+        match self.eviction {
+            Eviction::S3Fifo => {
+                let slot = self.slots.at_mut(index);
+                slot.frequency = MOST_FREQUENT.min(slot.frequency + 1);
+            }
+            Eviction::Lru => self.main.renew(&mut self.slots, index),
+        }
+        match &self.slots.at(index).pair {
+            Some((_, value)) => Lookup::Hit(value),
+            None => Lookup::Miss,
+        }
+    }
+
+    #[cold]
+    fn miss_expired(&mut self, index: u32) -> Lookup<'_, K, V> {
+        self.counts.misses += 1;
+        self.counts.expirations += 1;
+        let slot = self.slots.at(index);
+        // It was wanted, and will likely be put in anew at once: what was in the main queue comes back there.
+        if self.eviction == Eviction::S3Fifo && !slot.in_small {
+            self.ghost.add(slot.hash);
+        }
+        self.detach(index).map_or(Lookup::Miss, Lookup::Expired)
+    }
+
+    /// The value at a position if its time has not passed; counts nothing and saves it from nothing.
+    pub fn peek(&self, position: Position, now: impl FnOnce() -> Nanos) -> Option<&V> {
+        let slot = self.slots.at(position.0);
+        if slot.expires != NEVER && slot.expires <= now() {
+            return None;
+        }
+        slot.pair.as_ref().map(|(_, value)| value)
+    }
+
+    /// Puts a value in, in the place of the one at `position` (which is where `key` was found, if it was). What had to
+    /// go is handed back: a replaced value (with the key that was not needed), evicted entries, or the new pair itself
+    /// where it alone weighs more than the cache may.
+    pub fn insert(
+        &mut self,
+        position: Option<Position>,
+        hash: u64,
+        pair: (K, V),
+        weight: u64,
+        expires: Nanos,
+        now: Nanos,
+    ) -> Removed<K, V> {
+        let mut removed = Removed::none();
+        if self.max_weight.is_some_and(|most| weight > most) {
+            self.counts.rejections += 1;
+            if let Some(old) = position.and_then(|position| self.remove(position)) {
+                removed.push(old);
+            }
+            removed.push(pair);
+            return removed;
+        }
+        self.counts.inserts += 1;
+        match position {
+            Some(Position(index)) => {
+                if self.slots.at(index).expires <= now {
+                    self.counts.expirations += 1;
+                }
+                if let Some(old) = self.replace(index, pair, weight, expires) {
+                    removed.push(old);
+                }
+                // Heavier than before, it may push others out, and in the end itself.
+                self.make_room(0, 0, now, &mut removed);
+            }
+            None => {
+                self.make_room(1, weight, now, &mut removed);
+                let index = self.slots.add(hash, pair, weight, expires);
+                let slots = &self.slots;
+                self.table.insert_unique(hash, index, |&index| slots.at(index).hash);
+                let in_small = self.eviction == Eviction::S3Fifo && !self.ghost.take(hash);
+                self.slots.at_mut(index).in_small = in_small;
+                let queue = if in_small { &mut self.small } else { &mut self.main };
+                queue.push(&mut self.slots, index);
+            }
+        }
+        removed
+    }
+
+    /// Takes an entry out, whether or not its time has passed.
+    pub fn remove(&mut self, position: Position) -> Option<(K, V)> {
+        self.detach(position.0)
+    }
+
+    /// Takes out all entries whose time has passed. Walks all slots.
+    pub fn expire(&mut self, now: Nanos) -> Vec<(K, V)> {
+        let passed: Vec<u32> =
+            self.slots.used().filter(|(_, slot)| slot.expires <= now).map(|(index, _)| index).collect();
+        let removed: Vec<_> = passed.into_iter().filter_map(|index| self.detach(index)).collect();
+        self.counts.expirations += removed.len() as u64;
+        removed
+    }
+
+    /// Takes everything out, and forgets what was there before.
+    pub fn clear(&mut self) -> Vec<(K, V)> {
+        self.table = HashTable::new();
+        (self.small, self.main) = (Queue::new(), Queue::new());
+        self.ghost.clear();
+        self.slots.take_all().collect()
+    }
+
+    /// The entries whose time has not passed, in no particular order.
+    pub fn iter(&self, now: Nanos) -> impl Iterator<Item = (&K, &V)> {
+        let good = self.slots.used().filter(move |(_, slot)| slot.expires > now);
+        good.filter_map(|(_, slot)| slot.pair.as_ref()).map(|(key, value)| (key, value))
+    }
+
+    /// All entries, for who must see every reference.
+    pub fn all(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.slots.used().filter_map(|(_, slot)| slot.pair.as_ref()).map(|(key, value)| (key, value))
+    }
+
+    /// Entries now, with those whose time has passed but which nobody has met since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.small.len + self.main.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most entries it holds.
+    #[must_use]
+    pub fn max_entries(&self) -> usize {
+        self.max_entries
+    }
+
+    /// The most its entries may weigh together.
+    #[must_use]
+    pub fn max_weight(&self) -> Option<u64> {
+        self.max_weight
+    }
+
+    /// What was counted so far, and what it holds now.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics { entries: self.len(), weight: self.small.weight + self.main.weight, ..self.counts }
+    }
+
+    fn make_room(&mut self, entries: usize, weight: u64, now: Nanos, removed: &mut Removed<K, V>) {
+        while !self.is_empty()
+            && (self.len() + entries > self.max_entries
+                || self.max_weight.is_some_and(|most| self.small.weight + self.main.weight + weight > most))
+        {
+            self.evict_one(now, removed);
+        }
+    }
+
+    /// A new value for an entry; counts as a use of it, not as a hit. Gives back the key that was not needed.
+    fn replace(&mut self, index: u32, (key, value): (K, V), weight: u64, expires: Nanos) -> Option<(K, V)> {
+        let slot = self.slots.at_mut(index);
+        let (in_small, old_weight) = (slot.in_small, slot.weight);
+        slot.weight = weight;
+        slot.expires = expires;
+        let old = slot.pair.as_mut().map(|pair| (key, std::mem::replace(&mut pair.1, value)));
+        let queue = if in_small { &mut self.small } else { &mut self.main };
+        queue.weight = queue.weight - old_weight + weight;
+        match self.eviction {
+            Eviction::S3Fifo => slot.frequency = MOST_FREQUENT.min(slot.frequency + 1),
+            Eviction::Lru => self.main.renew(&mut self.slots, index),
+        }
+        old
+    }
+
+    /// Takes an entry out of the table, its queue and its slot.
+    pub(super) fn detach(&mut self, index: u32) -> Option<(K, V)> {
+        let slot = self.slots.at(index);
+        let (hash, in_small) = (slot.hash, slot.in_small);
+        if let Ok(entry) = self.table.find_entry(hash, |&other| other == index) {
+            entry.remove();
+        }
+        let queue = if in_small { &mut self.small } else { &mut self.main };
+        queue.unlink(&mut self.slots, index);
+        self.slots.release(index)
+    }
+}

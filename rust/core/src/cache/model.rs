@@ -1,0 +1,306 @@
+//! The cache against a naive model: queues as vectors that are searched from end to end.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Nanos;
+
+#[derive(Debug, Clone)]
+struct Entry {
+    key: u64,
+    value: u32,
+    weight: u64,
+    expires: Nanos,
+    hits: u8,
+}
+
+#[derive(Debug)]
+struct Model {
+    eviction: Eviction,
+    max_entries: usize,
+    max_weight: Option<u64>,
+    small: Vec<Entry>,
+    main: Vec<Entry>,
+    ghost: Vec<Option<u64>>,
+    counts: Statistics,
+}
+
+impl Model {
+    fn weight(queue: &[Entry]) -> u64 {
+        queue.iter().map(|entry| entry.weight).sum()
+    }
+
+    fn get(&mut self, key: u64, now: Nanos) -> Option<u32> {
+        let lru = self.eviction == Eviction::Lru;
+        for queue in [&mut self.small, &mut self.main] {
+            let Some(place) = queue.iter().position(|entry| entry.key == key) else { continue };
+            if queue[place].expires <= now {
+                return None;
+            }
+            let mut entry = queue.remove(place);
+            let value = entry.value;
+            entry.hits = (entry.hits + 1).min(3);
+            queue.insert(if lru { queue.len() } else { place }, entry);
+            return Some(value);
+        }
+        None
+    }
+
+    fn lookup(&mut self, key: u64, now: Nanos) -> Option<u32> {
+        let found = self.get(key, now);
+        match found {
+            Some(_) => self.counts.hits += 1,
+            None => {
+                self.counts.misses += 1;
+                if self.main.iter().any(|entry| entry.key == key) && self.eviction == Eviction::S3Fifo {
+                    self.remember(key);
+                }
+                self.counts.expirations += u64::from(self.remove(key));
+            }
+        }
+        found
+    }
+
+    fn remove(&mut self, key: u64) -> bool {
+        let before = self.small.len() + self.main.len();
+        self.small.retain(|entry| entry.key != key);
+        self.main.retain(|entry| entry.key != key);
+        before > self.small.len() + self.main.len()
+    }
+
+    fn remember(&mut self, key: u64) {
+        let capacity = self.max_entries - self.max_entries / 10;
+        while self.ghost.len() >= capacity {
+            self.ghost.remove(0);
+        }
+        for ghost in &mut self.ghost {
+            if *ghost == Some(key) {
+                *ghost = None;
+            }
+        }
+        self.ghost.push(Some(key));
+    }
+
+    fn insert(&mut self, new: Entry, now: Nanos) {
+        let key = new.key;
+        if self.max_weight.is_some_and(|most| new.weight > most) {
+            self.counts.rejections += 1;
+            self.remove(key);
+            return;
+        }
+        self.counts.inserts += 1;
+        let old = self.small.iter_mut().chain(&mut self.main).find(|entry| entry.key == key);
+        if let Some(old) = old {
+            self.counts.expirations += u64::from(old.expires <= now);
+            old.expires = Nanos::MAX; // for `get` to count a use
+            self.get(key, 0);
+            let old = self.small.iter_mut().chain(&mut self.main).find(|entry| entry.key == key).unwrap();
+            *old = Entry { hits: old.hits, ..new };
+            self.make_room(0, 0, now);
+            return;
+        }
+        self.make_room(1, new.weight, now);
+        let mut returns = false;
+        for ghost in &mut self.ghost {
+            if *ghost == Some(key) {
+                *ghost = None;
+                returns = true;
+            }
+        }
+        if self.eviction == Eviction::Lru || returns { self.main.push(new) } else { self.small.push(new) }
+    }
+
+    fn make_room(&mut self, entries: usize, weight: u64, now: Nanos) {
+        while self.small.len() + self.main.len() > 0
+            && (self.small.len() + self.main.len() + entries > self.max_entries
+                || self
+                    .max_weight
+                    .is_some_and(|most| Self::weight(&self.small) + Self::weight(&self.main) + weight > most))
+        {
+            let share = self.small.len() * 10 >= self.max_entries
+                || self.max_weight.is_some_and(|most| Self::weight(&self.small) >= most / 10);
+            if self.eviction == Eviction::Lru {
+                let entry = self.main.remove(0);
+                self.count(&entry, now);
+            } else if share || self.main.is_empty() {
+                self.evict_small(now);
+            } else {
+                self.evict_main(now);
+            }
+        }
+    }
+
+    fn evict_small(&mut self, now: Nanos) {
+        while !self.small.is_empty() {
+            let mut entry = self.small.remove(0);
+            if entry.expires <= now || entry.hits < 2 {
+                self.count(&entry, now);
+                if entry.expires > now {
+                    self.remember(entry.key);
+                }
+                return;
+            }
+            entry.hits = 0;
+            self.main.push(entry);
+            if self.main.len() > self.max_entries - self.max_entries / 10
+                || self.max_weight.is_some_and(|most| Self::weight(&self.main) > most - most / 10)
+            {
+                break;
+            }
+        }
+        self.evict_main(now);
+    }
+
+    fn evict_main(&mut self, now: Nanos) {
+        while !self.main.is_empty() {
+            let mut entry = self.main.remove(0);
+            if entry.hits == 0 || entry.expires <= now {
+                self.count(&entry, now);
+                return;
+            }
+            entry.hits -= 1;
+            self.main.push(entry);
+        }
+    }
+
+    fn count(&mut self, entry: &Entry, now: Nanos) {
+        if entry.expires <= now {
+            self.counts.expirations += 1;
+        } else {
+            self.counts.evictions += 1;
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Get(u64),
+    Insert { key: u64, weight: u64, ttl: Option<u64> },
+    Remove(u64),
+    Advance(u64),
+    Expire,
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0..40_u64).prop_map(Step::Get),
+        12 => (0..40_u64, 0..30_u64, prop::option::weighted(0.3, 1..50_u64))
+            .prop_map(|(key, weight, ttl)| Step::Insert { key, weight, ttl }),
+        2 => (0..40_u64).prop_map(Step::Remove),
+        2 => (0..20_u64).prop_map(Step::Advance),
+        1 => Just(Step::Expire),
+        1 => Just(Step::Clear),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Same hits, same contents, same counts, and every pair is either inside or handed back exactly once.
+    #[test]
+    fn agrees_with_naive_queues(
+        eviction in prop_oneof![Just(Eviction::S3Fifo), Just(Eviction::Lru)],
+        max_entries in 1..30_usize,
+        max_weight in prop::option::of(1..200_u64),
+        steps in prop::collection::vec(step(), 1..400),
+    ) {
+        let mut cache: MemoryCache<u64, u32> = MemoryCache::new(max_entries, max_weight, eviction);
+        let counts = Statistics::default();
+        let mut model = Model { eviction, max_entries, max_weight, small: vec![], main: vec![], ghost: vec![], counts };
+        let mut now = 1;
+        let (mut put, mut handed_back) = (0_usize, 0_usize);
+        for (number, step) in (0_u32..).zip(steps) {
+            match step {
+                Step::Advance(by) => now += by,
+                Step::Get(key) => {
+                    let position = cache.position(cache.spread(key), |other| *other == key);
+                    let found = match cache.hit(position, || now) {
+                        Lookup::Hit(value) => Some(*value),
+                        Lookup::Expired(_) => { handed_back += 1; None }
+                        Lookup::Miss => None,
+                    };
+                    prop_assert_eq!(found, model.lookup(key, now));
+                }
+                Step::Insert { key, weight, ttl } => {
+                    let expires = ttl.map_or(NEVER, |ttl| now + ttl);
+                    let hash = cache.spread(key);
+                    let position = cache.position(hash, |other| *other == key);
+                    put += 1;
+                    handed_back += cache.insert(position, hash, (key, number), weight, expires, now).into_iter().count();
+                    model.insert(Entry { key, value: number, weight, expires, hits: 0 }, now);
+                }
+                Step::Remove(key) => {
+                    let position = cache.position(cache.spread(key), |other| *other == key);
+                    let removed = position.and_then(|position| cache.remove(position));
+                    handed_back += usize::from(removed.is_some());
+                    prop_assert_eq!(removed.is_some(), model.remove(key));
+                }
+                Step::Expire => {
+                    let removed = cache.expire(now).len();
+                    handed_back += removed;
+                    model.counts.expirations += removed as u64;
+                    model.small.retain(|entry| entry.expires > now);
+                    model.main.retain(|entry| entry.expires > now);
+                }
+                Step::Clear => {
+                    handed_back += cache.clear().len();
+                    (model.small, model.main, model.ghost) = (vec![], vec![], vec![]);
+                }
+            }
+            let mut contents: Vec<_> = cache.all().map(|(key, value)| (*key, *value)).collect();
+            let mut expected: Vec<_> =
+                model.small.iter().chain(&model.main).map(|entry| (entry.key, entry.value)).collect();
+            contents.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(contents, expected);
+            let statistics = cache.statistics();
+            prop_assert_eq!(statistics, Statistics {
+                entries: model.small.len() + model.main.len(),
+                weight: Model::weight(&model.small) + Model::weight(&model.main),
+                ..model.counts
+            });
+            prop_assert!(statistics.entries <= max_entries);
+            prop_assert!(max_weight.is_none_or(|most| statistics.weight <= most));
+            prop_assert_eq!(put, handed_back + statistics.entries);
+        }
+    }
+}
+
+fn get(cache: &mut MemoryCache<u64, u64>, key: u64) -> bool {
+    let position = cache.position(cache.spread(key), |other| *other == key);
+    matches!(cache.hit(position, || 0), Lookup::Hit(_))
+}
+
+fn put(cache: &mut MemoryCache<u64, u64>, key: u64) {
+    let hash = cache.spread(key);
+    let position = cache.position(hash, |other| *other == key);
+    drop(cache.insert(position, hash, (key, key), 1, NEVER, 0));
+}
+
+#[test]
+fn a_scan_does_not_wash_out_what_is_used() {
+    for (eviction, survives) in [(Eviction::S3Fifo, true), (Eviction::Lru, false)] {
+        let mut cache = MemoryCache::new(100, None, eviction);
+        for _ in 0..4 {
+            (0..50).for_each(|key| {
+                if !get(&mut cache, key) {
+                    put(&mut cache, key);
+                }
+            });
+        }
+        (1_000..2_000).for_each(|key| put(&mut cache, key));
+        let kept = (0..50).filter(|&key| get(&mut cache, key)).count();
+        assert_eq!(kept == 50, survives, "{eviction:?} kept {kept}");
+    }
+}
+
+#[test]
+fn a_million_keys_leave_ten_thousand_entries() {
+    for eviction in [Eviction::S3Fifo, Eviction::Lru] {
+        let mut cache = MemoryCache::new(10_000, None, eviction);
+        (0..1_000_000).for_each(|key| put(&mut cache, key));
+        let statistics = cache.statistics();
+        assert_eq!((statistics.entries, statistics.evictions), (10_000, 990_000));
+    }
+}

@@ -1,0 +1,172 @@
+//! Where entries live: numbered slots, threaded into queues by number.
+
+use crate::clock::Nanos;
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+/// One entry with its place in a queue.
+#[derive(Debug)]
+pub(super) struct Slot<K, V> {
+    pub(super) hash: u64,
+    /// None for a slot that is free.
+    pub(super) pair: Option<(K, V)>,
+    pub(super) expires: Nanos,
+    pub(super) weight: u64,
+    older: u32,
+    newer: u32,
+    /// Hits since it came into its queue, up to three.
+    pub(super) frequency: u8,
+    pub(super) in_small: bool,
+}
+
+/// All slots, free ones included.
+#[derive(Debug)]
+pub(super) struct Slots<K, V> {
+    slots: Vec<Slot<K, V>>,
+    free: Vec<u32>,
+}
+
+/// A queue of slots: newest in front, oldest at the end.
+#[derive(Debug)]
+pub(super) struct Queue {
+    newest: u32,
+    oldest: u32,
+    pub(super) len: usize,
+    pub(super) weight: u64,
+}
+
+impl Queue {
+    pub(super) const fn new() -> Self {
+        Self { newest: NONE, oldest: NONE, len: 0, weight: 0 }
+    }
+
+    /// The slot that came first.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        (self.oldest != NONE).then_some(self.oldest)
+    }
+
+    pub(super) fn push<K, V>(&mut self, slots: &mut Slots<K, V>, index: u32) {
+        let slot = slots.at_mut(index);
+        slot.older = self.newest;
+        slot.newer = NONE;
+        self.len += 1;
+        self.weight += slot.weight;
+        match self.newest {
+            NONE => self.oldest = index,
+            newest => slots.at_mut(newest).newer = index,
+        }
+        self.newest = index;
+    }
+
+    pub(super) fn unlink<K, V>(&mut self, slots: &mut Slots<K, V>, index: u32) {
+        let Slot { older, newer, weight, .. } = *slots.at_mut(index);
+        match newer {
+            NONE => self.newest = older,
+            newer => slots.at_mut(newer).older = older,
+        }
+        match older {
+            NONE => self.oldest = newer,
+            older => slots.at_mut(older).newer = newer,
+        }
+        self.len -= 1;
+        self.weight -= weight;
+    }
+
+    /// As if it had just come; nothing to do for the one that has.
+    #[inline]
+    pub(super) fn renew<K, V>(&mut self, slots: &mut Slots<K, V>, index: u32) {
+        if self.newest != index {
+            self.unlink(slots, index);
+            self.push(slots, index);
+        }
+    }
+}
+
+impl<K, V> Slots<K, V> {
+    pub(super) const fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+
+    /// The slot with a number that this gave out.
+    #[inline]
+    pub(super) fn at(&self, index: u32) -> &Slot<K, V> {
+        &self.slots[index as usize]
+    }
+
+    #[inline]
+    pub(super) fn at_mut(&mut self, index: u32) -> &mut Slot<K, V> {
+        &mut self.slots[index as usize]
+    }
+
+    pub(super) fn add(&mut self, hash: u64, pair: (K, V), weight: u64, expires: Nanos) -> u32 {
+        let slot =
+            Slot { hash, pair: Some(pair), expires, weight, older: NONE, newer: NONE, frequency: 0, in_small: false };
+        if let Some(index) = self.free.pop() {
+            *self.at_mut(index) = slot;
+            return index;
+        }
+        self.slots.push(slot);
+        #[expect(clippy::cast_possible_truncation, reason = "the entry cap is less than u32::MAX")]
+        let index = (self.slots.len() - 1) as u32;
+        index
+    }
+
+    pub(super) fn release(&mut self, index: u32) -> Option<(K, V)> {
+        self.free.push(index);
+        self.at_mut(index).pair.take()
+    }
+
+    /// The slots that hold something, by number.
+    pub(super) fn used(&self) -> impl Iterator<Item = (u32, &Slot<K, V>)> {
+        (0..).zip(&self.slots).filter(|(_, slot)| slot.pair.is_some())
+    }
+
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+        self.free = Vec::new();
+        std::mem::take(&mut self.slots).into_iter().filter_map(|slot| slot.pair)
+    }
+}
+
+/// What has left the cache, for the caller to drop. Most often one pair, so the first is kept without allocating.
+#[derive(Debug)]
+#[must_use = "drop it where foreign code may run"]
+pub struct Removed<K, V> {
+    first: Option<(K, V)>,
+    more: Vec<(K, V)>,
+}
+
+impl<K, V> Removed<K, V> {
+    pub(super) const fn none() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, pair: (K, V)) {
+        if self.first.is_none() {
+            self.first = Some(pair);
+        } else {
+            self.more.push(pair);
+        }
+    }
+
+    /// How many pairs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    /// Whether nothing has left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+impl<K, V> IntoIterator for Removed<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::iter::Chain<std::option::IntoIter<(K, V)>, std::vec::IntoIter<(K, V)>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.more)
+    }
+}
