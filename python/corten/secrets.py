@@ -1,0 +1,132 @@
+"""Values that never show themselves, and addresses without their passwords."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Any, Final, NoReturn
+
+HIDDEN: Final = "<secret>"
+"""What stands in the place of a secret wherever it would be shown."""
+
+
+class Secret:
+    """A password, token or key: whoever needs it calls :meth:`reveal`, everywhere else it is ``<secret>``.
+
+    It is hidden in ``repr``, ``str``, formatting and JSON, and refuses to be pickled. Equality takes the same time
+    wherever the values differ. It is immutable, and may be a field of a settings type.
+    """
+
+    __slots__ = ("__value",)
+    __value: str | bytes
+
+    def __init__(self, value: str | bytes) -> None:
+        object.__setattr__(self, "_Secret__value", value)
+
+    def reveal(self) -> str:
+        """The value as text.
+
+        :raises UnicodeDecodeError: it was made of bytes that are not UTF-8
+        """
+        return self.__value if isinstance(self.__value, str) else self.__value.decode()
+
+    def reveal_bytes(self) -> bytes:
+        """The value as bytes, text in UTF-8."""
+        return self.__value if isinstance(self.__value, bytes) else self.__value.encode()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __format__(self, format_spec: str) -> str:
+        return format(HIDDEN, format_spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.__value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
+
+    def __hash__(self) -> int:
+        return hash(("corten.Secret", self.reveal_bytes()))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret is not pickled: what is pickled is readable")
+
+
+def enc_hook(value: object) -> object:
+    """For msgspec's encoders: a secret becomes ``"<secret>"``.
+
+    :raises NotImplementedError: it is neither a secret nor anything msgspec knows
+    """
+    if isinstance(value, Secret):
+        return HIDDEN
+    raise NotImplementedError(f"objects of type {type(value).__name__} are not encoded")
+
+
+def dec_hook(kind: type[Any], value: object) -> object:
+    """For msgspec's decoders: text or bytes become a secret where the type asks for one.
+
+    :raises NotImplementedError: the type is not :class:`Secret`
+    """
+    if kind is Secret:
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, (str, bytes)):
+            return Secret(value)
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+    raise NotImplementedError(f"objects of type {kind.__name__} are not decoded")
+
+
+_SENSITIVE: Final = re.compile(
+    r"(?:^|[_\-.])(?:password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|private_?key|access_?key"
+    r"|secret_?key|signing_?key)(?:$|[_\-.])",
+    re.IGNORECASE,
+)
+_AUTHORITY: Final = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.\-]*://)(?P<rest>\S*)", re.IGNORECASE)
+_ONE_AUTHORITY: Final = re.compile(_AUTHORITY.pattern.replace(r"\S*", ".*"), re.IGNORECASE | re.DOTALL)
+_PARAMETER: Final = re.compile(r"(?P<key>[\w\-.]*)=(?P<value>'(?:[^'\\]|\\.)*'|[^&\s;]*)")
+
+
+def is_sensitive(name: str) -> bool:
+    """Whether a field of that name (``api_key``, ``password``) holds what is not to be shown, whatever its type."""
+    return _SENSITIVE.search(name) is not None
+
+
+def redact_url(url: str) -> str:
+    """An address without its password, fit to be shown: ``postgres://user:<secret>@host/db``.
+
+    Understands URLs (also with several hosts, and with passwords that were not quoted as they ought to be), query
+    parameters such as ``password=`` or ``token=``, and libpq's ``host=… password=…`` form. Where an address can be
+    read in two ways it hides too much rather than too little.
+    """
+
+    def authority(match: re.Match[str]) -> str:
+        userinfo, at, host = match["rest"].rpartition("@")
+        user, colon, _password = userinfo.partition(":")
+        return f"{match['scheme']}{user}{colon}{HIDDEN if colon else ''}{at}{host}"
+
+    def parameter(match: re.Match[str]) -> str:
+        key = match["key"]
+        hidden = is_sensitive(key) or key.lower() in {"sslpassword", "key", "auth", "sig", "signature"}
+        return f"{key}={HIDDEN}" if hidden and match["value"] else match[0]
+
+    # An unquoted password may hold blanks too: only where several addresses stand in one text do blanks end them.
+    pattern = _AUTHORITY if url.count("://") > 1 else _ONE_AUTHORITY
+    return _PARAMETER.sub(parameter, pattern.sub(authority, url))

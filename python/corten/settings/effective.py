@@ -1,0 +1,91 @@
+"""The settings in effect, each with where it came from, fit to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from corten.secrets import HIDDEN, Secret, is_sensitive, redact_url
+from corten.settings.quantities import Kind, format_duration, format_size
+from corten.settings.tree import Leaf, Node, Path, Table, dotted
+from corten.settings.types import fields, shapes, tag_of
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """One setting in effect."""
+
+    path: str
+    """``postgres.max_size``, or ``pipelines.users.policies``."""
+    value: Any
+    """Plain data, written as a settings file would have it; ``<secret>`` for what is not shown."""
+    source: str
+    """``corten.toml:12``, ``environment CORTEN_POSTGRES__MAX_SIZE``, ``default`` …"""
+    secret: bool = False
+
+
+def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) -> Iterator[Effective]:
+    """The settings in a value that was made of a node: structs and mappings taken apart, lists whole."""
+    origin = node.origin if node is not None else None
+    if isinstance(value, msgspec.Struct) and path != () and not value.__struct_fields__:
+        return
+    if isinstance(value, msgspec.Struct) and not isinstance(node, Leaf):
+        held = node.items if isinstance(node, Table) else {}
+        for field in fields(type(value)):
+            yield from effective(
+                field.type, getattr(value, field.name), held.get(field.encode_name), (*path, field.encode_name)
+            )
+        return
+    if isinstance(value, Mapping) and value and not isinstance(node, Leaf):
+        held = node.items if isinstance(node, Table) else {}
+        inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
+        for key, each in value.items():
+            yield from effective(inner, each, held.get(str(key)), (*path, str(key)))
+        return
+    hidden = bool(value) and ((origin is not None and origin.hidden) or any(is_sensitive(step) for step in path))
+    shown = HIDDEN if hidden else plain(type_, value)
+    source = origin.where(path) if origin is not None else "default"
+    yield Effective(dotted(path), shown, source or "default", secret=hidden or isinstance(value, Secret))
+
+
+def plain(type_: Any, value: Any) -> Any:
+    """A value as plain data with its secrets hidden and its quantities written out."""
+    if isinstance(value, Secret):
+        return HIDDEN if value else ""
+    quantity = _quantity(type_)
+    if quantity == "duration" and isinstance(value, (int, float)):
+        return format_duration(value)
+    if quantity == "size" and isinstance(value, int):
+        return format_size(value)
+    if isinstance(value, msgspec.Struct):
+        tag = tag_of(type(value))
+        items = {} if tag is None else {tag[0]: tag[1]}
+        for field in fields(type(value)):
+            held = getattr(value, field.name)
+            sensitive = bool(held) and is_sensitive(field.encode_name)
+            items[field.encode_name] = HIDDEN if sensitive else plain(field.type, held)
+        return items
+    if isinstance(value, Mapping):
+        inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
+        return {
+            str(key): HIDDEN if each and is_sensitive(str(key)) else plain(inner, each) for key, each in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        kinds = next((shape for shape in shapes(type_) if shape.kind == "list"), None)
+        inner = kinds.inner[0] if kinds is not None and kinds.inner and not kinds.fixed else Any
+        each_plain = [plain(inner, each) for each in value]
+        return sorted(each_plain, key=str) if isinstance(value, (set, frozenset)) else each_plain
+    if isinstance(value, str):
+        return redact_url(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    return msgspec.to_builtins(value, enc_hook=repr)
+
+
+def _quantity(type_: Any) -> Kind | None:
+    return next((shape.quantity for shape in shapes(type_) if shape.quantity is not None), None)
+
+
+__all__ = ["Effective", "Path", "effective", "plain"]

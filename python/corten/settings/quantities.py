@@ -1,0 +1,181 @@
+"""Durations, sizes and rates as people write them: ``"250ms"``, ``"64MiB"``, ``"100/s"``."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+Kind = Literal["duration", "size", "rate"]
+
+Duration = Annotated[
+    float, msgspec.Meta(extra={"corten": "duration"}, description='seconds, or text: "250ms", "1h30m"')
+]
+"""Seconds; settings also take ``"250ms"``, ``"2s"``, ``"5m"``, ``"1h30m"``."""
+Size = Annotated[int, msgspec.Meta(extra={"corten": "size"}, description='bytes, or text: "64MiB", "10MB"')]
+"""Bytes; settings also take ``"64MiB"``, ``"10MB"``."""
+Rate = Annotated[str, msgspec.Meta(extra={"corten": "rate"}, description='events in a time: "100/s", "5/min"')]
+"""Events in a time: ``"100/s"``, ``"0.5/s"``, ``"5/min"``, ``"10/30s"``."""
+
+EXPECTED: Final[dict[Kind, str]] = {
+    "duration": 'a duration such as "250ms", "2s", "5m" or "1h30m", or a number of seconds',
+    "size": 'a size such as "64MiB" or "10MB", or a whole number of bytes',
+    "rate": 'a rate such as "100/s", "5/min" or "10/30s"',
+}
+
+_SECONDS: Final[dict[str, Decimal]] = {
+    unit: Decimal(seconds)
+    for seconds, units in {
+        "1e-9": ("ns",),
+        "1e-6": ("us", "µs", "μs"),  # micro sign and Greek mu: keyboards have either
+        "1e-3": ("ms",),
+        "1": ("s", "sec", "second", "seconds"),
+        "60": ("m", "min", "minute", "minutes"),
+        "3600": ("h", "hour", "hours"),
+        "86400": ("d", "day", "days"),
+        "604800": ("w", "week", "weeks"),
+    }.items()
+    for unit in units
+}
+_BYTES: Final[dict[str, int]] = {"b": 1} | {
+    f"{prefix}{suffix}": base**power
+    for power, prefix in enumerate("kmgtp", start=1)
+    for suffix, base in (("b", 1000), ("ib", 1024), ("i", 1024))
+}
+_NUMBER = r"\d+(?:\.\d+)?"
+_DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*([a-zµμ]+)", re.ASCII | re.IGNORECASE)
+_PLAIN = re.compile(rf"\s*{_NUMBER}\s*", re.ASCII)
+_SIZE = re.compile(rf"\s*({_NUMBER})\s*([a-z]+)\s*", re.ASCII | re.IGNORECASE)
+_RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(\S.*?)\s*", re.ASCII)
+# Longer texts are nobody's quantity; the bound keeps hostile ones from costing arithmetic on endless digits.
+_LONGEST: Final = 64
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds of a duration: numbers are seconds, text is a number of seconds or numbers with units.
+
+    Units are ns, us, ms, s, m (or min), h, d and w; several add up: ``"1h30m"``.
+
+    :raises ValueError: it is not a duration, or is negative or without end
+    """
+    if not isinstance(text, str):
+        seconds = float(text)
+        if not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"not a duration: {text!r}; it must be finite and not negative")
+        return seconds
+    if len(text) <= _LONGEST:
+        if _PLAIN.fullmatch(text):
+            return _finite(Decimal(text.strip()), text)
+        total, at, end = Decimal(0), 0, len(text.rstrip())
+        while at < end and (part := _DURATION_PART.match(text, at)) is not None:
+            # Only "M" is ambiguous in capitals elsewhere (months); here no unit is, so capitals are forgiven.
+            unit = _SECONDS.get(part[2].lower())
+            if unit is None:
+                break
+            total += Decimal(part[1]) * unit
+            at = part.end()
+        if at == end and at > 0:
+            return _finite(total, text)
+    raise ValueError(f"not a duration: {_shown(text)}; expected {EXPECTED['duration']}")
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest usual text of a duration; :func:`parse_duration` gives back the same number, from 1e-12 s up."""
+    exact = Decimal(repr(float(seconds)))
+    if seconds == int(seconds) and seconds >= 60:
+        rest, parts = int(seconds), ""
+        for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+            amount, rest = divmod(rest, size)
+            parts += f"{amount}{unit}" if amount else ""
+        if float(parse_duration(parts)) == seconds:
+            return parts
+    elif 0 < seconds < 1:
+        for unit in ("ms", "us"):
+            amount_of_unit = exact / _SECONDS[unit]
+            if amount_of_unit >= 1:
+                return f"{_plain(amount_of_unit)}{unit}"
+    return f"{_plain(exact)}s"
+
+
+def parse_size(text: str | float) -> int:
+    """Bytes of a size: numbers are bytes; kB, MB, GB, TB and PB count in 1000s, KiB (or Ki), MiB … in 1024s.
+
+    :raises ValueError: it is not a size, is negative, or is not a whole number of bytes
+    """
+    if not isinstance(text, str):
+        if isinstance(text, float) and not text.is_integer():
+            raise ValueError(f"not a size: {text!r}; expected a whole number of bytes")
+        if text < 0:
+            raise ValueError(f"not a size: {text!r}; it must not be negative")
+        return int(text)
+    if len(text) <= _LONGEST:
+        if _PLAIN.fullmatch(text):
+            return _whole(Decimal(text.strip()), text)
+        if (match := _SIZE.fullmatch(text)) is not None and (unit := _BYTES.get(match[2].lower())) is not None:
+            return _whole(Decimal(match[1]) * unit, text)
+    raise ValueError(f"not a size: {_shown(text)}; expected {EXPECTED['size']}")
+
+
+def format_size(size: int) -> str:
+    """The shortest exact text of a size in bytes; :func:`parse_size` gives back the same number."""
+    exact: list[str] = []
+    for base, suffixes in ((1024, ("KiB", "MiB", "GiB", "TiB", "PiB")), (1000, ("kB", "MB", "GB", "TB", "PB"))):
+        for power, suffix in enumerate(suffixes, start=1):
+            amount, rest = divmod(size, base**power)
+            if amount and not rest:
+                exact.append(f"{amount}{suffix}")
+    return min(exact, key=lambda text: len(text.rstrip("kKMGTPiB")), default=f"{size}B")
+
+
+def parse_rate(text: str) -> float:
+    """Events a second of a rate: ``"100/s"``, ``"5/min"``, ``"10/30s"`` (ten in each thirty seconds).
+
+    :raises ValueError: it is not a rate, or is zero
+    """
+    if len(text) <= _LONGEST and (match := _RATE.fullmatch(text)) is not None:
+        period = match[2]
+        try:
+            seconds = parse_duration(period if period[0].isdigit() else f"1{period}")
+        except ValueError:
+            seconds = 0.0
+        # "10/30" would leave open thirty of what.
+        if seconds > 0 and not _PLAIN.fullmatch(period):
+            rate = float(Decimal(match[1]) / Decimal(repr(seconds)))
+            if rate > 0 and math.isfinite(rate):
+                return rate
+    raise ValueError(f"not a rate: {_shown(text)}; expected {EXPECTED['rate']}, more than zero")
+
+
+def format_rate(rate: float) -> str:
+    """A rate of events a second as text; :func:`parse_rate` gives back exactly the same number."""
+    for seconds, unit in ((1, "s"), (60, "min"), (3600, "h"), (86400, "d")):
+        events = rate * seconds
+        text = f"{_plain(Decimal(repr(round(events, 9))))}/{unit}"
+        if events >= 1 and events == round(events) and parse_rate(text) == rate:
+            return text
+    return f"{_plain(Decimal(repr(float(rate))))}/s"
+
+
+def _finite(seconds: Decimal, text: str) -> float:
+    result = float(seconds)
+    if not math.isfinite(result):
+        raise ValueError(f"not a duration: {_shown(text)} is without end")
+    return result
+
+
+def _whole(size: Decimal, text: str) -> int:
+    if size != size.to_integral_value():
+        raise ValueError(f"not a size: {_shown(text)} is not a whole number of bytes")
+    return int(size)
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")

@@ -1,0 +1,76 @@
+"""Raw settings before they have types: a tree of tables whose leaves know where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The source of a value."""
+
+    where: Callable[[Path], str]
+    """What to call the source of the value at a path: ``corten.toml:12``, ``environment CORTEN_POSTGRES__DSN``."""
+    text: bool = False
+    """Whether all its values are text, to be read as the type wants (``"5"``, ``"on"``, ``"a,b"``, JSON)."""
+    hidden: bool = False
+    """Whether its values are never shown, whatever their type."""
+    strict: bool = False
+    """Whether a name that nobody knows is an error (files) rather than a warning (the environment)."""
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """A value as a source gave it: a scalar, or a list with all that is in it."""
+
+    value: Any
+    origin: Origin
+
+
+class Table(msgspec.Struct):
+    """Named values, and the origin of the table itself."""
+
+    items: dict[str, Node]
+    origin: Origin
+
+
+Node: TypeAlias = Leaf | Table
+
+
+def grow(value: object, origin: Origin) -> Node:
+    """A node of plain data: mappings become tables, everything else is a leaf."""
+    if isinstance(value, Mapping):
+        return Table({str(key): grow(inner, origin) for key, inner in value.items()}, origin)
+    return Leaf(value, origin)
+
+
+def put(root: Table, path: tuple[str, ...], node: Node) -> None:
+    """Set a node at a path; what was a leaf on the way there gives way to a table."""
+    table = root
+    for key in path[:-1]:
+        inner = table.items.get(key)
+        if not isinstance(inner, Table):
+            inner = table.items[key] = Table({}, node.origin)
+        table = inner
+    present = table.items.get(path[-1])
+    table.items[path[-1]] = merge(present, node)
+
+
+def merge(below: Node | None, above: Node) -> Node:
+    """Tables are merged key by key; everything else, lists too, is replaced whole by the later source."""
+    if not (isinstance(below, Table) and isinstance(above, Table)):
+        return above
+    for key, node in above.items.items():
+        below.items[key] = merge(below.items.get(key), node)
+    return below
+
+
+def dotted(path: Path) -> str:
+    """A path as it is shown: ``pipelines.users.policies[1].ttl``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
