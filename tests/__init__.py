@@ -1,0 +1,1 @@
+"""Tests of Corten; a package so that plugins and benches can use its servers."""
