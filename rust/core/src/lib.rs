@@ -4,7 +4,12 @@
 //! `python/corten`. Nothing here reads a clock of its own: time is always the caller's [`clock::Clock`].
 #![forbid(unsafe_code)]
 
+pub mod bulkhead;
 pub mod cache;
+pub mod circuit_breaker;
 pub mod clock;
 pub mod metrics;
+pub mod pipeline;
 pub mod rate_limit;
+pub mod retry;
+pub mod timeout;

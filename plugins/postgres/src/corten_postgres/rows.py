@@ -55,13 +55,13 @@ def to_rows(kind: type[T], records: Sequence[asyncpg.Record], name: str, sql: st
     """
     if not records:
         return []
-    shape = _shape(kind)
+    shape = _shape(cast("Any", kind))
     if shape is _first and len(records[0]) != 1:
         raise RowError(
             f"{name}: a {_words(kind)} is one column, the query gives {len(records[0])} ({_columns(records[0])})", sql
         )
     try:
-        rows: list[T] = msgspec.convert([shape(record) for record in records], _list_of(kind))
+        rows: list[T] = msgspec.convert([shape(record) for record in records], _list_of(cast("Any", kind)))
     except msgspec.ValidationError as error:
         raise RowError(_problem(str(error), kind, records, name), sql) from error
     return rows

@@ -1,0 +1,70 @@
+//! What one call has to remember, on its caller's stack.
+
+use std::sync::Arc;
+
+use crate::bulkhead::Ticket;
+use crate::clock::Nanos;
+
+/// Numbers that the policies of a call may keep together.
+pub(super) const SLOTS: usize = 16;
+
+/// Where a call is in a pipeline, and what it holds there. Who drops one that has entered loses places and permits:
+/// every call is left or abandoned.
+#[derive(Debug)]
+pub struct Call {
+    /// The next stage inwards: all before it have been entered.
+    pub(super) position: usize,
+    /// The token of the stage before `position` is still being waited for.
+    pub(super) reserved: bool,
+    /// When it began.
+    pub(super) started: Nanos,
+    /// The earliest deadline of the time limits entered; zero: none.
+    deadline: Nanos,
+    /// The place in the queue of the stage at `position`.
+    pub(super) ticket: Option<Arc<Ticket>>,
+    pub(super) slots: [u64; SLOTS],
+}
+
+impl Call {
+    /// A call that begins now, outside of everything.
+    #[inline]
+    #[must_use]
+    pub fn new(now: Nanos) -> Self {
+        Self { position: 0, reserved: false, started: now, deadline: 0, ticket: None, slots: [0; SLOTS] }
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn started(&self) -> Nanos {
+        self.started
+    }
+
+    /// The earliest deadline of the time limits around it.
+    #[inline]
+    #[must_use]
+    pub fn deadline(&self) -> Option<Nanos> {
+        (self.deadline != 0).then_some(self.deadline)
+    }
+
+    /// Nanoseconds until the earliest deadline.
+    #[inline]
+    pub(super) fn time_left(&self, now: Nanos) -> Option<Nanos> {
+        self.deadline().map(|deadline| deadline.saturating_sub(now))
+    }
+
+    /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.
+    #[inline]
+    pub(super) fn set_deadline(&mut self, slot: usize, deadline: Nanos) {
+        self.slots[slot] = deadline;
+        self.slots[slot + 1] = self.deadline;
+        if self.deadline == 0 || deadline < self.deadline {
+            self.deadline = deadline;
+        }
+    }
+
+    /// Leaves a time limit.
+    #[inline]
+    pub(super) fn restore_deadline(&mut self, slot: usize) {
+        self.deadline = self.slots[slot + 1];
+    }
+}

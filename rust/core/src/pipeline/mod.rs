@@ -1,0 +1,270 @@
+//! The pipeline: policies in order, walked inwards before a call and outwards after it.
+//!
+//! What a call has to remember is in a small [`Call`] of its caller's; the policies' shared state is behind `Arc`s. A
+//! call is entered until it may proceed, and left with its outcome. In between the answer may be to wait, to queue, or
+//! to come again later: the caller does that, and nothing here ever blocks.
+
+mod call;
+mod counts;
+mod outcome;
+mod stage;
+
+use std::sync::Arc;
+
+use crate::bulkhead;
+use crate::circuit_breaker::{self, Permit, Verdict};
+use crate::clock::Nanos;
+use crate::rate_limit::Reservation;
+
+pub use call::Call;
+pub use counts::{Counts, Metrics, Totals};
+pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step};
+pub use stage::{Kind, Limiter, Policy, TooManyPolicies};
+
+use outcome::Ended;
+use stage::Stage;
+
+/// Policies in order, outermost first; never changes. Another configuration is another pipeline that shares state.
+#[derive(Debug)]
+pub struct Pipeline {
+    stages: Box<[Stage]>,
+    /// For which stages the passing of a deadline counts: a bit for each.
+    timeout_counts: u32,
+    counts: Arc<Counts>,
+}
+
+impl Pipeline {
+    /// Policies, outermost first. Bit n of `timeout_counts` says that a deadline that passed inside policy n is a
+    /// failure to it.
+    ///
+    /// # Errors
+    /// More policies than a call has room to remember.
+    pub fn new(policies: Vec<Policy>, timeout_counts: u32, counts: Arc<Counts>) -> Result<Self, TooManyPolicies> {
+        Ok(Self { stages: stage::lay_out(policies)?, timeout_counts, counts })
+    }
+
+    /// What its calls came to.
+    #[must_use]
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
+    /// How many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Tells a call its key for the policy at `index`, where that is a keyed limit; to be done before it enters.
+    pub fn set_key(&self, call: &mut Call, index: usize, key: i64) {
+        if let Some(Stage { policy: Policy::RateLimit { limiter: Limiter::Keyed(bucket), .. }, slot }) =
+            self.stages.get(index)
+        {
+            call.slots[*slot] = bucket.hash(&key);
+        }
+    }
+
+    /// Walks inwards from where the call is, until it may proceed or something is to be done first.
+    #[inline]
+    pub fn enter(&self, call: &mut Call, now: Nanos) -> Step {
+        call.reserved = false; // whoever comes here again has waited for its tokens
+        while let Some(stage) = self.stages.get(call.position) {
+            let slot = stage.slot;
+            let (reason, retry_after) = match &stage.policy {
+                Policy::RateLimit { limiter, max_wait } => {
+                    let patience = call.time_left(now).map_or(*max_wait, |left| left.min(*max_wait));
+                    match limiter.reserve(call.slots[slot], patience, now) {
+                        Reservation::Granted(0) => {
+                            call.position += 1;
+                            continue;
+                        }
+                        Reservation::Granted(wait) => {
+                            call.position += 1;
+                            call.reserved = true;
+                            return Step::Wait(wait);
+                        }
+                        Reservation::Refused(wait) => (Reason::NoToken, Some(wait)),
+                        Reservation::TooMany => (Reason::NoToken, None),
+                    }
+                }
+                Policy::CircuitBreaker(breaker) => match breaker.admit(now) {
+                    circuit_breaker::Admission::Admitted(permit) => {
+                        call.slots[slot] = permit.bits();
+                        call.position += 1;
+                        continue;
+                    }
+                    circuit_breaker::Admission::Refused(wait) => (Reason::Open, wait),
+                },
+                Policy::Bulkhead { bulkhead, max_wait } => match bulkhead.enter() {
+                    bulkhead::Admission::Entered => {
+                        call.position += 1;
+                        continue;
+                    }
+                    bulkhead::Admission::Queued(ticket) => {
+                        call.ticket = Some(Arc::clone(&ticket));
+                        let limit = max_wait.map(|wait| now.saturating_add(wait));
+                        return Step::Queue(ticket, limit.into_iter().chain(call.deadline()).min());
+                    }
+                    bulkhead::Admission::Full => (Reason::Full, None),
+                },
+                Policy::Retry(_) => {
+                    call.slots[slot] = 1;
+                    call.slots[slot + 1] = now;
+                    call.position += 1;
+                    continue;
+                }
+                Policy::Timeout(limit) => {
+                    call.set_deadline(slot, now.saturating_add(*limit));
+                    call.position += 1;
+                    continue;
+                }
+            };
+            return self.refuse(call, call.position, reason, retry_after, now);
+        }
+        Step::Proceed
+    }
+
+    /// The place in the queue was granted: goes on inwards.
+    pub fn enter_granted(&self, call: &mut Call, now: Nanos) -> Step {
+        if call.ticket.take().is_some() {
+            call.position += 1;
+        }
+        self.enter(call, now)
+    }
+
+    /// The caller has waited in the queue as long as it was told. A place granted at the last moment is taken.
+    pub fn give_up(&self, call: &mut Call, now: Nanos) -> Step {
+        let position = call.position;
+        let (Some(ticket), Some(Stage { policy: Policy::Bulkhead { bulkhead, .. }, .. })) =
+            (call.ticket.take(), self.stages.get(position))
+        else {
+            return self.enter(call, now);
+        };
+        if !bulkhead.cancel(&ticket) {
+            call.position += 1;
+            return self.enter(call, now);
+        }
+        if call.deadline().is_some_and(|deadline| deadline <= now) {
+            return match self.leave(call, Outcome::TimedOut, now) {
+                Next::RetryAfter(delay) => Step::Again(delay),
+                Next::DeadlineExceeded(limit) => Step::DeadlineExceeded(limit),
+                Next::Return | Next::Raise => Step::DeadlineExceeded(0),
+            };
+        }
+        self.refuse(call, position, Reason::WaitedTooLong, None, now)
+    }
+
+    /// Walks outwards with how the call went.
+    #[inline]
+    pub fn leave(&self, call: &mut Call, outcome: Outcome, now: Nanos) -> Next {
+        let ended = match outcome {
+            Outcome::Success => Ended::Success,
+            Outcome::Failed(failure) => Ended::Failed(failure),
+            Outcome::Cancelled => Ended::Cancelled,
+            Outcome::TimedOut => self.expired(call, now).map_or(Ended::Cancelled, Ended::TimedOut),
+        };
+        if let Some(delay) = self.unwind(call, ended, now) {
+            return Next::RetryAfter(delay);
+        }
+        self.counts.record(ended, now.saturating_sub(call.started));
+        match ended {
+            Ended::Success => Next::Return,
+            Ended::TimedOut(index) => match self.stages.get(index).map(|stage| &stage.policy) {
+                Some(Policy::Timeout(limit)) => Next::DeadlineExceeded(*limit),
+                _ => Next::Raise,
+            },
+            _ => Next::Raise,
+        }
+    }
+
+    /// The caller is gone: everything that the call holds is given back.
+    pub fn abandon(&self, call: &mut Call, now: Nanos) {
+        if let Some(ticket) = call.ticket.take()
+            && let Some(Stage { policy: Policy::Bulkhead { bulkhead, .. }, .. }) = self.stages.get(call.position)
+            && !bulkhead.cancel(&ticket)
+        {
+            bulkhead.leave();
+        }
+        if std::mem::take(&mut call.reserved)
+            && let Some(Stage { policy: Policy::RateLimit { limiter, .. }, slot }) =
+                call.position.checked_sub(1).and_then(|index| self.stages.get(index))
+        {
+            limiter.add_token(call.slots[*slot]);
+        }
+        self.leave(call, Outcome::Cancelled, now);
+    }
+
+    fn refuse(&self, call: &mut Call, index: usize, reason: Reason, retry_after: Option<Nanos>, now: Nanos) -> Step {
+        let policy = self.stages[index].policy.kind();
+        let ended = Ended::Refused(policy, retry_after);
+        if let Some(delay) = self.unwind(call, ended, now) {
+            return Step::Again(delay);
+        }
+        self.counts.record(ended, now.saturating_sub(call.started));
+        Step::Refuse(Refusal { policy, reason, retry_after })
+    }
+
+    /// The outermost time limit that has passed.
+    fn expired(&self, call: &Call, now: Nanos) -> Option<usize> {
+        self.stages[..call.position]
+            .iter()
+            .position(|stage| matches!(stage.policy, Policy::Timeout(_)) && call.slots[stage.slot] <= now)
+    }
+
+    /// Leaves stage after stage; a retry may stop that: how long until everything inside it is entered again.
+    #[inline]
+    fn unwind(&self, call: &mut Call, ended: Ended, now: Nanos) -> Option<Nanos> {
+        while let Some(index) = call.position.checked_sub(1) {
+            let Some(Stage { policy, slot }) = self.stages.get(index) else { break };
+            call.position = index;
+            match policy {
+                Policy::RateLimit { .. } => {}
+                Policy::CircuitBreaker(breaker) => {
+                    breaker.record(Permit::from_bits(call.slots[*slot]), self.verdict(ended, index), now);
+                }
+                Policy::Bulkhead { bulkhead, .. } => bulkhead.leave(),
+                Policy::Timeout(_) => call.restore_deadline(*slot),
+                Policy::Retry(retry) => {
+                    let retry_after = match ended {
+                        Ended::Success | Ended::Cancelled | Ended::Refused(_, None) => continue,
+                        Ended::Refused(_, after) => after,
+                        Ended::Failed(failure) => failure.retry_after,
+                        Ended::TimedOut(_) => None,
+                    };
+                    let counts = matches!(ended, Ended::Refused(..)) || self.verdict(ended, index) == Verdict::Failure;
+                    let (attempt, began) = (call.slots[*slot], call.slots[*slot + 1]);
+                    let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+                    let elapsed = now.saturating_sub(began);
+                    if counts && let Some(delay) = retry.delay(attempt, retry_after, elapsed, call.time_left(now)) {
+                        call.slots[*slot] += 1;
+                        call.position = index + 1;
+                        self.counts.retried();
+                        return Some(delay);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What an ending says to the policy at `index`.
+    #[inline]
+    fn verdict(&self, ended: Ended, index: usize) -> Verdict {
+        match ended {
+            Ended::Success => Verdict::Success,
+            Ended::Failed(failure) if failure.counts >> index & 1 == 1 => Verdict::Failure,
+            // Inside of the time limit it looks like a cancellation, outside like a failure.
+            Ended::TimedOut(limit) if index < limit && self.timeout_counts >> index & 1 == 1 => Verdict::Failure,
+            _ => Verdict::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! One policy at its place, with its shared state and its room in a call.
+
+use std::sync::Arc;
+
+use super::call::SLOTS;
+use crate::bulkhead::Bulkhead;
+use crate::circuit_breaker::CircuitBreaker;
+use crate::clock::Nanos;
+use crate::rate_limit::{KeyedTokenBucket, Reservation, TokenBucket};
+use crate::retry::Retry;
+
+/// The policies' words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `rate_limit`
+    RateLimit,
+    /// `circuit_breaker`
+    CircuitBreaker,
+    /// `bulkhead`
+    Bulkhead,
+    /// `retry`
+    Retry,
+    /// `timeout`
+    Timeout,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::RateLimit, Self::CircuitBreaker, Self::Bulkhead, Self::Retry, Self::Timeout];
+
+    /// The word that users type.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::CircuitBreaker => "circuit_breaker",
+            Self::Bulkhead => "bulkhead",
+            Self::Retry => "retry",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// A token bucket for all calls or one for each key.
+#[derive(Debug, Clone)]
+pub enum Limiter {
+    /// For all calls.
+    Plain(Arc<TokenBucket>),
+    /// For each key; the call's slot holds the key's hash.
+    Keyed(Arc<KeyedTokenBucket>),
+}
+
+impl Limiter {
+    #[inline]
+    pub(super) fn reserve(&self, hash: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        match self {
+            Self::Plain(bucket) => bucket.reserve(1, max_wait, now),
+            Self::Keyed(bucket) => bucket.reserve(hash, 1, max_wait, now),
+        }
+    }
+
+    pub(super) fn add_token(&self, hash: u64) {
+        match self {
+            Self::Plain(bucket) => bucket.add_tokens(1),
+            Self::Keyed(bucket) => bucket.add_tokens(hash, 1),
+        }
+    }
+}
+
+/// A policy with its shared state.
+#[derive(Debug, Clone)]
+pub enum Policy {
+    /// So many calls in a time; the rest wait for tokens up to a time.
+    RateLimit {
+        /// Where the tokens come from.
+        limiter: Limiter,
+        /// How long a call may wait for its token.
+        max_wait: Nanos,
+    },
+    /// Refuses calls to what keeps failing.
+    CircuitBreaker(Arc<CircuitBreaker>),
+    /// So many calls at once.
+    Bulkhead {
+        /// The places.
+        bulkhead: Arc<Bulkhead>,
+        /// How long a call may wait for one.
+        max_wait: Option<Nanos>,
+    },
+    /// Further attempts.
+    Retry(Arc<Retry>),
+    /// A time limit for everything inside.
+    Timeout(Nanos),
+}
+
+impl Policy {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::RateLimit { .. } => Kind::RateLimit,
+            Self::CircuitBreaker(_) => Kind::CircuitBreaker,
+            Self::Bulkhead { .. } => Kind::Bulkhead,
+            Self::Retry(_) => Kind::Retry,
+            Self::Timeout(_) => Kind::Timeout,
+        }
+    }
+
+    /// How many numbers a call has to remember for it.
+    fn slots(&self) -> usize {
+        match self {
+            Self::RateLimit { limiter: Limiter::Plain(_), .. } | Self::Bulkhead { .. } => 0,
+            Self::RateLimit { limiter: Limiter::Keyed(_), .. } | Self::CircuitBreaker(_) => 1,
+            Self::Retry(_) | Self::Timeout(_) => 2,
+        }
+    }
+}
+
+/// A policy and where its numbers are in a call.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) policy: Policy,
+    pub(super) slot: usize,
+}
+
+/// A call has room for so many policies and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a pipeline of {policies} policies is too long: at most {most} time limits and retries together, or twice as many others"
+)]
+pub struct TooManyPolicies {
+    /// How many there were.
+    pub policies: usize,
+    /// What fits.
+    pub most: usize,
+}
+
+/// Gives each policy its slots.
+pub(super) fn lay_out(policies: Vec<Policy>) -> Result<Box<[Stage]>, TooManyPolicies> {
+    let (mut next, count) = (0, policies.len());
+    let stages: Box<[Stage]> = policies
+        .into_iter()
+        .map(|policy| {
+            let slot = next;
+            next += policy.slots();
+            Stage { policy, slot: slot.min(SLOTS - 2) }
+        })
+        .collect();
+    // 32 is what the bits of a failure reach.
+    if next > SLOTS || count > 32 {
+        return Err(TooManyPolicies { policies: count, most: SLOTS / 2 });
+    }
+    Ok(stages)
+}

@@ -1,0 +1,165 @@
+use super::*;
+use crate::bulkhead::Bulkhead;
+use crate::circuit_breaker::{CircuitBreaker, State};
+use crate::rate_limit::{Limit, Rate, TokenBucket};
+use crate::retry::{self, Retry};
+
+fn breaker(failures: u32) -> Arc<CircuitBreaker> {
+    Arc::new(CircuitBreaker::new(circuit_breaker::Settings { failures, wait: 1_000, trials: 1 }))
+}
+
+fn retry(max_attempts: u32) -> Policy {
+    let settings =
+        retry::Settings { max_attempts, wait: 10, backoff: 2.0, max_wait: 100_000_000, jitter: 0.0, max_time: None };
+    Policy::Retry(Arc::new(Retry::new(settings, 1)))
+}
+
+fn limit(burst: u64, max_wait: Nanos) -> Policy {
+    let bucket = TokenBucket::new(Limit::new(Rate::per_second(1_000.0).unwrap(), burst));
+    Policy::RateLimit { limiter: Limiter::Plain(Arc::new(bucket)), max_wait }
+}
+
+fn pipeline(policies: Vec<Policy>) -> Pipeline {
+    Pipeline::new(policies, u32::MAX, Arc::new(Counts::default())).unwrap()
+}
+
+const FAILED: Outcome = Outcome::Failed(Failure { counts: u32::MAX, retry_after: None });
+
+fn proceeds(step: &Step) -> bool {
+    matches!(step, Step::Proceed)
+}
+
+#[test]
+fn a_retry_enters_again_what_is_inside_it_and_keeps_what_is_outside() {
+    let (outer, inner) = (breaker(9), breaker(9));
+    let p = pipeline(vec![
+        Policy::CircuitBreaker(Arc::clone(&outer)),
+        retry(3),
+        Policy::CircuitBreaker(Arc::clone(&inner)),
+    ]);
+    let mut call = Call::new(1);
+    for delay in [10, 20] {
+        assert!(proceeds(&p.enter(&mut call, 1)));
+        assert_eq!(p.leave(&mut call, FAILED, 1), Next::RetryAfter(delay));
+    }
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(p.leave(&mut call, FAILED, 1), Next::Raise);
+    assert_eq!((outer.statistics().failures, inner.statistics().failures), (1, 3));
+    assert_eq!((p.counts().totals().errors, p.counts().totals().retries), (1, 2));
+}
+
+#[test]
+fn a_refusal_inside_is_no_failure_of_a_breaker_and_gives_its_trial_back() {
+    let trial = breaker(1);
+    let p = pipeline(vec![Policy::CircuitBreaker(Arc::clone(&trial)), limit(1, 0)]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    p.leave(&mut call, FAILED, 1);
+    assert_eq!(trial.statistics().state, State::Open);
+    for _ in 0..2 {
+        let mut call = Call::new(1_001);
+        let Step::Refuse(refusal) = p.enter(&mut call, 1_001) else { panic!() };
+        assert_eq!(refusal.policy, Kind::RateLimit);
+        assert_eq!(trial.statistics().state, State::HalfOpen);
+    }
+}
+
+#[test]
+fn a_refusal_is_repeated_only_when_it_says_after_how_long() {
+    let p = pipeline(vec![retry(2), limit(1, 0)]);
+    let mut first = Call::new(1);
+    assert!(proceeds(&p.enter(&mut first, 1)));
+    let mut second = Call::new(1);
+    assert!(matches!(p.enter(&mut second, 1), Step::Again(1_000_000)));
+    assert!(proceeds(&p.enter(&mut second, 1_000_001)));
+
+    let full = pipeline(vec![retry(2), Policy::Bulkhead { bulkhead: Arc::new(Bulkhead::new(1, 0)), max_wait: None }]);
+    let mut first = Call::new(1);
+    assert!(proceeds(&full.enter(&mut first, 1)));
+    assert!(matches!(full.enter(&mut Call::new(1), 1), Step::Refuse(Refusal { policy: Kind::Bulkhead, .. })));
+}
+
+#[test]
+fn a_time_limit_is_a_failure_outside_and_a_cancellation_inside() {
+    let (outer, inner) = (breaker(9), breaker(9));
+    let p = pipeline(vec![
+        Policy::CircuitBreaker(Arc::clone(&outer)),
+        Policy::Timeout(100),
+        Policy::CircuitBreaker(Arc::clone(&inner)),
+    ]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(call.deadline(), Some(101));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Next::DeadlineExceeded(100));
+    assert_eq!((outer.statistics().failures, inner.statistics().failures), (1, 0));
+    assert_eq!(call.deadline(), None);
+    assert_eq!(p.counts().totals().timeouts, 1);
+}
+
+#[test]
+fn a_limit_inside_a_retry_is_for_each_attempt_and_one_outside_for_all() {
+    let p = pipeline(vec![Policy::Timeout(25), retry(5), Policy::Timeout(8)]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(call.deadline(), Some(9));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 9), Next::RetryAfter(10));
+    assert_eq!(call.deadline(), Some(26));
+    assert!(proceeds(&p.enter(&mut call, 19)));
+    assert_eq!(call.deadline(), Some(26));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 26), Next::DeadlineExceeded(25));
+}
+
+#[test]
+fn no_attempt_is_waited_for_beyond_the_deadline() {
+    let p = pipeline(vec![Policy::Timeout(15), retry(5)]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(p.leave(&mut call, FAILED, 3), Next::RetryAfter(10));
+    assert!(proceeds(&p.enter(&mut call, 13)));
+    assert_eq!(p.leave(&mut call, FAILED, 13), Next::Raise);
+}
+
+#[test]
+fn an_abandoned_call_gives_back_places_tokens_and_its_place_in_the_queue() {
+    let bulkhead = Arc::new(Bulkhead::new(1, 1));
+    let p = pipeline(vec![Policy::Bulkhead { bulkhead: Arc::clone(&bulkhead), max_wait: None }, limit(1, 10_000_000)]);
+    let mut first = Call::new(1);
+    assert!(proceeds(&p.enter(&mut first, 1)));
+    let mut second = Call::new(1);
+    let Step::Queue(ticket, None) = p.enter(&mut second, 1) else { panic!() };
+    p.abandon(&mut second, 1);
+    assert_eq!(bulkhead.statistics().waiting, 0);
+    assert!(!ticket.is_granted());
+    p.leave(&mut first, Outcome::Success, 1);
+    let mut third = Call::new(1);
+    assert!(matches!(p.enter(&mut third, 1), Step::Wait(1_000_000)));
+    p.abandon(&mut third, 1);
+    let mut fourth = Call::new(1);
+    assert!(matches!(p.enter(&mut fourth, 1), Step::Wait(1_000_000)), "the token came back");
+    p.abandon(&mut fourth, 1);
+    assert_eq!(bulkhead.statistics().running, 0);
+    assert_eq!(p.counts().totals().cancelled, 3);
+}
+
+#[test]
+fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_moment_is_taken() {
+    let bulkhead = Arc::new(Bulkhead::new(1, 1));
+    let p = pipeline(vec![Policy::Bulkhead { bulkhead: Arc::clone(&bulkhead), max_wait: Some(50) }]);
+    let mut first = Call::new(1);
+    assert!(proceeds(&p.enter(&mut first, 1)));
+    let mut second = Call::new(1);
+    assert!(matches!(p.enter(&mut second, 1), Step::Queue(_, Some(51))));
+    assert!(matches!(p.give_up(&mut second, 51), Step::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })));
+    let mut third = Call::new(1);
+    assert!(matches!(p.enter(&mut third, 60), Step::Queue(_, Some(110))));
+    p.leave(&mut first, Outcome::Success, 109);
+    assert!(proceeds(&p.give_up(&mut third, 110)));
+    p.leave(&mut third, Outcome::Success, 111);
+    assert_eq!(bulkhead.statistics().running, 0);
+}
+
+#[test]
+fn too_many_policies_are_refused() {
+    let policies = (0..9).map(|_| Policy::Timeout(1)).collect();
+    assert!(Pipeline::new(policies, 0, Arc::new(Counts::default())).is_err());
+}
