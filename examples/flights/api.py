@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from corten import App
-from corten.errors import Refused
 from corten_postgres import Postgres
 from model import Delays
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from corten import App
+from corten.errors import Refused
 
 
 def reply(value: object, status: int = 200, **headers: str) -> Response:
@@ -23,7 +24,7 @@ def reply(value: object, status: int = 200, **headers: str) -> Response:
 
 async def refused(_: Request, error: Exception) -> Response:
     """A policy said no: 429 when asking later helps."""
-    assert isinstance(error, Refused)  # noqa: S101 - registered for this class alone
+    assert isinstance(error, Refused)
     later = {} if error.retry_after is None else {"Retry-After": str(max(1, round(error.retry_after)))}
     return reply({"error": error.reason}, 429, **later)
 

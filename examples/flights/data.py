@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
 from corten.messages import OutgoingMessage
 
 FLIGHTS = 336_776

@@ -67,3 +67,21 @@ class Collector(msgspec.Struct, frozen=True):
 
     name: str
     collect: Callable[[], Iterable[Measurement]]
+
+
+Value = int | float | tuple[tuple[float, ...], tuple[int, ...], float]
+Row = tuple[str, Kind, str, str, list[tuple[Attributes, Value]]]
+
+
+def instruments_from_core(rows: Iterable[Row]) -> tuple[Instrument, ...]:
+    """The rows that the core gives, as structs."""
+    return tuple(
+        Instrument(
+            name, kind, description, unit, tuple(Series(attributes, _value(value)) for attributes, value in series)
+        )
+        for name, kind, description, unit, series in rows
+    )
+
+
+def _value(value: Value) -> int | float | HistogramPoint:
+    return HistogramPoint(*value) if isinstance(value, tuple) else value

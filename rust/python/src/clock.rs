@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use corten_core::clock::{
-    AnyClock, Clock as _, FakeClock, SystemClock, nanos_from_seconds, seconds_from_nanos,
-};
+use corten_core::clock::{AnyClock, Clock as _, FakeClock, SystemClock, nanos_from_seconds, seconds_from_nanos};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 

@@ -1,6 +1,7 @@
 //! `corten._core`: the compiled extension. One file per class; all arithmetic is in `corten-core`.
 
 mod clock;
+mod metrics;
 
 use pyo3::prelude::*;
 
@@ -9,4 +10,9 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use crate::clock::Clock;
+    #[pymodule_export]
+    use crate::metrics::{
+        BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Registry, Timer, merge_snapshots,
+        render_snapshot,
+    };
 }

@@ -93,8 +93,14 @@ pub enum MetricsError {
         /// The amount.
         value: f64,
     },
-    /// Snapshots that are of different programs.
-    #[error("cannot merge snapshots: {name} differs in {what}")]
+    /// Two values for the same instrument and attributes.
+    #[error("{name} is measured twice with the same attributes")]
+    MeasuredTwice {
+        /// The instrument.
+        name: String,
+    },
+    /// Two accounts of one instrument that don't fit.
+    #[error("{name} is there already and differs in {what}")]
     CannotMerge {
         /// The instrument.
         name: String,

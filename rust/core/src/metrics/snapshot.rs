@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::attributes::check_attribute;
+use super::attributes::{OVERFLOW_ATTRIBUTE, check_attribute};
 use super::histogram::Bounds;
+use super::registry::{OVERFLOW_COUNTER, check_name, check_unit};
 use super::{Attributes, Kind, MetricsError};
 
 /// Every instrument at one moment, by name.
@@ -133,55 +134,31 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Takes in one value that somebody read at the moment of the snapshot.
+    /// Takes in an instrument that came from elsewhere, such as another process, and has to be checked first.
     ///
     /// # Errors
-    /// The name, unit or attributes can't be exposed; or the instrument is here with another kind or unit, or with
-    /// these attributes. Nothing was changed.
-    pub fn add_measurement(
-        &mut self,
-        name: &str,
-        kind: Kind,
-        description: &str,
-        unit: &str,
-        attributes: &[(&str, &str)],
-        value: f64,
-    ) -> Result<(), MetricsError> {
-        super::registry::check_name(name, kind)?;
-        super::registry::check_unit(name, unit)?;
-        for (attribute, _) in attributes {
-            check_attribute(name, attribute)?;
+    /// The name, unit or attributes can't be exposed, a series is there twice or holds what the kind can't, or the
+    /// instrument can't be merged with the one that is here; nothing was changed.
+    pub fn merge_checked(&mut self, mut other: InstrumentSnapshot, gauges: GaugeMerge) -> Result<(), MetricsError> {
+        if &*other.name != OVERFLOW_COUNTER {
+            check_name(&other.name, other.kind)?;
         }
-        if kind == Kind::Counter && !(value >= 0.0 && value.is_finite()) {
-            let reason = "a counter is a finite number that is not negative";
-            return Err(MetricsError::InvalidAmount { name: name.to_owned(), reason, value });
-        }
-        let attributes = Arc::new(Attributes::new(attributes.iter().copied()));
-        if attributes.has_duplicates() {
-            return Err(MetricsError::CannotMerge { name: name.to_owned(), what: "an attribute that is named twice" });
-        }
-        let measured = SeriesSnapshot { attributes, value: Value::Real(value) };
-        let ours = self.instruments.entry(name.into()).or_insert_with(|| InstrumentSnapshot {
-            name: name.into(),
-            kind,
-            description: description.into(),
-            unit: unit.into(),
-            series: Vec::new(),
-        });
-        let fail = |what| Err(MetricsError::CannotMerge { name: name.to_owned(), what });
-        if ours.kind != kind {
-            return fail("kind");
-        }
-        if &*ours.unit != unit {
-            return fail("unit");
-        }
-        match ours.series.binary_search_by(|series| series.attributes.cmp(&measured.attributes)) {
-            Ok(_) => fail("a series that was measured already"),
-            Err(place) => {
-                ours.series.insert(place, measured);
-                Ok(())
+        check_unit(&other.name, &other.unit)?;
+        for series in &other.series {
+            let overflow = |name: &str, value: &str| name == OVERFLOW_ATTRIBUTE && value == "true";
+            for (name, _) in series.attributes.iter().filter(|(name, value)| !overflow(name, value)) {
+                check_attribute(&other.name, name)?;
+            }
+            if matches!(series.value, Value::Histogram(_)) != (other.kind == Kind::Histogram) {
+                return Err(MetricsError::CannotMerge { name: other.name.to_string(), what: "the kind of its values" });
             }
         }
+        other.series.sort_by(|a, b| a.attributes.cmp(&b.attributes));
+        let twice = other.series.windows(2).any(|pair| pair[0].attributes == pair[1].attributes);
+        if twice || other.series.iter().any(|series| series.attributes.has_duplicates()) {
+            return Err(MetricsError::MeasuredTwice { name: other.name.to_string() });
+        }
+        self.merge(other, gauges)
     }
 }
 
