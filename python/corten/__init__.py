@@ -1,6 +1,7 @@
 """The service chassis for async Python."""
 
+from corten.app import App
 from corten.pipeline import Pipeline
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Retry, Timeout
 
-__all__ = ["Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "Retry", "Timeout"]
+__all__ = ["App", "Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "Retry", "Timeout"]

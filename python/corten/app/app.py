@@ -1,0 +1,386 @@
+"""App: the composition root. What it is made of, what is asked of it; the work is done in the modules beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+
+import msgspec
+
+from corten.app.components import Components, attach
+from corten.app.lifecycle import Lifecycle, State
+from corten.app.own import OwnSettings
+from corten.app.schedule import Schedule
+from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
+from corten.app.standins import Consumer, MemoryDeadLetterStore, Registry
+from corten.app.tasks import TaskStatistics
+from corten.cache.tier import CacheTier
+from corten.clock import Clock
+from corten.dead_letters.store import DeadLetterStore
+from corten.errors import CortenError
+from corten.events import Events
+from corten.health import Check, Health, Probe
+from corten.messages.source import MessageSource
+from corten.pipeline import Pipeline
+from corten.plugins.descriptions import Observer, Task
+from corten.plugins.loading import Plugins
+from corten.plugins.record import PluginRecord
+from corten.policies.policy import Policy
+from corten.settings import Section, Settings, parse_duration
+
+if TYPE_CHECKING:
+    from corten.app.running import Backend, Loop
+
+S = TypeVar("S")
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_F = TypeVar("_F", bound=Callable[[], Awaitable[Any]])
+_H = TypeVar("_H", bound=Callable[[Any], Awaitable[Any]])
+
+
+class App(Generic[S]):
+    """A service: settings, plugins, resources, pipelines and tasks with one lifecycle.
+
+    Making one has no effects; it lives once, from ``async with app:`` or :meth:`run`.
+
+    :param name: of the service, in logs, metrics and on the ops pages
+    :param settings: the type of the application's own settings, the table ``[app]``
+    :param plugins: plugins that are not installed as distributions: objects or classes
+    :param autoload: which installed plugins are loaded: all, none or those named; None leaves it to the settings
+    :param clock: the time of everything in the App
+    :param config: the settings file; the default one may be missing. None: no file
+    :param arguments: settings that win over all others, by dotted path: ``{"postgres.max_size": 5}``
+    """
+
+    @overload
+    def __init__(
+        self: App[None],
+        name: str,
+        *,
+        settings: None = None,
+        plugins: Sequence[object] = (),
+        autoload: bool | Sequence[str] | None = None,
+        clock: Clock | None = None,
+        config: str | Path | None = ...,
+        arguments: Mapping[str, object] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: type[S],
+        plugins: Sequence[object] = (),
+        autoload: bool | Sequence[str] | None = None,
+        clock: Clock | None = None,
+        config: str | Path | None = ...,
+        arguments: Mapping[str, object] | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: type[S] | None = None,
+        plugins: Sequence[object] = (),
+        autoload: bool | Sequence[str] | None = None,
+        clock: Clock | None = None,
+        config: str | Path | None = "corten.toml",
+        arguments: Mapping[str, object] | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = clock if clock is not None else Clock()
+        self.registry = Registry(self.clock)
+        self.health = Health(self.clock)
+        self.events = Events()
+        self.components = Components()
+        """What was added in code."""
+        self.installed = Plugins(plugins)
+        """The plugins, in order; found by :meth:`load`."""
+        self.life = Lifecycle(self, MemoryDeadLetterStore())
+        self._settings_type = cast("type[msgspec.Struct] | None", settings)
+        self._autoload = autoload
+        self._sources = SettingsSources(
+            None if config is None else Path(config), config == "corten.toml", dict(arguments or {})
+        )
+        self._loaded: Settings | None = None
+
+    # -- composing
+
+    def add(self, item: T) -> T:
+        """Add a pipeline, resource, task, check, consumer, exporter … and give it back.
+
+        :raises TypeError: it is nothing that an App knows
+        :raises CortenError: the App has started, or has one of that name
+        """
+        if self.life.state != "new":
+            raise CortenError(f"app {self.name!r} has started: add to it before")
+        attach(item, self)
+        return item
+
+    def pipeline(
+        self, name: str, *policies: Policy
+    ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+        """Guard a function by a pipeline of that name, made where there is none yet.
+
+        Without policies they come from the settings: ``[pipelines.NAME]``.
+
+        :raises CortenError: there is one of that name, with other policies
+        """
+        pipeline = self.components.pipelines.get(name) or self.add(Pipeline(name, *policies))
+        if policies and tuple(policies) != tuple(pipeline.policies):
+            raise CortenError(f"app {self.name!r} has a pipeline {name!r} with other policies: name policies once")
+        return pipeline
+
+    @overload
+    def task(self, function: _F, /) -> _F: ...
+
+    @overload
+    def task(self, /, *, name: str | None = None, restart: bool = True) -> Callable[[_F], _F]: ...
+
+    def task(
+        self, function: _F | None = None, /, *, name: str | None = None, restart: bool = True
+    ) -> _F | Callable[[_F], _F]:
+        """Run a function beside the program: restarted with backoff when it fails, cancelled at shutdown.
+
+        :param restart: False: its first failure fails the App
+        """
+
+        def decorate(function: _F) -> _F:
+            self.add(Task(name or _name_of(function), function, restart=restart))
+            return function
+
+        return decorate if function is None else decorate(function)
+
+    def every(
+        self, interval: str | float, *, name: str | None = None, jitter: str | float = 0.0, at_start: bool = True
+    ) -> Callable[[_F], _F]:
+        """Call a function at an interval, one run at a time; the one under way at shutdown is let finish.
+
+        :param interval: from the beginning of one run to that of the next: ``"30s"``, or seconds
+        :param jitter: up to so much is added at random to each moment, so that many processes do not act at once
+        :param at_start: whether the first run is at once
+        """
+
+        def decorate(function: _F) -> _F:
+            schedule = Schedule(
+                name or _name_of(function),
+                function,
+                interval=parse_duration(interval),
+                clock=self.clock,
+                jitter=parse_duration(jitter),
+                at_start=at_start,
+            )
+            self.add(schedule.task())
+            return function
+
+        return decorate
+
+    def check(
+        self, name: str, *, probes: Sequence[Probe] = ("ready",), timeout: float = 2.0, critical: bool = True
+    ) -> Callable[[_F], _F]:
+        """Make a function a health check: None is up, an error is down, a `Finding` says more."""
+
+        def decorate(function: _F) -> _F:
+            self.add(Check(name, function, tuple(probes), timeout, critical=critical))
+            return function
+
+        return decorate
+
+    def consumer(
+        self, *topics: str, name: str | None = None, pipeline: str | Pipeline | None = None, **options: Any
+    ) -> Callable[[_H], _H]:
+        """Have a function handle the messages of topics: one value at a time, or lists of them with ``batch``.
+
+        :param name: the consumer's, by default the function's
+        :param pipeline: policies around the handler; by name they come from the settings
+        :param options: the other fields of `corten.messages.Consumer`: ``type``, ``group``, ``batch`` …
+        """
+
+        def decorate(function: _H) -> _H:
+            around = self._named_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+            self.add(Consumer(name or _name_of(function), topics, function, pipeline=around, **options))
+            return function
+
+        return decorate
+
+    def _named_pipeline(self, name: str) -> Pipeline:
+        return self.components.pipelines.get(name) or self.add(Pipeline(name))
+
+    def override(self, kind: type[T], value: T, name: str = "default") -> None:
+        """Have :meth:`get` find ``value`` where a resource of that type would be opened; for tests.
+
+        :raises CortenError: the App has started
+        """
+        if self.life.state != "new":
+            raise CortenError(f"app {self.name!r} has started: override {kind.__name__} before")
+        self.life.resources.override((kind, name), value)
+
+    # -- asking
+
+    @property
+    def state(self) -> State:
+        """``new``, ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
+        return self.life.state
+
+    @property
+    def failure(self) -> Exception | None:
+        """What made the App fail."""
+        return self.life.failure
+
+    @property
+    def settings(self) -> S:
+        """The application's own settings, of the type given as ``settings``.
+
+        :raises CortenError: they were not loaded yet
+        """
+        if self._settings_type is None:
+            return cast("S", None)
+        return cast("S", self.section("app")["default"])
+
+    @property
+    def own_settings(self) -> OwnSettings:
+        """Corten's own tables.
+
+        :raises CortenError: they were not loaded yet
+        """
+        return OwnSettings(self.loaded)
+
+    @property
+    def shutdown_settings(self) -> ShutdownSettings:
+        """How long stopping may take; the defaults where no settings could be loaded."""
+        return ShutdownSettings() if self._loaded is None else self.own_settings.shutdown
+
+    @property
+    def loaded(self) -> Settings:
+        """All settings, with where each came from.
+
+        :raises CortenError: they were not loaded yet
+        """
+        if self._loaded is None:
+            raise CortenError(f"app {self.name!r} has no settings yet: they are read when it starts")
+        return self._loaded
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """The active instances of a section of the settings: the plain table is ``default``.
+
+        :raises CortenError: the settings were not loaded yet
+        :raises KeyError: there is no such section
+        """
+        return self.loaded.section(name)
+
+    @property
+    def environment(self) -> str:
+        """``production``, unless the settings say otherwise."""
+        return self.own_settings.top.environment
+
+    @property
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """What is known of each plugin, in the order of calls."""
+        return self.installed.records
+
+    @property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """The pipelines by name."""
+        return self.components.pipelines
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """What surrounds calls and messages; complete once the App runs."""
+        return self.life.observers
+
+    @property
+    def cache_tiers(self) -> Sequence[CacheTier]:
+        """The shared cache tiers; complete once the App runs."""
+        return self.life.tiers
+
+    @property
+    def message_sources(self) -> Mapping[str, MessageSource]:
+        """What consumers can subscribe to, by name; complete once the App runs."""
+        return self.life.sources
+
+    @property
+    def dead_letters(self) -> DeadLetterStore:
+        """Where what failed for good is kept."""
+        return self.life.dead_letters
+
+    def get(self, kind: type[T], name: str = "default") -> T:
+        """The open resource of a type.
+
+        :param name: the instance, where there are several
+        :raises ResourceUnavailable: it is not open, or nobody provides it; says what there is
+        """
+        return self.life.resources.get(kind, name)
+
+    def hook_results(self, hook: str) -> list[tuple[str, Any]]:
+        """Call a hook that takes the App, plugin by plugin: names and what each returned.
+
+        :raises PluginError: one raised
+        """
+        return [(plugin.name, result) for plugin, result in self.installed.call(hook, app=self)]
+
+    def tasks(self) -> tuple[TaskStatistics, ...]:
+        """How each supervised task is."""
+        return tuple(task.statistics() for task in self.life.tasks)
+
+    def hint_for_inactive(self) -> str:
+        """What to set so that the plugins that are not configured become active; empty where there is nothing."""
+        inactive = ", ".join(plugin.name for plugin in self.installed.inactive)
+        return f"; not configured: {inactive}{self.installed.hint()}" if inactive else ""
+
+    # -- living
+
+    def load(self) -> Settings:
+        """Find the plugins and read the settings, without starting anything; once.
+
+        :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
+        :raises SettingsError: with every problem there is
+        """
+        if self._loaded is None:
+            self.installed.load(self._sources.autoload() if self._autoload is None else self._autoload)
+            sections = [*OWN_SECTIONS, *self.installed.sections()]
+            if self._settings_type is not None:
+                sections.append(Section("app", self._settings_type))
+            loaded = self._sources.load(sections)
+            self.installed.activate(loaded.is_active)
+            self._loaded = loaded
+        return self._loaded
+
+    def stop(self) -> None:
+        """Ask the App to stop, from within its event loop; returns at once. An embedding program goes on."""
+        self.life.check_process()
+        self.life.request_stop("asked to")
+
+    async def __aenter__(self) -> Self:
+        await self.life.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.life.leave(error)
+
+    def run(self, *, backend: Backend = "asyncio", loop: Loop = None) -> None:
+        """Start, run until a signal, a failure or :meth:`stop`, and stop; the program's last line.
+
+        Sets up logging and signal handlers, where nobody did.
+
+        :param loop: ``"uvloop"``, or a function that makes an event loop
+        :raises SystemExit: it did not end well; the codes are in ``docs/exit_codes.md``
+        """
+        from corten.app.running import run
+
+        if code := run(self, backend=backend, loop=loop):
+            raise SystemExit(code)
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r}: {self.state}>"
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)

@@ -1,0 +1,85 @@
+"""What is added to an App in code, sorted by kind."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from corten.errors import CortenError
+from corten.health import Check
+from corten.messages.source import MessageSource
+from corten.metrics.snapshot import Collector
+from corten.pipeline import Pipeline
+from corten.plugins.descriptions import Exporter, Observer, Resource, Task
+
+if TYPE_CHECKING:
+    from corten.app.app import App
+
+
+class Components:
+    """Plain lists, in the order in which things were added; nothing acts on them before the start."""
+
+    def __init__(self) -> None:
+        self.pipelines: dict[str, Pipeline] = {}
+        self.resources: list[Resource] = []
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
+        self.collectors: list[Collector] = []
+        self.observers: list[Observer] = []
+        self.exporters: list[Exporter] = []
+        self.sources: list[MessageSource] = []
+
+
+@functools.singledispatch
+def attach(item: object, app: App[Any]) -> None:
+    """Add something to an App. A new kind of component registers here how it is added.
+
+    :raises TypeError: an App does not know what to do with it
+    """
+    kinds = ", ".join(sorted(kind.__name__ for kind in attach.registry if kind is not object))
+    raise TypeError(f"cannot add a {type(item).__name__} to app {app.name!r}; expected one of: {kinds}")
+
+
+@attach.register(Pipeline)
+def _(item: Pipeline, app: App[Any]) -> None:
+    first = app.components.pipelines.setdefault(item.name, item)
+    if first is not item:
+        raise CortenError(f"app {app.name!r} has a pipeline {item.name!r} already: names of pipelines are unique")
+
+
+@attach.register(Resource)
+def _(item: Resource, app: App[Any]) -> None:
+    app.components.resources.append(item)
+
+
+@attach.register(Task)
+def _(item: Task, app: App[Any]) -> None:
+    if any(each.name == item.name for each in app.components.tasks):
+        raise CortenError(f"app {app.name!r} has a task {item.name!r} already: give one of them another name")
+    app.components.tasks.append(item)
+
+
+@attach.register(Check)
+def _(item: Check, app: App[Any]) -> None:
+    app.health.add(item)
+    app.components.checks.append(item)
+
+
+@attach.register(Collector)
+def _(item: Collector, app: App[Any]) -> None:
+    app.components.collectors.append(item)
+
+
+@attach.register(Observer)
+def _(item: Observer, app: App[Any]) -> None:
+    app.components.observers.append(item)
+
+
+@attach.register(Exporter)
+def _(item: Exporter, app: App[Any]) -> None:
+    app.components.exporters.append(item)
+
+
+@attach.register(MessageSource)
+def _(item: MessageSource, app: App[Any]) -> None:
+    app.components.sources.append(item)

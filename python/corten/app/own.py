@@ -1,0 +1,56 @@
+"""Corten's own tables, as the App reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from corten.app.settings import (
+    CortenSettings,
+    DeadLettersSettings,
+    LogsSettings,
+    PipelineSettings,
+    ShutdownSettings,
+    TasksSettings,
+)
+from corten.settings import Settings
+
+
+class OwnSettings:
+    """Typed access to what :data:`corten.app.settings.OWN_SECTIONS` describes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def _plain(self, name: str) -> Any:
+        return self._settings.section(name)["default"]
+
+    @property
+    def top(self) -> CortenSettings:
+        """The keys at the top of the file."""
+        return cast("CortenSettings", self._plain(""))
+
+    @property
+    def shutdown(self) -> ShutdownSettings:
+        """``[shutdown]``."""
+        return cast("ShutdownSettings", self._plain("shutdown"))
+
+    @property
+    def tasks(self) -> TasksSettings:
+        """``[tasks]``."""
+        return cast("TasksSettings", self._plain("tasks"))
+
+    @property
+    def logs(self) -> LogsSettings:
+        """``[logs]``."""
+        return cast("LogsSettings", self._plain("logs"))
+
+    @property
+    def dead_letters(self) -> DeadLettersSettings:
+        """``[dead_letters]``."""
+        return cast("DeadLettersSettings", self._plain("dead_letters"))
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        """``[pipelines.NAME]`` by name."""
+        return cast("Mapping[str, PipelineSettings]", self._settings.section("pipelines"))

@@ -1,0 +1,184 @@
+"""``app.run()``: the App as the whole program, with signals, logging, and a code to exit with.
+
+The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. Handlers are plain
+ones of the `signal` module: they act also while something blocks the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from corten.app import exit_codes
+from corten.app.lifecycle import Lifecycle, StoppedWhileStarting
+from corten.errors import CortenError
+from corten.plugins.registration import described
+
+if TYPE_CHECKING:
+    from corten.app.app import App
+
+_log = logging.getLogger("corten.app")
+
+Backend = Literal["asyncio", "trio"]
+Loop = Literal["uvloop"] | Callable[[], asyncio.AbstractEventLoop] | None
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """What signals ask of a running App."""
+
+    def __init__(self, life: Lifecycle) -> None:
+        self._life = life
+        self._received: int | None = None
+        self._wake: Callable[[Callable[[], object]], object] | None = None
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Called between two bytecodes of the main thread, whatever it is doing."""
+        if self._received is not None:
+            # Not by sys.exit: whatever hangs would hold that up.
+            os.write(2, f"corten: second signal ({signal.Signals(number).name}): left at once\n".encode())
+            os._exit(exit_codes.SIGNAL + number)
+        self._received = number
+        if self._wake is not None:
+            self._wake(self._stop)
+
+    def attend(self) -> None:
+        """Act on signals from the event loop that runs now, also on one that came before."""
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            self._wake = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            self._wake = asyncio.get_running_loop().call_soon_threadsafe
+        if self._received is not None:
+            self._wake(self._stop)
+
+    def leave(self) -> None:
+        """The event loop ends."""
+        self._wake = None
+
+    def _stop(self) -> None:
+        number = self._received
+        assert number is not None  # noqa: S101 - for the type checker
+        self._life.request_stop(signal.Signals(number).name, pre_drain=number == signal.SIGTERM)
+
+    @property
+    def were_received(self) -> bool:
+        """Whether there was any."""
+        return self._received is not None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle signals while inside, where this is the main thread and nobody else handles them."""
+        before: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    before[number] = signal.signal(number, self.handle)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> int:
+    """Run an App to its end, and say on stderr what went wrong.
+
+    :returns: the exit code
+    """
+    life = app.life
+    signals = Signals(life)
+    with signals.installed():
+        try:
+            options = _backend_options(backend, loop)
+        except CortenError as error:
+            return _report(app, error, exit_codes.USAGE)
+        try:
+            app.load()
+        except Exception as error:  # noqa: BLE001 - reported below; a traceback helps nobody
+            return _report(app, error, exit_codes.of(error))
+        set_up_logging(app)
+        code: int = anyio.run(_main, app, life, signals, backend=backend, backend_options=options)
+    return code
+
+
+async def _main(app: App[Any], life: Lifecycle, signals: Signals) -> int:
+    signals.attend()
+    try:
+        code = await _live(app, life)
+    finally:
+        signals.leave()
+    if life.left_behind:
+        # What did not end when it was cancelled would hold up the event loop's end, and the interpreter's.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+async def _live(app: App[Any], life: Lifecycle) -> int:
+    try:
+        await life.enter()
+    except StoppedWhileStarting:
+        return exit_codes.OK
+    except Exception as error:  # noqa: BLE001 - reported; it has its exit code
+        return _report(app, error, exit_codes.of(error))
+    code = exit_codes.OK
+    try:
+        await life.over.wait()
+        if life.failure is not None:
+            code = _report(app, life.failure, exit_codes.FAILED, "has failed")
+    finally:
+        try:
+            await life.leave(None)
+        except ExceptionGroup as group:
+            code = _report(app, group, exit_codes.FAILED, "did not stop cleanly")
+    return code
+
+
+def _report(app: App[Any], error: BaseException, code: int, what: str = "did not start") -> int:
+    """Say it on stderr, one paragraph an error; the traceback goes to the log, for those who look at debug."""
+    lines = [f"corten: app {app.name!r} {what} (exit code {code})"]
+    for leaf in exit_codes.leaves(error):
+        words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
+        lines += [f"  {line}" for line in words.splitlines()]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+    _log.debug("app %s %s", app.name, what, exc_info=error)
+    return code
+
+
+def set_up_logging(app: App[Any]) -> None:
+    """Set up the root logger, where nobody did."""
+    if logging.getLogger().handlers:
+        return
+    settings = app.own_settings.logs
+    logging.basicConfig(level=settings.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:
+    if loop is None:
+        return {}
+    if backend != "asyncio":
+        raise CortenError(f"loop={loop!r} is for asyncio, and the backend is {backend}: leave one of them out")
+    if callable(loop):
+        return {"loop_factory": loop}
+    if loop != "uvloop":
+        raise CortenError(f'loop is {loop!r}; expected "uvloop" or a function that makes an event loop')
+    try:
+        import uvloop  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise CortenError("uvloop is not installed: pip install uvloop, or leave loop out") from None
+    return {"loop_factory": uvloop.new_event_loop}

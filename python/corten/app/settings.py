@@ -1,0 +1,131 @@
+"""Corten's own tables in the settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from corten.app.tasks import Restarts
+from corten.policies.policy import Policy
+from corten.settings import Duration, Section, Settings, load
+
+
+class CortenSettings(msgspec.Struct, frozen=True):
+    """The keys at the top of the file."""
+
+    environment: Literal["production", "development"] = "production"
+    """Only ``corten dev`` makes it development."""
+
+
+class PluginsSettings(msgspec.Struct, frozen=True):
+    """``[plugins]``: which of the installed plugins are loaded."""
+
+    autoload: bool | tuple[str, ...] = True
+    """All, none, or those named."""
+
+
+class ShutdownSettings(msgspec.Struct, frozen=True):
+    """``[shutdown]``: how long stopping may take."""
+
+    deadline: Duration = 25.0
+    """For all phases together."""
+    pre_drain: Duration = 0.0
+    """How long to go on after SIGTERM while load balancers take notice that the App is not ready; in the deadline."""
+
+    def __post_init__(self) -> None:
+        if self.deadline <= 0:
+            raise ValueError("deadline is 0; expected more, such as 25s")
+        if self.pre_drain >= self.deadline:
+            raise ValueError(f"pre_drain ({self.pre_drain:g} s) leaves nothing of the deadline ({self.deadline:g} s)")
+
+
+class TasksSettings(msgspec.Struct, frozen=True):
+    """``[tasks]``: when a task that fails is started again, and when no longer."""
+
+    max_failures: int = 10
+    """So many failures within ``window`` are for good: the App has failed."""
+    window: Duration = 300.0
+    first_wait: Duration = 0.5
+    """Before the first restart; doubled by each failure that still counts."""
+    longest_wait: Duration = 30.0
+
+    @property
+    def restarts(self) -> Restarts:
+        """The same, as the supervision takes it."""
+        return Restarts(self.max_failures, self.window, self.first_wait, self.longest_wait)
+
+
+class LogsSettings(msgspec.Struct, frozen=True):
+    """``[logs]``: what ``run`` sets up where nobody has set up logging."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    """``auto`` is text on a terminal and JSON elsewhere."""
+
+
+class DeadLettersSettings(msgspec.Struct, frozen=True):
+    """``[dead_letters]``: where dead letters are kept."""
+
+    store: str = ""
+    """The store's name; needed only where plugins offer several. ``memory`` is always there."""
+
+
+class PipelineSettings(msgspec.Struct, frozen=True):
+    """``[pipelines.NAME]``: the policies of a pipeline, or a profile that others extend."""
+
+    extends: str | None = None
+    """Another of these tables, whose policies hold where this one has none."""
+    policies: tuple[Policy, ...] | None = None
+    """In order, outermost first."""
+
+
+OWN_SECTIONS: tuple[Section, ...] = (
+    Section("", CortenSettings),
+    Section("plugins", PluginsSettings),
+    Section("shutdown", ShutdownSettings),
+    Section("tasks", TasksSettings),
+    Section("logs", LogsSettings),
+    Section("dead_letters", DeadLettersSettings),
+    Section("pipelines", PipelineSettings, instances=True),
+)
+"""What is Corten's own in every App's settings."""
+
+SECRETS = Path("/run/secrets")
+"""Where orchestrators mount secrets, a file for each."""
+
+
+class SettingsSources(msgspec.Struct, frozen=True):
+    """Where an App's settings come from."""
+
+    config: Path | None
+    optional: bool
+    """Whether the file may be missing."""
+    arguments: Mapping[str, object]
+
+    def load(self, sections: Sequence[Section], *, ignore_unknown: bool = False) -> Settings:
+        """Read them.
+
+        :raises SettingsError: with every problem there is
+        """
+        file = self.config
+        if file is not None and self.optional and not file.exists():
+            file = None
+        return load(
+            sections,
+            file=file,
+            environ=os.environ,
+            secrets=SECRETS,
+            arguments=self.arguments,
+            ignore_unknown=ignore_unknown,
+        )
+
+    def autoload(self) -> bool | tuple[str, ...]:
+        """Which plugins the settings want: asked before there are plugins, so before the other settings can be read."""
+        section = self.load([Section("plugins", PluginsSettings)], ignore_unknown=True).section("plugins")
+        own = section["default"]
+        assert isinstance(own, PluginsSettings)  # noqa: S101 - for the type checker
+        return own.autoload

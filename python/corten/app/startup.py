@@ -1,0 +1,226 @@
+"""The start: plugins, settings, resources, what plugins bring, pipelines, tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio.abc
+
+from corten.app.exporters import exporter_task
+from corten.app.resources import OwnedResource
+from corten.app.tasks import SupervisedTask
+from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
+from corten.health import Check, Finding
+from corten.messages.source import MessageSource
+from corten.metrics.snapshot import Collector
+from corten.pipeline import Pipeline
+from corten.plugins.candidate import nearest
+from corten.plugins.descriptions import Exporter, Observer, Resource, Task
+from corten.plugins.registration import Plugin, described
+
+if TYPE_CHECKING:
+    from corten.app.app import App
+    from corten.app.lifecycle import Lifecycle
+    from corten.cache.tier import CacheTier
+
+_log = logging.getLogger("corten.app")
+
+_PHASES = ("flush", "work", "intake")
+_OWN = "app"
+_IN_CODE = "added in code"
+
+
+async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, backend: str) -> None:
+    """Start an App up to the point where it runs. What was started stays so when something raises.
+
+    :raises CortenError: it cannot start
+    """
+    with life.phase("load"):
+        app.load()
+        app.installed.check_backend(backend)
+        policies = pipeline_policies(app)
+    with life.phase("resources"):
+        resources = [OwnedResource(each, _OWN, _IN_CODE) for each in app.components.resources]
+        resources += [
+            OwnedResource(each, plugin.name, plugin.origin)
+            for plugin, each in app.installed.each("corten_resources", Resource, app=app)
+        ]
+        await life.resources.open(resources, group)
+    with life.phase("plugins"):
+        tasks = gather(app, life)
+    with life.phase("pipelines"):
+        for name, pipeline in app.components.pipelines.items():
+            if name in policies:
+                pipeline.configure(policies[name])
+            bind(app, pipeline)
+    with life.phase("tasks"):
+        await start_tasks(app, life, group, tasks)
+
+
+def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
+    """Ask plugins for what they bring besides resources, and register it; gives back their tasks."""
+    for plugin, check in app.installed.each("corten_health_checks", Check, app=app):
+        _register(plugin, "corten_health_checks", app.health.add, check)
+    for name, (probe, run) in own_checks(life).items():
+        app.health.add(Check(name, run, (probe,), fresh=0.0))
+    for collector in app.components.collectors:
+        app.registry.add_collector(collector)
+    for plugin, collector in app.installed.each("corten_metrics", Collector, app=app):
+        _register(plugin, "corten_metrics", app.registry.add_collector, collector)
+    life.observers = tuple(app.components.observers)
+    life.observers += tuple(each for _, each in app.installed.each("corten_observers", Observer, app=app))
+    life.tiers = tuple(cast("CacheTier", each) for _, each in app.installed.each("corten_cache_tiers", object, app=app))
+    life.sources = {source.name: source for source in app.components.sources}
+    for plugin, source in app.installed.each("corten_message_sources", MessageSource, app=app):
+        if source.name in life.sources:
+            raise plugin.failed(f"offers the message source {source.name!r}, which is there already")
+        life.sources[source.name] = source
+    life.dead_letters = choose_store(app, life)
+    exporters = [(_OWN, each) for each in app.components.exporters]
+    exporters += [(plugin.name, each) for plugin, each in app.installed.each("corten_exporters", Exporter, app=app)]
+    exports = app.registry.counter(
+        "corten_exports", "Snapshots of the metrics that were sent", attributes=("exporter", "outcome")
+    )
+    tasks = [
+        (
+            owner,
+            exporter_task(
+                each,
+                app.registry.snapshot,
+                app.clock,
+                lambda name, outcome: exports.add(exporter=name, outcome=outcome),
+            ),
+        )
+        for owner, each in exporters
+    ]
+    return [*tasks, *((plugin.name, each) for plugin, each in app.installed.each("corten_tasks", Task, app=app))]
+
+
+def _register(plugin: Plugin, hook: str, register: Any, item: object) -> None:
+    try:
+        register(item)
+    except ValueError as error:
+        raise plugin.failed(f"{hook} returned what cannot be registered: {error}") from error
+
+
+def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
+    """What the App itself says to the probes."""
+
+    async def live() -> Finding | None:
+        return None if life.failure is None else Finding("down", f"failed: {described(life.failure)}")
+
+    async def ready() -> Finding | None:
+        return None if life.state == "running" else Finding("down", f"the app is {life.state}")
+
+    async def startup() -> Finding | None:
+        return Finding("down", "the app is starting") if life.state == "starting" else None
+
+    return {"app.live": ("live", live), "app.ready": ("ready", ready), "app.startup": ("startup", startup)}
+
+
+def choose_store(app: App[Any], life: Lifecycle) -> Any:
+    """The store of dead letters that the settings name, or the only one, or the one in memory.
+
+    :raises SettingsError: the settings name none that there is, or would have to choose
+    """
+    stores: dict[str, Any] = {"memory": life.dead_letters}
+    for plugin, offered in app.installed.each("corten_dead_letter_stores", tuple, app=app):
+        name, store = offered
+        if name in stores:
+            raise plugin.failed(f"offers the store of dead letters {name!r}, which is there already")
+        stores[name] = store
+    wanted = app.own_settings.dead_letters.store
+    if not wanted and len(stores) <= 2:
+        return list(stores.values())[-1]
+    if wanted not in stores:
+        message = "no such store of dead letters" if wanted else "several plugins offer a store of dead letters"
+        expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive()}"
+        raise SettingsError([SettingsProblem("dead_letters.store", message, expected, value=wanted)])
+    return stores[wanted]
+
+
+def pipeline_policies(app: App[Any]) -> dict[str, Sequence[Any]]:
+    """The policies of each pipeline table, profiles resolved.
+
+    :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
+    """
+    tables = dict(app.own_settings.pipelines)
+    default = tables.get("default")
+    if default is not None and default.policies is None and default.extends is None:
+        del tables["default"]
+    problems: list[SettingsProblem] = []
+    found: dict[str, Sequence[Any]] = {}
+    extended: set[str] = set()
+    for name in tables:
+        chain = [name]
+        while (table := tables[chain[-1]]).policies is None and table.extends is not None:
+            if table.extends not in tables:
+                expected = f"a table [pipelines.{table.extends}]{nearest(table.extends, list(tables))}"
+                path = f"pipelines.{chain[-1]}.extends"
+                problems.append(
+                    SettingsProblem(path, "extends a table that is not there", expected, value=table.extends)
+                )
+                break
+            if table.extends in chain:
+                path = f"pipelines.{name}.extends"
+                problems.append(SettingsProblem(path, "extends itself", "a table with policies", value=table.extends))
+                break
+            chain.append(table.extends)
+        else:
+            if table.policies is not None:
+                found[name] = table.policies
+        extended.update(chain[1:])
+    problems = list(dict.fromkeys(problems))
+    named = {problem.path.split(".")[1] for problem in problems}
+    for name, pipeline in app.components.pipelines.items():
+        if pipeline.from_settings and name not in found and name not in named:
+            path = f"pipelines.{name}"
+            expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends'
+            problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
+    if problems:
+        raise SettingsError(problems)
+    for name in tables:
+        if name not in app.components.pipelines and name not in extended:
+            hint = nearest(name, list(app.components.pipelines))
+            _log.warning("settings: no pipeline uses [pipelines.%s]%s", name, hint)
+    return {name: policies for name, policies in found.items() if name in app.components.pipelines}
+
+
+def bind(app: App[Any], pipeline: Pipeline) -> None:
+    """Make a pipeline the App's own."""
+    pipeline.bind(owner=app, clock=app.clock, registry=app.registry, observers=app.observers, tiers=app.cache_tiers)
+
+
+async def start_tasks(
+    app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, from_plugins: list[tuple[str, Task]]
+) -> None:
+    """Start plugins' tasks, then the user's; of either first what reports, then work, then intakes.
+
+    :raises Exception: what a task failed with that has to be ready before the App runs
+    """
+    restarts = app.registry.counter("corten_task_restarts", "Tasks started again after a failure", attributes=("task",))
+    own = [(_OWN, task) for task in app.components.tasks]
+    for part in (from_plugins, own):
+        for owner, task in sorted(part, key=lambda each: _PHASES.index(each[1].phase)):
+            supervised = SupervisedTask(
+                task,
+                owner,
+                clock=app.clock,
+                events=app.events,
+                restarts=app.own_settings.tasks.restarts,
+                on_failed=life.fail,
+                count_restart=lambda name: restarts.add(task=name),
+            )
+            life.tasks.append(supervised)
+            group.start_soon(supervised.run, name=str(supervised))
+            try:
+                await supervised.until_ready()
+            except CortenError:
+                raise
+            except Exception as error:
+                if owner == _OWN:
+                    raise
+                origin = next(each.origin for each in app.plugins if each.name == owner)
+                raise PluginError(owner, f"{supervised} did not start: {described(error)}", origin) from error
