@@ -14,7 +14,7 @@ from corten.app.lifecycle import Lifecycle, State
 from corten.app.own import OwnSettings
 from corten.app.schedule import Schedule
 from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
-from corten.app.standins import Consumer, MemoryDeadLetterStore, Registry
+from corten.app.standins import Consumer, MemoryDeadLetterStore
 from corten.app.tasks import TaskStatistics
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
@@ -23,6 +23,7 @@ from corten.errors import CortenError
 from corten.events import Events
 from corten.health import Check, Health, Probe
 from corten.messages.source import MessageSource
+from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins.descriptions import Observer, Task
 from corten.plugins.loading import Plugins
