@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -52,7 +52,7 @@ async def guarded_process(
     ready: Callable[[], Awaitable[bool]] | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
     grace: float = 5.0,
-) -> AsyncIterator[GuardedProcess]:
+) -> AsyncGenerator[GuardedProcess, None]:
     """Run a server for as long as the block lasts; it dies with this process too, however that dies.
 
     :param name: for people: ``PostgreSQL 18``

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -43,7 +43,7 @@ async def dev_services(
     is_active: Callable[[str], bool] = lambda _section: False,
     folder: Path = FOLDER,
     starting: Callable[[DevService], object] = lambda _service: None,
-) -> AsyncIterator[Sequence[StartedService]]:
+) -> AsyncGenerator[Sequence[StartedService], None]:
     """Start the services whose sections name no address, and stop them in reverse when the block ends.
 
     :param environment: anything but ``development`` is refused

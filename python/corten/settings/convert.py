@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any, Final, get_origin
+from typing import Any, Final, Literal, cast, get_args, get_origin
 
 import msgspec
 
@@ -16,7 +17,7 @@ from corten.secrets import dec_hook as secret_dec_hook
 from corten.settings.names import nearest, variable
 from corten.settings.quantities import parse_duration, parse_rate, parse_size
 from corten.settings.tree import Leaf, Node, Path, Table, dotted, grow
-from corten.settings.types import Shape, describe, fields, holds_secret, shapes, tag_of
+from corten.settings.types import Shape, describe, fields, holds_secret, is_class, shapes, tag_of
 
 BAD: Final = object()
 """Instead of a value that could not be made; the problem has been noted."""
@@ -56,7 +57,7 @@ class Converter:
         if text and isinstance(value, str):
             return self._text(type_, value, node, path)
         if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            return self._list(type_, list(value), node, path)
+            return self._list(type_, list(cast("Sequence[object]", value)), node, path)
         return self._scalar(type_, value, node, path)
 
     def struct(self, type_: Any, table: Table, path: Path, skip: frozenset[str] = frozenset()) -> Any:
@@ -85,7 +86,10 @@ class Converter:
     def _report_missing(self, type_: Any, path: Path, table: Table) -> None:
         if self._missing:
             source = table.origin.where(path) if table.items else ""
-            expected = f"{describe(type_)}, there or as {variable(str(step) for step in path)}"
+            expected = describe(type_)
+            names = [step for step in path if isinstance(step, str)]
+            if len(names) == len(path):
+                expected += f", there or as {variable(names)}"
             self.problems.append(SettingsProblem(dotted(path), "missing", expected, source))
 
     def _unknown(self, key: str, known: dict[str, Any], node: Node, path: Path) -> None:
@@ -103,7 +107,9 @@ class Converter:
             # The author's own words in __post_init__; they may quote what they complain of.
             message = str(error)
             for secret in _secrets_in(arguments):
-                message = message.replace(secret, HIDDEN) if secret else message
+                # A short one is part of other words: "x" is not the secret in "max_size".
+                pattern = re.escape(secret) if len(secret) > 4 else rf"(?<!\w){re.escape(secret)}(?!\w)"
+                message = re.sub(pattern, HIDDEN, message) if secret else message
             self.problems.append(SettingsProblem(dotted(path), message, source=table.origin.where(path)))
             return BAD
 
@@ -124,7 +130,7 @@ class Converter:
                     BAD if any(value is BAD for value in values.values()) else self._plain(shape, values, table, path)
                 )
         for shape in alternatives:
-            if shape.kind == "scalar" and not (isinstance(shape.bare, type) and shape.bare in _SCALARS):
+            if shape.kind == "scalar" and not (is_class(shape.bare, object) and shape.bare in _SCALARS):
                 # Any, dataclasses, typed dicts: msgspec knows them, and tells the first problem only.
                 return self._plain(shape, _ungrown(table), table, path)
         return self._wrong(type_, table, path)
@@ -249,7 +255,7 @@ def _text_order(shape: Shape) -> int:
         return 1
     if shape.bare in (str, Secret, Any) and shape.kind == "scalar":
         return 5
-    return {int: 2, float: 3}.get(shape.bare, 4)
+    return 2 if shape.bare is int else 3 if shape.bare is float else 4
 
 
 def _native(shape: Shape, text: str) -> Any:
@@ -282,17 +288,15 @@ def _fitted(shape: Shape, value: Any, *, strict: bool) -> Any:
         raise _Unfit
     if shape.kind == "quantity":
         value = _quantity(shape, value)
-    elif isinstance(shape.bare, type) and issubclass(shape.bare, PurePath):
+    elif is_class(shape.bare, PurePath):
         if isinstance(value, (str, PurePath)) and str(value):
             return shape.bare(value)
         raise _Unfit
-    elif not strict and get_origin(shape.bare) is not None:
-        # Literals: msgspec takes text for the numbers in them only when it is a number already.
-        for candidate in (value, *(int(value) for _ in "1" if value.strip().lstrip("-").isdecimal())):
-            try:
-                return _converted(candidate, shape.type, strict=True)
-            except msgspec.ValidationError:
-                continue
+    elif not strict and get_origin(shape.bare) is Literal:
+        # msgspec finds a number among the choices only when it is a number already.
+        for choice in get_args(shape.bare):
+            if str(choice) == str(value).strip():
+                return choice
         raise _Unfit
     try:
         return _converted(value, shape.type, strict=strict)
@@ -332,7 +336,7 @@ def _converted(value: Any, type_: Any, *, strict: bool) -> Any:
 
 def _dec_hook(type_: type[Any], value: object) -> object:
     # Values inside lists and mappings were converted already; msgspec asks about those it does not know.
-    if isinstance(type_, type) and isinstance(value, type_):
+    if isinstance(value, type_):
         return value
     if issubclass(type_, PurePath) and isinstance(value, str):
         return type_(value)
@@ -352,9 +356,9 @@ def _secrets_in(value: Any) -> list[str]:
     if isinstance(value, msgspec.Struct):
         return [text for name in value.__struct_fields__ for text in _secrets_in(getattr(value, name))]
     if isinstance(value, dict):
-        return [text for inner in value.values() for text in _secrets_in(inner)]
+        return [text for inner in cast("dict[object, Any]", value).values() for text in _secrets_in(inner)]
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [text for inner in value for text in _secrets_in(inner)]
+        return [text for inner in cast("list[Any]", value) for text in _secrets_in(inner)]
     return []
 
 
@@ -364,7 +368,7 @@ def show(node: Node, type_: Any, path: Path) -> str:
         return "a table"
     if node.origin.hidden or holds_secret(type_) or any(isinstance(step, str) and is_sensitive(step) for step in path):
         return HIDDEN
-    value = node.value
+    value: object = node.value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float, datetime.date, datetime.time)):
@@ -374,5 +378,5 @@ def show(node: Node, type_: Any, path: Path) -> str:
         text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
         return json.dumps(text, ensure_ascii=False)
     if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)}"
+        return f"a list of {len(cast('list[Any]', value))}"
     return f"a {type(value).__name__}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -41,13 +41,15 @@ def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) 
     if isinstance(value, Mapping) and value and not isinstance(node, Leaf):
         held = node.items if isinstance(node, Table) else {}
         inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
-        for key, each in value.items():
+        for key, each in cast("Mapping[str, Any]", value).items():
             yield from effective(inner, each, held.get(str(key)), (*path, str(key)))
         return
-    hidden = bool(value) and ((origin is not None and origin.hidden) or any(is_sensitive(step) for step in path))
-    shown = HIDDEN if hidden else plain(type_, value)
+    whole = cast("Any", value)
+    from_secret = origin is not None and origin.hidden
+    hidden = bool(whole) and (from_secret or any(_is_hidden(step, whole) for step in path))
+    shown = HIDDEN if hidden else plain(type_, whole)
     source = origin.where(path) if origin is not None else "default"
-    yield Effective(dotted(path), shown, source or "default", secret=hidden or isinstance(value, Secret))
+    yield Effective(dotted(path), shown, source or "default", secret=hidden or isinstance(whole, Secret))
 
 
 def plain(type_: Any, value: Any) -> Any:
@@ -64,24 +66,28 @@ def plain(type_: Any, value: Any) -> Any:
         items = {} if tag is None else {tag[0]: tag[1]}
         for field in fields(type(value)):
             held = getattr(value, field.name)
-            sensitive = bool(held) and is_sensitive(field.encode_name)
-            items[field.encode_name] = HIDDEN if sensitive else plain(field.type, held)
+            hidden = _is_hidden(field.encode_name, held)
+            items[field.encode_name] = HIDDEN if hidden else plain(field.type, held)
         return items
     if isinstance(value, Mapping):
         inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
-        return {
-            str(key): HIDDEN if each and is_sensitive(str(key)) else plain(inner, each) for key, each in value.items()
-        }
+        pairs = cast("Mapping[object, Any]", value).items()
+        return {str(key): HIDDEN if _is_hidden(str(key), each) else plain(inner, each) for key, each in pairs}
     if isinstance(value, (list, tuple, set, frozenset)):
         kinds = next((shape for shape in shapes(type_) if shape.kind == "list"), None)
         inner = kinds.inner[0] if kinds is not None and kinds.inner and not kinds.fixed else Any
-        each_plain = [plain(inner, each) for each in value]
+        each_plain = [plain(inner, each) for each in cast("list[Any]", value)]
         return sorted(each_plain, key=str) if isinstance(value, (set, frozenset)) else each_plain
     if isinstance(value, str):
         return redact_url(value)
     if isinstance(value, PurePath):
         return str(value)
     return msgspec.to_builtins(value, enc_hook=repr)
+
+
+def _is_hidden(name: str, value: object) -> bool:
+    # `token_ttl` and `password_min_length` are no secrets: numbers are shown.
+    return bool(value) and not isinstance(value, (int, float)) and is_sensitive(name)
 
 
 def _quantity(type_: Any) -> Kind | None:

@@ -114,7 +114,7 @@ class _Scanner:
                     self.at += 1
                 else:
                     self.pair(prefix)
-        except (IndexError, RecursionError):
+        except (IndexError, RecursionError, tomllib.TOMLDecodeError):
             pass
         return self.lines
 

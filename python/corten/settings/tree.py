@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -43,7 +43,8 @@ Node: TypeAlias = Leaf | Table
 def grow(value: object, origin: Origin) -> Node:
     """A node of plain data: mappings become tables, everything else is a leaf."""
     if isinstance(value, Mapping):
-        return Table({str(key): grow(inner, origin) for key, inner in value.items()}, origin)
+        items = cast("Mapping[object, object]", value).items()
+        return Table({str(key): grow(inner, origin) for key, inner in items}, origin)
     return Leaf(value, origin)
 
 

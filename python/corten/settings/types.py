@@ -7,7 +7,7 @@ import enum
 import types
 from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -56,17 +56,7 @@ class Shape(msgspec.Struct, frozen=True):
 def shapes(type_: Any) -> tuple[Shape, ...]:
     """The alternatives of a type: one, or the members of a union."""
     quantity: Kind | None = None
-    bare = type_
-    metas: tuple[Any, ...] = ()
-    while True:
-        if get_origin(bare) is Annotated:
-            bare, metas = bare.__origin__, (*metas, *bare.__metadata__)
-        elif isinstance(bare, NewType):
-            bare = bare.__supertype__
-        elif type(bare).__name__ == "TypeAliasType":
-            bare = bare.__value__
-        else:
-            break
+    bare, metas = _unwrapped(type_)
     for meta in metas:
         if isinstance(meta, msgspec.Meta) and meta.extra and "corten" in meta.extra:
             quantity = meta.extra["corten"]
@@ -89,9 +79,29 @@ def shapes(type_: Any) -> tuple[Shape, ...]:
     return (Shape("scalar", type_, bare),)
 
 
+def _unwrapped(type_: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its annotations, new names and aliases; and all annotations that were on the way."""
+    metas: tuple[Any, ...] = ()
+    while True:
+        annotated: Any = type_
+        if get_origin(annotated) is Annotated:
+            type_, metas = annotated.__origin__, (*metas, *annotated.__metadata__)
+        elif hasattr(annotated, "__supertype__"):  # typing.NewType
+            type_ = annotated.__supertype__
+        elif type(annotated).__name__ == "TypeAliasType":
+            type_ = annotated.__value__
+        else:
+            return annotated, metas
+
+
 def is_struct(type_: Any) -> bool:
     """Whether it is a msgspec struct class that is written as a table."""
-    return isinstance(type_, type) and issubclass(type_, msgspec.Struct) and not type_.__struct_config__.array_like
+    return is_class(type_, msgspec.Struct) and not type_.__struct_config__.array_like
+
+
+def is_class(type_: Any, *bases: type[Any]) -> bool:
+    """Whether it is a class with one of the bases."""
+    return isinstance(type_, type) and issubclass(cast("type[Any]", type_), bases)
 
 
 @cache
@@ -157,12 +167,12 @@ def _describe(shape: Shape) -> str:
     bare = shape.bare
     if get_origin(bare) is Literal:
         return _choices(get_args(bare))
-    if isinstance(bare, type) and issubclass(bare, enum.Enum):
+    if is_class(bare, enum.Enum):
         return _choices([member.value for member in bare])
-    if isinstance(bare, type) and issubclass(bare, PurePath):
+    if is_class(bare, PurePath):
         return "a path"
-    if bare not in _WORDS and isinstance(bare, type):
-        name = bare.__name__
+    if bare not in _WORDS and is_class(bare, object):
+        name: str = bare.__name__
         return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}" + _bounds(shape.type)
     return _WORDS.get(bare, str(bare)) + _bounds(shape.type)
 
