@@ -1,6 +1,5 @@
 """Stands in for what is on its way; to be removed."""
 
-# ruff: noqa: ARG002
 from __future__ import annotations
 
 from typing import Any

@@ -1,0 +1,175 @@
+"""Serving an ASGI application as an intake of the App, by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from corten.errors import CortenError, ResourceUnavailable
+from corten.plugins.descriptions import Task
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_log = logging.getLogger("corten.asgi")
+
+_NOT_OURS = ("fd", "loop", "reload", "uds", "workers")
+"""Options of uvicorn's that are about owning the process or the socket."""
+
+_WAYS_OUT = {
+    errno.EADDRINUSE: "is in use: stop what listens there, or choose another port",
+    errno.EACCES: "may not be opened by this user: choose one from 1024, or grant CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "is on an address that this machine does not have: choose 127.0.0.1 or 0.0.0.0",
+}
+
+
+class HttpServer:
+    """One ASGI application on one port; opened in an App's intake phase, drained before work is.
+
+    :param asgi_app: the application; its own lifespan is run too
+    :param host: a name or an address; loopback unless said
+    :param port: 0 for any that is free; :attr:`addresses` tells which
+    :param options: further ones of ``uvicorn.Config``
+    :raises TypeError: an option is about owning the process
+    """
+
+    def __init__(self, asgi_app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+        refused = sorted(set(options) & set(_NOT_OURS))
+        if refused:
+            raise TypeError(f"serve() does not take {', '.join(refused)}: the App owns the process, loop and socket")
+        self._asgi_app = asgi_app
+        self._host = host
+        self._port = port
+        self._options = {"access_log": False, "log_config": None, "server_header": False, **options}
+        self._server: uvicorn.Server | None = None
+        self._bound: anyio.Event | None = None
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        """Where it listens; empty while it does not."""
+
+    def task(self) -> Task:
+        """The server as a task of the App."""
+        return Task(f"serve {self._host}:{self._port}", self.run, self.stop, "intake", ready=self.ready)
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop`, then finish the requests that are under way.
+
+        :raises ResourceUnavailable: the port cannot be had
+        :raises CortenError: uvicorn is not installed, this is not asyncio, or the application refused to start
+        """
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            raise CortenError(
+                "corten.asgi.serve runs on asyncio only (uvicorn does): start the App with backend='asyncio'"
+            )
+        bound = self._ready_event()
+        sockets = _listen(self._host, self._port)
+        with contextlib.ExitStack() as stack:
+            for each in sockets:
+                stack.callback(each.close)
+            server = self._server = _make(self._asgi_app, self._options, bound.set)
+            self.addresses = tuple(each.getsockname()[:2] for each in sockets)
+            try:
+                await server.serve(sockets)
+            except SystemExit:  # uvicorn's way to say that the application's own lifespan failed
+                raise CortenError("the ASGI application failed to start; its lifespan's error is in the log") from None
+            finally:
+                self.addresses = ()
+                self._server = None
+                self._bound = None
+                _cut_off(server)
+
+    def _ready_event(self) -> anyio.Event:
+        if self._bound is None:
+            self._bound = anyio.Event()
+        return self._bound
+
+    async def ready(self) -> None:
+        """Wait until the port is bound and the application has started."""
+        await self._ready_event().wait()
+        for host, port in self.addresses:
+            _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+    async def stop(self) -> None:
+        """Accept no more, and let :meth:`run` finish what is under way; returns at once."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def serve(asgi_app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> Task:
+    """Serve an ASGI application from within an App: ``app.add(serve(api, port=8000))``.
+
+    The port is bound when the App runs; at shutdown, requests under way are finished in the first phase, before work
+    drains and resources close. asyncio only. Needs ``pip install 'corten[serve]'``.
+
+    :param options: further ones of ``uvicorn.Config``
+    """
+    return HttpServer(asgi_app, host=host, port=port, **options).task()
+
+
+def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object]) -> uvicorn.Server:
+    try:
+        import uvicorn
+    except ImportError:
+        raise CortenError("uvicorn is not installed: pip install 'corten[serve]'") from None
+
+    class Server(uvicorn.Server):
+        """Says when it has started, and leaves signals to the App."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            started()
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(uvicorn.Config(asgi_app, **options))
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to all addresses of a host.
+
+    :raises ResourceUnavailable: says why, and what to do
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ResourceUnavailable(f"host {host!r} has no address: {error.strerror or error}") from error
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sockets.append(socket.socket(family, kind, protocol))
+            if os.name == "posix":  # elsewhere it would let two servers share the port
+                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sockets[-1].bind(address)
+            sockets[-1].listen(128)  # so that a port in use shows now, and not when connections are lost
+            sockets[-1].setblocking(False)
+    except OSError as error:
+        for each in sockets:
+            each.close()
+        way_out = _WAYS_OUT.get(error.errno or 0, f"cannot be opened: {error.strerror or error}")
+        raise ResourceUnavailable(f"port {port} of {host} {way_out}") from error
+    return sockets
+
+
+def _cut_off(server: uvicorn.Server) -> None:
+    """End what is still under way, where the server was cancelled rather than let finish."""
+    for listener in getattr(server, "servers", ()):
+        listener.close()
+    for connection in list(server.server_state.connections):
+        transport: asyncio.BaseTransport | None = getattr(connection, "transport", None)
+        if transport is not None:
+            transport.close()
+    for task in list(server.server_state.tasks):
+        task.cancel()
