@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from corten_postgres import Postgres
 from model import Delays
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from corten import App
 from corten.errors import Refused
+from corten_postgres import Postgres
 
 
 def reply(value: object, status: int = 200, **headers: str) -> Response:

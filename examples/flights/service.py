@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 from api import api
-from corten_postgres import Postgres
 from model import Delays, Flight, Plane
 
 from corten import App
 from corten.asgi import serve
+from corten_postgres import Postgres
 
 app = App("flights", config=Path(__file__).with_name("corten.toml"))
 

@@ -1,1 +1,18 @@
-"""Structured logging, set up only by an App that owns the process."""
+"""Formats for the standard library's logging, and fields that follow the work."""
+
+from corten.logs.configuration import LogFormat, LogLevel, configure
+from corten.logs.console_format import ConsoleFormatter
+from corten.logs.context import TraceProvider, current_fields, log_context, set_trace_provider
+from corten.logs.json_format import JsonFormatter
+
+__all__ = [
+    "ConsoleFormatter",
+    "JsonFormatter",
+    "LogFormat",
+    "LogLevel",
+    "TraceProvider",
+    "configure",
+    "current_fields",
+    "log_context",
+    "set_trace_provider",
+]

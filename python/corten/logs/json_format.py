@@ -1,0 +1,64 @@
+"""Records as JSON, one to a line: for machines that collect them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import msgspec
+
+from corten.logs import record as parts
+
+_encoder = msgspec.json.Encoder(enc_hook=parts.shown)
+
+
+class JsonFormatter(logging.Formatter):
+    """``{"time": …, "level": …, "logger": …, "message": …}`` and, where they are known, ``app``, ``trace_id``,
+    ``span_id``, the fields of the context and of ``extra``, and ``error`` with the traceback.
+
+    A record is one line of printable characters, whatever is in it: JSON escapes the rest. A field of yours that is
+    called like one of these gets an underscore at its end.
+
+    :param app: the App's name
+    """  # noqa: D205
+
+    def __init__(self, app: str = "") -> None:
+        super().__init__()
+        self._app = app
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        line: dict[str, object] = {
+            "time": parts.timestamp(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": parts.message(record),
+        }
+        if self._app:
+            line["app"] = self._app
+        error = parts.traceback(record)
+        for name, value in parts.fields(record).items():
+            line[f"{name}_" if name in line or name == "error" else name] = value
+        if error:
+            line["error"] = error
+        return _encode(line)
+
+
+def _encode(line: dict[str, object]) -> str:
+    text = _encode_fields(line)
+    if text.isprintable():
+        return text
+    # JSON lets line separators, C1 controls and changes of direction through; a terminal or a pager may obey them
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(each: str) -> str:
+    return f"\\u{ord(each):04x}" if each.isascii() else json.dumps(each)[1:-1]
+
+
+def _encode_fields(line: dict[str, object]) -> str:
+    try:
+        return _encoder.encode(line).decode()
+    except Exception:  # noqa: BLE001 - text with lone surrogates, keys of odd types, structures that contain themselves
+        plain = {name: str(parts.shown(value)).encode("utf-8", "replace").decode() for name, value in line.items()}
+        return _encoder.encode(plain).decode()

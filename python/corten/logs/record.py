@@ -1,0 +1,61 @@
+"""A log record as the fields that both formats write."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from corten.logs.context import extra_fields, trace_ids
+from corten.secrets import HIDDEN, is_sensitive
+
+
+def timestamp(record: logging.LogRecord) -> str:
+    """When it was logged: ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return moment.removesuffix("+00:00") + "Z"
+
+
+def message(record: logging.LogRecord) -> str:
+    """The message with its arguments; one whose arguments don't fit is shown as it was written, not lost."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - __str__ of anything at all
+        return f"{_text(record.msg)} (its arguments do not fit: {type(error).__name__})"
+
+
+def traceback(record: logging.LogRecord) -> str:
+    """The traceback, and the stack where one was asked for; empty where there is neither."""
+    parts: list[str] = []
+    if record.exc_info and record.exc_info[0] is not None:
+        parts.append(_formatter.formatException(record.exc_info))
+    elif record.exc_text:
+        parts.append(record.exc_text)
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(parts)
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """Ids of the current trace and span, the context's fields and the record's own.
+
+    A field that is called like a secret is hidden, whatever its value.
+    """
+    ids = trace_ids()
+    traced: dict[str, object] = {} if ids is None else {"trace_id": ids[0], "span_id": ids[1]}
+    extra = {name: HIDDEN if is_sensitive(name) else value for name, value in extra_fields(record).items()}
+    return traced | extra
+
+
+def shown(value: object) -> object:
+    """What a value of a type that can't be encoded looks like."""
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - __str__ of anything at all
+        return f"<unprintable {type(value).__name__}>"
+
+
+_formatter = logging.Formatter()
