@@ -2,6 +2,6 @@
 
 from corten.app import App
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, Cache, CircuitBreaker, Retry, Timeout
+from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
 
-__all__ = ["App", "Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "Retry", "Timeout"]
+__all__ = ["App", "Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "RateLimit", "Retry", "Timeout"]

@@ -1,7 +1,15 @@
 """The compiled core. Private: the faces are in `corten`; a test holds this file to the extension."""
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, Literal, TypeAlias, TypeVar, final, overload
+
+from corten.cache.statistics import CacheStatistics
+from corten.clock import Clock as AppClock
+from corten.policies.rate_limit import RateLimitStatistics
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_D = TypeVar("_D")
 
 _HistogramRow: TypeAlias = tuple[tuple[float, ...], tuple[int, ...], float]
 _InstrumentRow: TypeAlias = tuple[
@@ -181,5 +189,165 @@ class Timer:
     def seconds(self) -> float:
         """Seconds since the block was entered, until it was left."""
 
+@final
+class MemoryCache(Generic[_K, _V]):
+    """A bounded in-process cache with time to live: a mapping that forgets.
+
+    Full, it makes room by S3-FIFO (``eviction="s3fifo"``; Yang et al., "FIFO queues are all you need for cache
+    eviction", SOSP 2023) or drops what was used longest ago (``"lru"``). An entry whose time has passed is never given
+    out; it leaves when it is met, evicted, or at `expire`.
+
+    Keys are hashable; ``__hash__``, ``__eq__``, ``__del__`` and ``weigh`` may use the cache themselves. Safe to use
+    from several threads.
+
+    :param max_entries: the most entries it holds, 1 to 2**32 - 2
+    :param max_bytes: the most its entries may weigh together; what alone weighs more is not taken in
+    :param ttl: seconds an entry is good for unless `set` says otherwise; None: until it is evicted
+    :param weigh: the weight of a key and its value; unless given, what `sys.getsizeof` says of the two (which does not
+        follow references), and nothing at all where there is no ``max_bytes``
+    :raises ValueError: a number out of range, or an unknown eviction
+    """
+
+    def __new__(
+        cls,
+        max_entries: int = 10_000,
+        *,
+        max_bytes: int | None = None,
+        ttl: float | None = None,
+        eviction: Literal["s3fifo", "lru"] = "s3fifo",
+        weigh: Callable[[_K, _V], int] | None = None,
+        clock: AppClock | None = None,
+    ) -> MemoryCache[_K, _V]: ...
+    @overload
+    def get(self, key: _K, default: None = None) -> _V | None: ...
+    @overload
+    def get(self, key: _K, default: _D) -> _V | _D: ...
+    def get(self, key: _K, default: object = None) -> object:
+        """The value of a key; ``default`` where there is none. Counts a hit or a miss."""
+    def __getitem__(self, key: _K) -> _V: ...
+    def __setitem__(self, key: _K, value: _V) -> None: ...
+    def set(self, key: _K, value: _V, ttl: float | None = None) -> None:
+        """Put a value in for ``ttl`` seconds; None: as the cache was made; infinity: until it is evicted.
+
+        :raises ValueError: ``ttl`` is not above zero, or ``weigh`` gave no weight
+        """
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a value; counts nothing, and saves nothing from eviction."""
+    def __delitem__(self, key: _K) -> None: ...
+    @overload
+    def pop(self, key: _K) -> _V: ...
+    @overload
+    def pop(self, key: _K, default: _D, /) -> _V | _D: ...
+    def pop(self, key: _K, *default: object) -> object:
+        """Take a value out; counts nothing.
+
+        :raises KeyError: there is none, and no default
+        """
+    def __len__(self) -> int:
+        """Entries now, with those whose time has passed but which nobody has met since."""
+    def __iter__(self) -> Iterator[_K]:
+        """The keys there were when it was asked for, in no particular order."""
+    def keys(self) -> list[_K]:
+        """The keys now, in no particular order."""
+    def items(self) -> list[tuple[_K, _V]]:
+        """The keys and values now, in no particular order; counts nothing."""
+    def clear(self) -> None:
+        """Forget everything but the counts."""
+    def expire(self) -> int:
+        """Drop all entries whose time has passed, and say how many. Looks at every entry."""
+    @property
+    def max_entries(self) -> int:
+        """The most entries it holds."""
+    @property
+    def max_bytes(self) -> int | None:
+        """The most its entries may weigh together; None: no limit."""
+    def statistics(self) -> CacheStatistics:
+        """Counts since the cache was made, and what it holds now."""
+
+@final
+class TokenBucket:
+    """One token bucket: ``burst`` tokens at first, refilled at ``rate``; never blocks.
+
+    GCRA (ITU-T I.371) in one atomic number; rates are kept as whole nanoseconds a token.
+
+    :param rate: a text such as ``"100/s"``, or tokens a second
+    :param burst: tokens a full bucket holds; None: the number before the slash, at least 1
+    :raises ValueError: not a rate, or a burst below 1
+    """
+
+    def __new__(cls, rate: str | float, burst: int | None = None, clock: AppClock | None = None) -> TokenBucket: ...
+    def try_acquire(self, n: int = 1) -> float:
+        """Take ``n`` tokens: 0.0 when they were taken, else the seconds until they may be there.
+
+        :raises ValueError: ``n`` is more than the bucket holds
+        """
+    def estimate(self, n: int = 1) -> float:
+        """What `try_acquire` would say; takes and counts nothing.
+
+        :raises ValueError: ``n`` is more than the bucket holds
+        """
+    def tokens(self) -> float:
+        """The tokens in the bucket now."""
+    def add_tokens(self, n: int = 1) -> None:
+        """Give tokens back; a full bucket stays full."""
+    def replace(self, rate: str | float, burst: int | None = None) -> None:
+        """Another limit from now on; the tokens stay, as far as the new burst holds them.
+
+        :raises ValueError: not a rate, or a burst below 1
+        """
+    @property
+    def rate(self) -> float:
+        """Tokens a second."""
+    @property
+    def burst(self) -> int:
+        """Tokens a full bucket holds."""
+    def statistics(self) -> RateLimitStatistics:
+        """Requests admitted and refused so far."""
+
+@final
+class KeyedTokenBucket:
+    """A token bucket for each key, in bounded memory: 48 bytes a key of the capacity, allocated as it is used.
+
+    A key is any hashable value, known by 64 bits of a randomly keyed hash. Keys with a full bucket take no room. When
+    too many are live at once the fullest bucket near the new one is given up: that key finds a full one when it comes
+    again (counted in ``evictions``; with as many live keys as the capacity, about one in a hundred).
+
+    :param rate: a text such as ``"100/s"``, or tokens a second, for each key
+    :param burst: tokens a full bucket holds; None: the number before the slash, at least 1
+    :param capacity: keys for which there is room, 1 to 2**32
+    :raises ValueError: not a rate, a burst below 1, or a capacity out of range
+    """
+
+    def __new__(
+        cls, rate: str | float, burst: int | None = None, capacity: int = 1_048_576, clock: AppClock | None = None
+    ) -> KeyedTokenBucket: ...
+    def try_acquire(self, key: object, n: int = 1) -> float:
+        """Take ``n`` tokens of a key: 0.0 when they were taken, else the seconds until they may be there.
+
+        :raises ValueError: ``n`` is more than a bucket holds
+        :raises TypeError: the key is not hashable
+        """
+    def estimate(self, key: object, n: int = 1) -> float:
+        """What `try_acquire` would say; takes and counts nothing."""
+    def tokens(self, key: object) -> float:
+        """The tokens that a key has now."""
+    def add_tokens(self, key: object, n: int = 1) -> None:
+        """Give a key tokens back; a full bucket stays full."""
+    def replace(self, rate: str | float, burst: int | None = None) -> None:
+        """Another limit from now on; every key keeps its tokens, as far as the new burst holds them."""
+    @property
+    def rate(self) -> float:
+        """Tokens a second for each key."""
+    @property
+    def burst(self) -> int:
+        """Tokens a full bucket holds."""
+    def statistics(self) -> RateLimitStatistics:
+        """Requests admitted and refused so far, evictions, live keys, capacity and memory; looks at every slot."""
+
 def merge_snapshots(snapshots: Sequence[Sequence[object]], gauges: str) -> list[_InstrumentRow]: ...
 def render_snapshot(instruments: Sequence[object]) -> str: ...
+def parse_rate(text: str) -> float:
+    """Tokens a second of a text such as ``"100/s"``, ``"5/min"``, ``"0.5/s"``, ``"3/10s"``.
+
+    :raises ValueError: it is not a rate
+    """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
 
-Policy = Bulkhead | Cache | CircuitBreaker | Retry | Timeout
+Policy = Bulkhead | Cache | CircuitBreaker | RateLimit | Retry | Timeout

@@ -1,7 +1,10 @@
 //! `corten._core`: the compiled extension. One file per class; all arithmetic is in `corten-core`.
 
+mod cache;
 mod clock;
+mod keys;
 mod metrics;
+mod rate_limit;
 
 use pyo3::prelude::*;
 
@@ -9,10 +12,14 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::cache::MemoryCache;
+    #[pymodule_export]
     use crate::clock::Clock;
     #[pymodule_export]
     use crate::metrics::{
         BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Registry, Timer, merge_snapshots,
         render_snapshot,
     };
+    #[pymodule_export]
+    use crate::rate_limit::{KeyedTokenBucket, TokenBucket, parse_rate};
 }
