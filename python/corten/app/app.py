@@ -21,6 +21,7 @@ from corten.clock import Clock
 from corten.dead_letters.store import DeadLetterStore
 from corten.errors import CortenError
 from corten.events import Events
+from corten.flags import Flags
 from corten.health import Check, Health, Probe
 from corten.messages.source import MessageSource
 from corten.metrics import Registry
@@ -106,9 +107,12 @@ class App(Generic[S]):
         self.life = Lifecycle(self, MemoryDeadLetterStore())
         self._settings_type = cast("type[msgspec.Struct] | None", settings)
         self._autoload = autoload
-        self._sources = SettingsSources(
+        self.sources = SettingsSources(
             None if config is None else Path(config), config == "corten.toml", dict(arguments or {})
         )
+        """Where the settings are read from; :meth:`configure` changes it."""
+        self._sections: tuple[Section, ...] = ()
+        self._flags: Flags | None = None
         self._loaded: Settings | None = None
 
     # -- composing
@@ -281,6 +285,16 @@ class App(Generic[S]):
         return self.own_settings.top.environment
 
     @property
+    def flags(self) -> Flags:
+        """The feature flags of the settings.
+
+        :raises CortenError: the settings were not loaded yet
+        """
+        if self._flags is None:
+            self._flags = Flags(self.own_settings.top.flags)
+        return self._flags
+
+    @property
     def plugins(self) -> tuple[PluginRecord, ...]:
         """What is known of each plugin, in the order of calls."""
         return self.installed.records
@@ -343,14 +357,38 @@ class App(Generic[S]):
         :raises SettingsError: with every problem there is
         """
         if self._loaded is None:
-            self.installed.load(self._sources.autoload() if self._autoload is None else self._autoload)
-            sections = [*OWN_SECTIONS, *self.installed.sections()]
-            if self._settings_type is not None:
-                sections.append(Section("app", self._settings_type))
-            loaded = self._sources.load(sections)
+            loaded = self.sources.load(self.sections())
             self.installed.activate(loaded.is_active)
             self._loaded = loaded
         return self._loaded
+
+    def sections(self) -> Sequence[Section]:
+        """The sections of the settings: Corten's own, those of the plugins, which are found now, and ``[app]``.
+
+        :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
+        :raises SettingsError: which plugins are wanted cannot be read
+        """
+        if not self._sections:
+            self.installed.load(self.sources.autoload() if self._autoload is None else self._autoload)
+            own = () if self._settings_type is None else (Section("app", self._settings_type),)
+            self._sections = (*OWN_SECTIONS, *self.installed.sections(), *own)
+        return self._sections
+
+    def configure(self, *, config: str | Path | None = None, arguments: Mapping[str, object] | None = None) -> None:
+        """Read the settings from another file, and with more arguments, than the App was made with.
+
+        For those who run an App that was made elsewhere, such as the command.
+
+        :raises CortenError: the settings were loaded already
+        """
+        if self._loaded is not None:
+            raise CortenError(f"app {self.name!r} has its settings already: configure it before")
+        sources = self.sources
+        self.sources = SettingsSources(
+            sources.config if config is None else Path(config),
+            sources.optional if config is None else False,
+            {**sources.arguments, **(arguments or {})},
+        )
 
     def stop(self) -> None:
         """Ask the App to stop, from within its event loop; returns at once. An embedding program goes on."""

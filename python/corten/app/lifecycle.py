@@ -64,7 +64,6 @@ class Lifecycle:
         self.dead_letters = dead_letters
         self._is_up = False
         self._start_error: Exception | None = None
-        self._start_scope = anyio.CancelScope()
         self._stop_reason = ""
         self._pre_drain = False
         self._patience: Patience | None = None
@@ -85,6 +84,7 @@ class Lifecycle:
         _started.add(self)
         _watch_forks()
         self.over = anyio.Event()
+        self._start_scope = anyio.CancelScope()
         self._stop_requested = anyio.Event()
         self._turned = anyio.Event()
         self._finished = anyio.Event()

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from corten.app.tasks import Restarts
+from corten.flags import Rollout
 from corten.policies.policy import Policy
 from corten.settings import Duration, Section, Settings, load
 
@@ -19,6 +20,8 @@ class CortenSettings(msgspec.Struct, frozen=True):
 
     environment: Literal["production", "development"] = "production"
     """Only ``corten dev`` makes it development."""
+    flags: dict[str, bool | Rollout] = {}
+    """``[flags]``: on, off, or on for a share."""
 
 
 class PluginsSettings(msgspec.Struct, frozen=True):

@@ -1,1 +1,5 @@
-"""Feature flags with percentage rollout."""
+"""Feature flags from the settings, also for a share of users."""
+
+from corten.flags.flags import Flags, FlagState, Rollout
+
+__all__ = ["FlagState", "Flags", "Rollout"]
