@@ -2,6 +2,7 @@
 
 mod cache;
 mod clock;
+mod fastcall;
 mod keys;
 mod metrics;
 mod rate_limit;
@@ -22,4 +23,11 @@ mod _core {
     };
     #[pymodule_export]
     use crate::rate_limit::{KeyedTokenBucket, TokenBucket, parse_rate};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::metrics::install(module.py())
+    }
 }

@@ -1,5 +1,6 @@
 //! Binding of [`corten_core::metrics::Counter`].
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::metrics::{CounterSeries, Value};
@@ -7,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use super::instrument::Instrument;
+use crate::fastcall::{Arguments, Method};
 
 const RISES: &str = "a counter only rises: add a finite number that is not negative";
 
@@ -17,17 +19,15 @@ pub(super) enum Amount {
     Real(f64),
 }
 
-impl<'a, 'py> FromPyObject<'a, 'py> for Amount {
-    type Error = PyErr;
-
+impl Amount {
+    /// The argument of `add`, or one.
     #[inline]
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+    fn from(arguments: &Arguments<'_, '_>) -> PyResult<Self> {
+        let Some(object) = arguments.optional(c"add")? else { return Ok(Self::Whole(1)) };
         let whole = if object.is_exact_instance_of::<PyInt>() { object.extract().ok() } else { None };
         whole.map_or_else(|| object.extract().map(Self::Real), |whole| Ok(Self::Whole(whole)))
     }
-}
 
-impl Amount {
     /// False where the counter could not bear it.
     #[inline]
     fn add_to(self, series: &CounterSeries) -> bool {
@@ -63,14 +63,6 @@ impl Counter {
 
 #[pymethods]
 impl Counter {
-    #[pyo3(signature = (amount = Amount::Whole(1), /, **attributes))]
-    fn add(&self, py: Python<'_>, amount: Amount, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        if self.inner.with(py, attributes, |series| amount.add_to(series))? {
-            return Ok(());
-        }
-        Err(self.inner.invalid(RISES, amount.value()))
-    }
-
     #[pyo3(signature = (**attributes))]
     fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<BoundCounter> {
         Ok(BoundCounter { series: self.inner.bind(py, attributes)?, instrument: Arc::clone(&self.inner) })
@@ -91,6 +83,23 @@ impl Counter {
     }
 }
 
+/// `Counter.add`.
+pub(crate) struct Add;
+
+impl Method for Add {
+    type Class = Counter;
+    const NAME: &'static CStr = c"add";
+    const SIGNATURE: &'static CStr = c"add($self, amount=1, /, **attributes)\n--\n\n";
+
+    fn call(this: &Counter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        let amount = Amount::from(arguments)?;
+        if this.inner.with(arguments.py(), arguments, |series| amount.add_to(series))? {
+            return Ok(());
+        }
+        Err(this.inner.invalid(RISES, amount.value()))
+    }
+}
+
 /// The sum of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct BoundCounter {
@@ -100,11 +109,6 @@ pub(crate) struct BoundCounter {
 
 #[pymethods]
 impl BoundCounter {
-    #[pyo3(signature = (amount = Amount::Whole(1), /))]
-    fn add(&self, amount: Amount) -> PyResult<()> {
-        if amount.add_to(&self.series) { Ok(()) } else { Err(self.instrument.invalid(RISES, amount.value())) }
-    }
-
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.series.value() {
@@ -112,5 +116,20 @@ impl BoundCounter {
             Value::Real(real) => Ok(real.into_pyobject(py)?.into_any()),
             Value::Histogram(point) => Ok(point.count().into_pyobject(py)?.into_any()),
         }
+    }
+}
+
+/// `BoundCounter.add`.
+pub(crate) struct BoundAdd;
+
+impl Method for BoundAdd {
+    type Class = BoundCounter;
+    const NAME: &'static CStr = c"add";
+    const SIGNATURE: &'static CStr = c"add($self, amount=1, /)\n--\n\n";
+
+    fn call(this: &BoundCounter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        arguments.no_keywords(Self::NAME)?;
+        let amount = Amount::from(arguments)?;
+        if amount.add_to(&this.series) { Ok(()) } else { Err(this.instrument.invalid(RISES, amount.value())) }
     }
 }

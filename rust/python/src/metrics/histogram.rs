@@ -1,5 +1,6 @@
 //! Binding of [`corten_core::metrics::Histogram`].
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::AnyClock;
@@ -10,6 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::instrument::Instrument;
 use super::timer::Timer;
+use crate::fastcall::{Arguments, Method};
 
 const COUNTABLE: &str = "record a finite number that is not negative";
 
@@ -44,14 +46,6 @@ impl Histogram {
 
 #[pymethods]
 impl Histogram {
-    #[pyo3(signature = (value, /, **attributes))]
-    fn record(&self, py: Python<'_>, value: f64, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-        if self.shared.instrument.with(py, attributes, |series| series.record(value))? {
-            return Ok(());
-        }
-        Err(self.shared.instrument.invalid(COUNTABLE, value))
-    }
-
     #[pyo3(signature = (**attributes))]
     fn time(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Timer> {
         self.shared.timer(self.shared.instrument.bind(py, attributes)?)
@@ -83,6 +77,23 @@ impl Histogram {
     }
 }
 
+/// `Histogram.record`.
+pub(crate) struct Record;
+
+impl Method for Record {
+    type Class = Histogram;
+    const NAME: &'static CStr = c"record";
+    const SIGNATURE: &'static CStr = c"record($self, value, /, **attributes)\n--\n\n";
+
+    fn call(this: &Histogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        let value = arguments.required(Self::NAME)?.extract()?;
+        if this.shared.instrument.with(arguments.py(), arguments, |series| series.record(value))? {
+            return Ok(());
+        }
+        Err(this.shared.instrument.invalid(COUNTABLE, value))
+    }
+}
+
 /// The distribution of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct BoundHistogram {
@@ -92,11 +103,6 @@ pub(crate) struct BoundHistogram {
 
 #[pymethods]
 impl BoundHistogram {
-    #[pyo3(signature = (value, /))]
-    fn record(&self, value: f64) -> PyResult<()> {
-        if self.series.record(value) { Ok(()) } else { Err(self.shared.instrument.invalid(COUNTABLE, value)) }
-    }
-
     fn time(&self) -> PyResult<Timer> {
         self.shared.timer(Arc::clone(&self.series))
     }
@@ -109,5 +115,20 @@ impl BoundHistogram {
     #[getter]
     fn sum(&self) -> f64 {
         self.series.point().sum
+    }
+}
+
+/// `BoundHistogram.record`.
+pub(crate) struct BoundRecord;
+
+impl Method for BoundRecord {
+    type Class = BoundHistogram;
+    const NAME: &'static CStr = c"record";
+    const SIGNATURE: &'static CStr = c"record($self, value, /)\n--\n\n";
+
+    fn call(this: &BoundHistogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        arguments.no_keywords(Self::NAME)?;
+        let value = arguments.required(Self::NAME)?.extract()?;
+        if this.series.record(value) { Ok(()) } else { Err(this.shared.instrument.invalid(COUNTABLE, value)) }
     }
 }

@@ -1,6 +1,5 @@
 //! What the instruments of every kind do alike: find the series that keyword arguments mean.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use corten_core::metrics::{Family, MetricsError, Series};
@@ -9,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use super::error;
+use crate::fastcall::Arguments;
 
 /// Up to so many attributes are looked up without a list of their values on the heap.
 const FEW: usize = 4;
@@ -34,21 +34,23 @@ impl<S: Series> Instrument<S> {
     /// Does something to the series that the keyword arguments mean. `act` runs under a lock of the core: it must
     /// not touch Python.
     #[inline]
-    pub(super) fn with<R>(
+    pub(super) fn with<'py, R>(
         &self,
-        py: Python<'_>,
-        attributes: Option<&Bound<'_, PyDict>>,
+        py: Python<'py>,
+        keywords: &impl Keywords<'py>,
         act: impl FnOnce(&Arc<S>) -> R,
     ) -> PyResult<R> {
-        match (attributes, &self.sole) {
-            (None, Some(sole)) => Ok(act(sole)),
-            (Some(attributes), None) if attributes.len() == self.names.len() => self.find(py, attributes, act),
-            (attributes, _) => Err(self.wrong(attributes)),
+        if keywords.count() != self.names.len() {
+            return Err(self.wrong(keywords));
+        }
+        match &self.sole {
+            Some(sole) => Ok(act(sole)),
+            None => self.find(py, keywords, act),
         }
     }
 
     pub(super) fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<S>> {
-        self.with(py, attributes, Arc::clone)
+        self.with(py, &attributes, Arc::clone)
     }
 
     pub(super) fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -64,20 +66,24 @@ impl<S: Series> Instrument<S> {
         format!("<{kind} {}({})>", self.family.name(), names.join(", "))
     }
 
-    fn find<R>(&self, py: Python<'_>, attributes: &Bound<'_, PyDict>, act: impl FnOnce(&Arc<S>) -> R) -> PyResult<R> {
-        let mut held: [Option<Bound<'_, PyAny>>; FEW] = [const { None }; FEW];
+    fn find<'py, R>(
+        &self,
+        py: Python<'py>,
+        keywords: &impl Keywords<'py>,
+        act: impl FnOnce(&Arc<S>) -> R,
+    ) -> PyResult<R> {
         if self.names.len() > FEW {
-            return self.find_among_many(py, attributes, act);
+            return self.find_among_many(py, keywords, act);
         }
-        for (slot, name) in held.iter_mut().zip(&self.names) {
-            let found = attributes.get_item(name.bind(py))?;
-            *slot = Some(found.ok_or_else(|| self.wrong(Some(attributes)))?);
-        }
+        let mut held = [const { None }; FEW];
         let mut values = [""; FEW];
+        for (index, (name, slot)) in self.names.iter().zip(&mut held).enumerate() {
+            *slot = Some(keywords.value(index, name).ok_or_else(|| self.wrong(keywords))?);
+        }
         for (value, found) in values.iter_mut().zip(held.iter().flatten()) {
             match found.cast_exact::<PyString>().ok().and_then(|text| text.to_str().ok()) {
                 Some(text) => *value = text,
-                None => return self.find_among_many(py, attributes, act),
+                None => return self.find_among_many(py, keywords, act),
             }
         }
         Ok(self.family.with(&values[..self.names.len()], act))
@@ -85,17 +91,16 @@ impl<S: Series> Instrument<S> {
 
     /// The same for any number and any type of values.
     #[cold]
-    fn find_among_many<R>(
+    fn find_among_many<'py, R>(
         &self,
-        py: Python<'_>,
-        attributes: &Bound<'_, PyDict>,
+        py: Python<'py>,
+        keywords: &impl Keywords<'py>,
         act: impl FnOnce(&Arc<S>) -> R,
     ) -> PyResult<R> {
         let mut values = Vec::with_capacity(self.names.len());
-        for name in &self.names {
-            let name = name.bind(py);
-            let found = attributes.get_item(name)?.ok_or_else(|| self.wrong(Some(attributes)))?;
-            values.push(self.text(name, &found)?);
+        for (index, name) in self.names.iter().enumerate() {
+            let found = keywords.value(index, name).ok_or_else(|| self.wrong(keywords))?;
+            values.push(self.text(name.bind(py), &found)?);
         }
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         Ok(self.family.with(&values, act))
@@ -116,11 +121,47 @@ impl<S: Series> Instrument<S> {
     }
 
     #[cold]
-    fn wrong(&self, attributes: Option<&Bound<'_, PyDict>>) -> PyErr {
-        let given = attributes.into_iter().flatten().map(|(name, _)| match name.cast::<PyString>() {
-            Ok(name) => name.to_string_lossy().into_owned(),
-            Err(_) => Cow::from("?").into_owned(),
-        });
-        error(self.family.wrong_attributes(given.collect()))
+    fn wrong<'py>(&self, keywords: &impl Keywords<'py>) -> PyErr {
+        error(self.family.wrong_attributes(keywords.given()))
+    }
+}
+
+/// Keyword arguments, wherever they are.
+pub(super) trait Keywords<'py> {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The one of this name, which is likely to be the `index`th.
+    fn value(&self, index: usize, name: &Py<PyString>) -> Option<Bound<'py, PyAny>>;
+    /// Their names.
+    fn given(&self) -> Vec<String>;
+}
+
+impl<'py> Keywords<'py> for Arguments<'_, 'py> {
+    #[inline]
+    fn count(&self) -> usize {
+        self.keywords()
+    }
+
+    #[inline]
+    fn value(&self, index: usize, name: &Py<PyString>) -> Option<Bound<'py, PyAny>> {
+        self.keyword(index, name).map(|value| value.to_owned())
+    }
+
+    fn given(&self) -> Vec<String> {
+        self.names().map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+}
+
+impl<'py> Keywords<'py> for Option<&Bound<'py, PyDict>> {
+    fn count(&self) -> usize {
+        self.map_or(0, PyDictMethods::len)
+    }
+
+    fn value(&self, _index: usize, name: &Py<PyString>) -> Option<Bound<'py, PyAny>> {
+        self.and_then(|keywords| keywords.get_item(name.bind(keywords.py())).ok().flatten())
+    }
+
+    fn given(&self) -> Vec<String> {
+        self.iter().flat_map(|keywords| keywords.keys()).map(|name| name.to_string()).collect()
     }
 }

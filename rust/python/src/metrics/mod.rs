@@ -12,12 +12,26 @@ use corten_core::metrics::MetricsError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::fastcall;
+
 pub(crate) use counter::{BoundCounter, Counter};
 pub(crate) use gauge::{BoundGauge, Gauge};
 pub(crate) use histogram::{BoundHistogram, Histogram};
 pub(crate) use registry::Registry;
 pub(crate) use snapshot::{merge_snapshots, render_snapshot};
 pub(crate) use timer::Timer;
+
+/// Adds the verbs to their classes.
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+    fastcall::install::<counter::Add>(py)?;
+    fastcall::install::<counter::BoundAdd>(py)?;
+    fastcall::install::<gauge::Add>(py)?;
+    fastcall::install::<gauge::BoundAdd>(py)?;
+    fastcall::install::<gauge::Set>(py)?;
+    fastcall::install::<gauge::BoundSet>(py)?;
+    fastcall::install::<histogram::Record>(py)?;
+    fastcall::install::<histogram::BoundRecord>(py)
+}
 
 /// Wrong attributes are wrong arguments; the rest are wrong values.
 fn error(error: MetricsError) -> PyErr {

@@ -1,0 +1,178 @@
+//! Methods that read their arguments from CPython's vector, for verbs of some nanoseconds.
+//!
+//! PyO3 gathers keyword arguments into a dictionary, which costs more than all of what a counter does. Here they are
+//! read where the interpreter left them (PEP 590). This file holds the `unsafe` of it; [`Method`] is safe to implement.
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
+use pyo3::types::PyString;
+use pyo3::{PyClass, PyTypeInfo};
+
+/// A method that gives back None.
+pub(crate) trait Method: 'static {
+    /// The class that has it.
+    type Class: PyClass<Frozen = True> + Sync;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its signature, as the interpreter reads it: `name($self, …)\n--\n\n`.
+    const SIGNATURE: &'static CStr;
+
+    /// Does it.
+    fn call(this: &Self::Class, arguments: &Arguments<'_, '_>) -> PyResult<()>;
+}
+
+/// The arguments of one call.
+pub(crate) struct Arguments<'a, 'py> {
+    py: Python<'py>,
+    positional: &'a [*mut ffi::PyObject],
+    values: &'a [*mut ffi::PyObject],
+    /// The names of `values`: a tuple of exact strings of the same length; null where there are none.
+    names: *mut ffi::PyObject,
+}
+
+impl<'a, 'py> Arguments<'a, 'py> {
+    /// The interpreter's token.
+    #[inline]
+    pub(crate) fn py(&self) -> Python<'py> {
+        self.py
+    }
+
+    /// The only positional argument; None where there is none.
+    #[inline]
+    pub(crate) fn optional(&self, method: &CStr) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
+        match self.positional {
+            [] => Ok(None),
+            // SAFETY: the interpreter holds a reference to each argument during the call
+            [one] => Ok(Some(unsafe { Borrowed::from_ptr(self.py, *one) })),
+            more => Err(PyTypeError::new_err(format!(
+                "{}() takes one positional argument, not {}",
+                method.to_string_lossy(),
+                more.len()
+            ))),
+        }
+    }
+
+    /// The only positional argument.
+    #[inline]
+    pub(crate) fn required(&self, method: &CStr) -> PyResult<Borrowed<'a, 'py, PyAny>> {
+        self.optional(method)?.ok_or_else(|| {
+            let words = format!("{}() takes one positional argument", method.to_string_lossy());
+            PyTypeError::new_err(words)
+        })
+    }
+
+    /// Refuses keyword arguments.
+    #[inline]
+    pub(crate) fn no_keywords(&self, method: &CStr) -> PyResult<()> {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        Err(PyTypeError::new_err(format!("{}() takes no keyword arguments", method.to_string_lossy())))
+    }
+
+    /// How many keyword arguments there are.
+    #[inline]
+    pub(crate) fn keywords(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The name of a keyword argument.
+    #[inline]
+    fn name(&self, index: usize) -> *mut ffi::PyObject {
+        // SAFETY: `names` is a tuple of as many strings as there are values, and `index` is below that
+        unsafe { ffi::PyTuple_GET_ITEM(self.names, index as isize) }
+    }
+
+    /// The keyword argument of this (interned) name, looked for first where `index` says.
+    #[inline]
+    pub(crate) fn keyword(&self, index: usize, name: &Py<PyString>) -> Option<Borrowed<'a, 'py, PyAny>> {
+        let place = if index < self.values.len() && ptr::eq(self.name(index), name.as_ptr()) {
+            index
+        } else {
+            (0..self.values.len())
+                .find(|place| ptr::eq(self.name(*place), name.as_ptr()))
+                .or_else(|| self.place_of_equal(name))?
+        };
+        // SAFETY: as for the positional arguments
+        Some(unsafe { Borrowed::from_ptr(self.py, self.values[place]) })
+    }
+
+    /// Names that were made at run time (`**{name: value}`) are not always interned.
+    #[cold]
+    fn place_of_equal(&self, name: &Py<PyString>) -> Option<usize> {
+        let name = name.bind(self.py).to_str().ok()?;
+        self.names().position(|given| given.to_str().is_ok_and(|given| given == name))
+    }
+
+    /// The names of all keyword arguments.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Borrowed<'a, 'py, PyString>> {
+        // SAFETY: names of keyword arguments are strings, held by the caller's tuple during the call
+        (0..self.values.len()).map(|index| unsafe { Borrowed::from_ptr(self.py, self.name(index)).cast_unchecked() })
+    }
+}
+
+/// Adds the method to its class.
+pub(crate) fn install<M: Method>(py: Python<'_>) -> PyResult<()> {
+    let class = M::Class::type_object(py);
+    // The interpreter keeps a pointer to the definition for as long as the class lives: until the process ends.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: M::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: enter::<M> },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: M::SIGNATURE.as_ptr(),
+    }));
+    // SAFETY: both are valid, and what is given back is a new reference or null with an error set
+    let method = unsafe {
+        let method = ffi::PyDescr_NewMethod(class.as_type_ptr(), ptr::from_mut(definition));
+        Bound::from_owned_ptr_or_err(py, method)?
+    };
+    class.setattr(PyString::new(py, &M::NAME.to_string_lossy()), method)
+}
+
+/// What the interpreter calls.
+unsafe extern "C" fn enter<M: Method>(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls a method attached to it
+    let py = unsafe { Python::assume_attached() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let positional = count as usize;
+        // SAFETY: `arguments` holds the positional ones and then as many as there are names; with no argument at all
+        // it may be null, and no slice is made of it
+        let (positional, values): (&[_], &[_]) = unsafe {
+            let named = if names.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(names) as usize };
+            if positional + named == 0 {
+                (&[], &[])
+            } else {
+                std::slice::from_raw_parts(arguments, positional + named).split_at(positional)
+            }
+        };
+        // SAFETY: the method descriptor checks that `this` is an object of the class
+        let this = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<M::Class>() };
+        M::call(this.get(), &Arguments { py, positional, values, names })
+    }));
+    match outcome {
+        Ok(Ok(())) => {
+            // SAFETY: attached
+            unsafe { ffi::Py_NewRef(ffi::Py_None()) }
+        }
+        Ok(Err(error)) => fail(error),
+        Err(_) => fail(PyRuntimeError::new_err("the core panicked, which is a fault in corten")),
+    }
+}
+
+#[cold]
+fn fail(error: PyErr) -> *mut ffi::PyObject {
+    // PyO3 counts attachments, and drops references at once only inside of one
+    Python::attach(|py| error.restore(py));
+    ptr::null_mut()
+}
