@@ -1,0 +1,72 @@
+"""The plugin: what it brings to an App."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from corten.health import Check
+from corten.hookspecs import hookimpl
+from corten.metrics.snapshot import Collector
+from corten.plugins import Route, Task
+from corten.settings.section import Section
+from corten_health.loop import LoopMonitor
+from corten_health.probes import probe_routes
+from corten_health.process import process_collector
+from corten_health.settings import HealthSettings
+from corten_health.system import CpuShare, cpu_check, disk_check, memory_check
+
+if TYPE_CHECKING:
+    from corten.app import App
+
+
+class HealthPlugin:
+    """Probes, system checks, measurements of the process, and the watchdog of the event loop."""
+
+    requires_corten = ">=0.1"
+
+    def __init__(self) -> None:
+        self._monitor: LoopMonitor | None = None
+
+    @hookimpl
+    def corten_settings(self) -> Sequence[Section]:
+        """The table ``[health]``; every field has a default, so it is always active."""
+        return [Section("health", HealthSettings)]
+
+    @hookimpl
+    def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
+        """``memory``, ``disk``, ``cpu`` and ``loop``, as far as they are wanted."""
+        settings = _settings(app)
+        made = {
+            "memory": lambda: memory_check(settings),
+            "disk": lambda: disk_check(settings),
+            "cpu": lambda: cpu_check(settings, CpuShare()),
+            "loop": lambda: self._loop(app).check(settings),
+        }
+        return [made[name]() for name in settings.checks]
+
+    @hookimpl
+    def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
+        """``corten_process_*``."""
+        return [process_collector(self._loop(app))]
+
+    @hookimpl
+    def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
+        """The measurement of the loop's lag, until the end."""
+        return [Task("health.loop", self._loop(app).run, phase="flush")]
+
+    @hookimpl
+    def corten_ops_routes(self, app: App[Any]) -> Sequence[Route]:
+        """The probes' pages."""
+        return probe_routes(app.health)
+
+    def _loop(self, app: App[Any]) -> LoopMonitor:
+        if self._monitor is None:
+            self._monitor = LoopMonitor(app.clock, blocked_after=_settings(app).blocked_after)
+        return self._monitor
+
+
+def _settings(app: App[Any]) -> HealthSettings:
+    settings = app.section("health")["default"]
+    assert isinstance(settings, HealthSettings)  # noqa: S101 - the App decoded it as this type
+    return settings
