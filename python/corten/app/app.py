@@ -14,15 +14,15 @@ from corten.app.lifecycle import Lifecycle, State
 from corten.app.own import OwnSettings
 from corten.app.schedule import Schedule
 from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
-from corten.app.standins import Consumer, MemoryDeadLetterStore
 from corten.app.tasks import TaskStatistics
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
-from corten.dead_letters.store import DeadLetterStore
+from corten.dead_letters import DeadLetterStore, MemoryDeadLetterStore
 from corten.errors import CortenError
 from corten.events import Events
 from corten.flags import Flags
 from corten.health import Check, Health, Probe
+from corten.messages.consumer import Consumer
 from corten.messages.source import MessageSource
 from corten.metrics import Registry
 from corten.pipeline import Pipeline

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from corten.errors import CortenError
 from corten.health import Check
+from corten.messages.consumer import Consumer
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.pipeline import Pipeline
@@ -28,6 +29,7 @@ class Components:
         self.observers: list[Observer] = []
         self.exporters: list[Exporter] = []
         self.sources: list[MessageSource] = []
+        self.consumers: list[Consumer] = []
 
 
 @functools.singledispatch
@@ -83,3 +85,12 @@ def _(item: Exporter, app: App[Any]) -> None:
 @attach.register(MessageSource)
 def _(item: MessageSource, app: App[Any]) -> None:
     app.components.sources.append(item)
+
+
+@attach.register(Consumer)
+def _(item: Consumer, app: App[Any]) -> None:
+    if any(each.name == item.name for each in app.components.consumers):
+        raise CortenError(f"app {app.name!r} has a consumer {item.name!r} already: give one of them another name")
+    if item.pipeline is not None:
+        attach(item.pipeline, app)
+    app.components.consumers.append(item)

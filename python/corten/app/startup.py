@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio.abc
 
+from corten.app.consumers import consumer_tasks
 from corten.app.exporters import exporter_task
 from corten.app.resources import OwnedResource
 from corten.app.tasks import SupervisedTask
@@ -201,7 +202,7 @@ async def start_tasks(
     :raises Exception: what a task failed with that has to be ready before the App runs
     """
     restarts = app.registry.counter("corten_task_restarts", "Tasks started again after a failure", attributes=("task",))
-    own = [(_OWN, task) for task in app.components.tasks]
+    own = [(_OWN, task) for task in [*app.components.tasks, *consumer_tasks(app)]]
     for part in (from_plugins, own):
         for owner, task in sorted(part, key=lambda each: _PHASES.index(each[1].phase)):
             supervised = SupervisedTask(

@@ -12,7 +12,9 @@ class DeadLetterStore(Protocol):
     """A bounded store that never evicts: a letter leaves it only by replay or purge."""
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters; one whose source and id are there already is left as it is.
+        """Store all or none of the letters; one whose source and id wait already is left as it is.
+
+        One that was replayed and has failed again waits again.
 
         :raises ResourceUnavailable: the store is full or can't be reached; nothing was stored
         """

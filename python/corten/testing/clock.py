@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -12,6 +12,8 @@ import anyio.lowlevel
 
 from corten import _core
 from corten.clock import Clock, TimerHandle
+
+_TURNS = 10
 
 
 class _Timer:
@@ -57,7 +59,7 @@ class FakeClock(Clock):
             timer.cancel()
 
     @contextmanager
-    def move_on_at(self, deadline: float) -> Iterator[anyio.CancelScope]:
+    def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
         """Cancel what is inside when the clock is moved to ``deadline``."""
         with anyio.CancelScope() as scope:
             timer = self.call_at(deadline, scope.cancel)
@@ -78,11 +80,11 @@ class FakeClock(Clock):
     async def advance(self, seconds: float) -> None:
         """Move the time; before and after each moment at which something falls due, let every task run."""
         end = self.now() + seconds
-        await anyio.wait_all_tasks_blocked()
+        await _settle()
         while self._fire_next(end):
-            await anyio.wait_all_tasks_blocked()
+            await _settle()
         self.core.advance(max(0.0, end - self.now()))
-        await anyio.wait_all_tasks_blocked()
+        await _settle()
 
     def _fire_next(self, end: float) -> bool:
         """Move to the next timer not after ``end`` and fire it; False where there is none."""
@@ -100,3 +102,14 @@ class FakeClock(Clock):
             timer.callback()
             return True
         return False
+
+
+async def _settle() -> None:
+    """Let every task run until all wait for something.
+
+    On asyncio ``wait_all_tasks_blocked`` sleeps a tenth of a second where it finds a task that is about to run: so most
+    get their turns before it looks.
+    """
+    for _ in range(_TURNS):
+        await anyio.lowlevel.checkpoint()
+    await anyio.wait_all_tasks_blocked()

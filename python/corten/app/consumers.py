@@ -1,0 +1,47 @@
+"""The consumers of an App: each becomes a task of the intake, with a health check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from corten.errors import SettingsError, SettingsProblem
+from corten.health import Check
+from corten.messages.runner import ConsumerRunner
+from corten.plugins.descriptions import Task
+
+if TYPE_CHECKING:
+    from corten.app.app import App
+
+
+def consumer_tasks(app: App[Any]) -> list[Task]:
+    """Connect each consumer with its source, the dead letters, metrics, events and observers of the App.
+
+    :raises SettingsError: nobody offers a source that a consumer wants
+    """
+    sources = app.message_sources
+    problems = [
+        SettingsProblem(
+            consumer.source,
+            f"consumer {consumer.name!r} wants messages from {consumer.source!r}, and no plugin offers that",
+            f"a message source, one of: {', '.join(sorted(sources)) or 'none'}{app.hint_for_inactive()}",
+        )
+        for consumer in app.components.consumers
+        if consumer.source not in sources
+    ]
+    if problems:
+        raise SettingsError(problems)
+    observers = [each.message for each in app.observers if each.message is not None]
+    tasks: list[Task] = []
+    for consumer in app.components.consumers:
+        runner = ConsumerRunner(
+            consumer,
+            sources[consumer.source],
+            store=app.dead_letters,
+            clock=app.clock,
+            registry=app.registry,
+            emit=app.events.emit,
+            observers=observers,
+        )
+        app.health.add(Check(f"consumer.{consumer.name}", runner.check, critical=False))
+        tasks.append(Task(f"consumer.{consumer.name}", runner.run, runner.stop, phase="intake"))
+    return tasks

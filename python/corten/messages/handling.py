@@ -1,0 +1,200 @@
+"""Takes messages through decoding and the handler to an end: handled, or stored as dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, NamedTuple
+
+import msgspec
+
+from corten.dead_letters.letter import DeadLetter
+from corten.dead_letters.store import DeadLetterStore
+from corten.errors import MessageError
+from corten.events import DeadLettered, Event
+from corten.messages.accounting import Accounting
+from corten.messages.consumer import Consumer, handler_shape
+from corten.messages.failures import may_heal
+from corten.messages.message import Message, MessageDetails
+from corten.messages.received import Received
+from corten.messages.stall import Stall
+
+_LONGEST_REASON = 2000
+
+GoOn = Callable[[], bool]
+"""Asked after each wait: False where the messages are left to somebody else."""
+
+ObserveMessage = Callable[[MessageDetails], AbstractContextManager[object]]
+
+
+class Failure(NamedTuple):
+    """A message that failed for good."""
+
+    message: Message
+    error: Exception
+    attempts: int
+
+
+class Handling:
+    """A consumer's handler with everything around it; knows nothing of lanes, partitions and commits."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        store: DeadLetterStore,
+        stall: Stall,
+        accounting: Accounting,
+        emit: Callable[[Event], object],
+        observers: Sequence[ObserveMessage] = (),
+    ) -> None:
+        shape = handler_shape(consumer)
+        self._consumer = consumer
+        self._received = shape.received
+        self._decode = consumer.decode or _decoder(shape.type)
+        self._call: Callable[[Any], Awaitable[object]] = (
+            consumer.handler if consumer.pipeline is None else consumer.pipeline(consumer.handler)
+        )
+        self._store = store
+        self._stall = stall
+        self._accounting = accounting
+        self._emit = emit
+        self._observers = tuple(observers)
+
+    async def one(self, message: Message, go_on: GoOn) -> bool:
+        """Handle one message; False where it was left unfinished."""
+        try:
+            value = message.value if self._decode is None else self._decode(message.value)
+        except Exception as error:  # noqa: BLE001 - a stranger's types and decoders
+            return await self._give_up([Failure(message, error, 1)], go_on)
+        if self._received:
+            value = Received(value, message)
+        failures: list[Failure] = []
+        if not await self._attempt((message,), value, failures, go_on):
+            return False
+        return not failures or await self._give_up(failures, go_on)
+
+    async def many(self, messages: Sequence[Message], go_on: GoOn) -> bool:
+        """Handle messages as one batch, halved until what fails for good stands alone; False where some were left."""
+        failures: list[Failure] = []
+        values: list[Any] = []
+        append = values.append
+        decode = self._decode or _unchanged
+        for message in messages:
+            try:
+                append(decode(message.value))
+            except Exception as error:  # noqa: BLE001 - a stranger's types; a try costs nothing where nothing is raised
+                failures.append(Failure(message, error, 1))
+        if failures:
+            bad = {id(failure.message) for failure in failures}
+            messages = [message for message in messages if id(message) not in bad]
+        if self._received:
+            values = [Received(value, message) for value, message in zip(values, messages, strict=True)]
+        parts = [(messages, values)] if values else []
+        while parts:
+            messages, values = parts.pop()
+            before = len(failures)
+            if not await self._attempt(messages, values, failures, go_on):
+                return False
+            if len(failures) > before and len(messages) > 1:
+                failures.pop()
+                half = len(messages) // 2
+                parts.append((messages[half:], values[half:]))
+                parts.append((messages[:half], values[:half]))
+        return not failures or await self._give_up(failures, go_on)
+
+    async def _attempt(self, messages: Sequence[Message], argument: Any, failures: list[Failure], go_on: GoOn) -> bool:
+        """Call the handler until it succeeds or fails for good (then ``failures`` grew); False where it was left."""
+        failed = 0
+        try:
+            while True:
+                try:
+                    if self._observers:
+                        await self._observed(messages, argument)
+                    else:
+                        await self._call(argument)
+                except Exception as error:  # noqa: BLE001 - the handler is the user's
+                    limit = self._consumer.max_attempts
+                    if not may_heal(error) or (limit is not None and failed + 1 >= limit):
+                        failures.append(Failure(messages[0], error, failed + 1))
+                        return True
+                    failed += 1
+                    self._accounting.retry()
+                    await self._stall.wait(failed, error, "handling")
+                    if not go_on():
+                        return False
+                else:
+                    self._accounting.success(len(messages))
+                    return True
+        finally:
+            if failed:
+                self._stall.over(failed)
+
+    async def _observed(self, messages: Sequence[Message], argument: Any) -> None:
+        """Call the handler surrounded by the observers."""
+        first = messages[0]
+        details = MessageDetails("process", first.topic, self._consumer.name, len(messages), dict(first.headers))
+        with ExitStack() as around:
+            for observe in self._observers:
+                around.enter_context(observe(details))
+            await self._call(argument)
+
+    async def _give_up(self, failures: Sequence[Failure], go_on: GoOn) -> bool:
+        """Store dead letters, however long that takes; False where the messages were left meanwhile.
+
+        :raises MessageError: the consumer wants no dead letters
+        """
+        if not self._consumer.dead_letters:
+            worst = failures[0]
+            raise MessageError(
+                f"consumer {self._consumer.name!r}: message {worst.message.id!r} failed for good and the consumer "
+                f"keeps no dead letters: {type(worst.error).__name__}: {worst.error}"
+            ) from worst.error
+        now = time.time()
+        letters = [_letter(self._consumer.name, failure, now) for failure in failures]
+        failed = 0
+        try:
+            while True:
+                try:
+                    await self._store.put(letters)
+                    break
+                except Exception as error:  # noqa: BLE001 - whatever a store raises, the message must not be lost
+                    failed += 1
+                    await self._stall.wait(failed, error, "storing dead letters")
+                    if not go_on():
+                        return False
+        finally:
+            if failed:
+                self._stall.over(failed)
+        self._accounting.dead_letters(len(letters))
+        first = letters[0]
+        self._emit(DeadLettered(source=self._consumer.name, count=len(letters), cause=first.cause, reason=first.reason))
+        return True
+
+
+def _decoder(type_: Any) -> Callable[[bytes], Any] | None:
+    """Decodes JSON to a type; None where bytes are wanted as they are."""
+    return None if type_ is bytes else msgspec.json.Decoder(type_).decode
+
+
+def _unchanged(value: bytes) -> bytes:
+    return value
+
+
+def _letter(source: str, failure: Failure, now: float) -> DeadLetter:
+    message = failure.message
+    return DeadLetter(
+        id=message.id,
+        source=source,
+        topic=message.topic,
+        value=message.value,
+        cause=type(failure.error).__name__,
+        reason=str(failure.error)[:_LONGEST_REASON],
+        key=message.key,
+        headers=message.headers,
+        partition=message.partition,
+        offset=message.offset,
+        attempts=failure.attempts,
+        failed_at=now,
+    )

@@ -1,0 +1,92 @@
+"""Commit tracking against a naive model."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corten.messages import CommitTracker, Partition
+from corten.messages.commit_tracking import Unit
+
+PARTITIONS: list[Partition] = [("a", 0), ("a", 1), ("b", 0)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_what_is_committed_is_always_the_unbroken_beginning(data: st.DataObject) -> None:
+    """Begin, finish, take, put back and lose partitions in any order; compare with looking at everything each time."""
+    tracker = CommitTracker()
+    begun: dict[Partition, list[Unit]] = {}
+    ends: dict[Partition, int] = {}
+    committed: dict[Partition, int] = {}
+    open_units: list[Unit] = []
+    for _ in range(data.draw(st.integers(0, 60))):
+        action = data.draw(st.sampled_from(["begin", "finish", "finish", "take", "fail", "lose"]))
+        if action == "begin":
+            partition = data.draw(st.sampled_from(PARTITIONS))
+            ends[partition] = ends.get(partition, 0) + data.draw(st.integers(1, 5))
+            unit = tracker.begin(partition, ends[partition])
+            begun.setdefault(partition, []).append(unit)
+            open_units.append(unit)
+        elif action == "finish" and open_units:
+            unit = open_units.pop(data.draw(st.integers(0, len(open_units) - 1)))
+            tracker.finish(unit)
+            tracker.finish(unit)
+        elif action in ("take", "fail"):
+            positions = tracker.take()
+            for partition, position in positions.items():
+                assert position > committed.get(partition, -1)
+            if action == "fail":
+                tracker.put_back(positions)
+            else:
+                committed.update(positions)
+        elif action == "lose":
+            partition = data.draw(st.sampled_from(PARTITIONS))
+            tracks = tracker.revoke([partition])
+            tracker.forget(tracks)
+            begun.pop(partition, None)
+            committed.pop(partition, None)
+        model: dict[Partition, int] = {}
+        for partition, units in begun.items():
+            for unit in units:
+                if not unit.done:
+                    break
+                model[partition] = unit.end
+        seen = {**committed, **tracker.take()}
+        assert seen == model
+        tracker.put_back({each: end for each, end in seen.items() if committed.get(each) != end})
+        assert tracker.in_flight == sum(not unit.done for units in begun.values() for unit in units)
+
+
+def test_a_partition_that_was_lost_and_came_back_begins_anew() -> None:
+    tracker = CommitTracker()
+    old = tracker.begin(("a", 0), 10)
+    tracker.forget(tracker.revoke([("a", 0)]))
+    new = tracker.begin(("a", 0), 5)
+    tracker.finish(old)
+    assert tracker.take() == {}
+    tracker.finish(new)
+    assert tracker.take() == {("a", 0): 5}
+
+
+def test_a_failed_commit_does_not_overwrite_a_newer_position() -> None:
+    tracker = CommitTracker()
+    tracker.finish(tracker.begin(("a", 0), 1))
+    taken = tracker.take()
+    tracker.finish(tracker.begin(("a", 0), 2))
+    tracker.put_back(taken)
+    assert tracker.take() == {("a", 0): 2}
+
+
+def test_gaps_below_what_was_started_are_filled_and_nothing_beyond_is_begun() -> None:
+    tracker = CommitTracker()
+    first, second, third = (tracker.begin(("a", 0), end) for end in (1, 2, 3))
+    track = first.track
+    track.started = second.end
+    tracker.revoke([("a", 0)])
+    assert not track.leaves(first, stopping=False)
+    assert track.leaves(third, stopping=False)
+    assert not track.settled
+    tracker.finish(second)
+    tracker.finish(first)
+    assert track.settled

@@ -1,0 +1,55 @@
+"""Replaying dead letters."""
+
+from __future__ import annotations
+
+import pytest
+
+from corten.dead_letters import DeadLetter, MemoryDeadLetterStore
+from corten.errors import ResourceUnavailable
+from corten.messages import replay
+from corten.testing.messages import MemoryBroker
+
+pytestmark = pytest.mark.anyio
+
+
+async def store_of(count: int, source: str = "flights") -> MemoryDeadLetterStore:
+    store = MemoryDeadLetterStore()
+    await store.put(
+        [
+            DeadLetter(
+                f"flights/0/{n:05}", source, "flights", b"%d" % n, "ValueError", "bad",
+                key=b"k%d" % n, headers=(("h", b"1"),),
+            )
+            for n in range(count)
+        ]
+    )  # fmt: skip
+    return store
+
+
+async def test_letters_are_sent_with_key_and_headers_and_wait_no_longer() -> None:
+    store, broker = await store_of(250), MemoryBroker()
+    assert await replay(store, broker, source="flights") == 250
+    sent = broker.messages("flights")
+    assert sorted(int(message.value) for message in sent) == list(range(250))
+    assert all(message.key == b"k" + message.value and message.headers == (("h", b"1"),) for message in sent)
+    assert await store.count() == 0
+
+
+async def test_only_the_source_that_was_asked_for_is_replayed_up_to_the_limit() -> None:
+    store, broker = await store_of(10), MemoryBroker()
+    assert await replay(store, broker, source="other") == 0
+    assert await replay(store, broker, source="flights", limit=3) == 3
+    assert [message.value for message in sorted(broker.messages("flights"), key=lambda m: m.value)] == [
+        b"0",
+        b"1",
+        b"2",
+    ]
+    assert await store.count() == 7
+
+
+async def test_letters_still_wait_when_the_broker_is_away() -> None:
+    store, broker = await store_of(5), MemoryBroker()
+    broker.available = False
+    with pytest.raises(ResourceUnavailable):
+        await replay(store, broker, source="flights")
+    assert await store.count() == 5
