@@ -140,6 +140,11 @@ class Lifecycle:
         for error in self.errors:
             body_error.add_note(f"and while app {self.name!r} stopped: {described(error)}")
 
+    async def stopped(self) -> None:
+        """Stop, and wait until all phases are over; what was left behind may still be there."""
+        self.request_stop("left")
+        await self._finished.wait()
+
     async def _ended(self, body_error: BaseException | None = None) -> None:
         with anyio.CancelScope(shield=True):
             await self._finished.wait()
@@ -216,7 +221,7 @@ class Lifecycle:
             return
         self.state = "stopped" if self.failure is None else "failed"
         for error in self.errors:
-            _log.error("app %s: while stopping: %s", self.name, described(error), exc_info=error)
+            _log.error("app %s: while stopping: %s", self.name, described(error))
         _log.info("app %s has stopped", self.name)
         self._finished.set()
         self._turned.set()

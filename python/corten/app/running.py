@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import anyio
 
@@ -116,16 +116,9 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
 async def _main(app: App[Any], life: Lifecycle, signals: Signals) -> int:
     signals.attend()
     try:
-        code = await _live(app, life)
+        return await _live(app, life)
     finally:
         signals.leave()
-    if life.left_behind:
-        # What did not end when it was cancelled would hold up the event loop's end, and the interpreter's.
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
 
 
 async def _live(app: App[Any], life: Lifecycle) -> int:
@@ -141,11 +134,22 @@ async def _live(app: App[Any], life: Lifecycle) -> int:
         if life.failure is not None:
             code = _report(app, life.failure, exit_codes.FAILED, "has failed")
     finally:
+        await life.stopped()
+        if life.left_behind:
+            _leave_behind(_report(app, ExceptionGroup("", life.errors), exit_codes.FAILED, "did not stop cleanly"))
         try:
             await life.leave(None)
         except ExceptionGroup as group:
             code = _report(app, group, exit_codes.FAILED, "did not stop cleanly")
     return code
+
+
+def _leave_behind(code: int) -> NoReturn:
+    """End the process although something in it does not end: it would hold up the event loop, and the interpreter."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _report(app: App[Any], error: BaseException, code: int, what: str = "did not start") -> int:

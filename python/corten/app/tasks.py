@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from corten.clock import Clock
+from corten.errors import CortenError
 from corten.events import Events, TaskFailed, TaskRestarted
 from corten.plugins.descriptions import Phase, Task
 
@@ -126,20 +127,21 @@ class SupervisedTask:
             self.stop_errors.append(error)
             self.state = "stopped"
             return True
+        trace = None if isinstance(error, CortenError) else error  # ours say all in their words
         now = self._clock.now()
         self._failures.append(now)
         while self._failures[0] <= now - self._rule.window:
             self._failures.popleft()
         if self._attempts_end or len(self._failures) >= self._rule.max_failures:
             self.state = "failed"
-            _log.error("%s failed for good: %s", self, words, exc_info=error)
+            _log.error("%s failed for good: %s", self, words, exc_info=trace)
             self._events.emit(TaskFailed(task=self.task.name, error=words))
             self._on_failed(error)
             return True
         self.restarts += 1
         delay = self._rule.wait(len(self._failures), random.random())  # noqa: S311 - spreading, no secret
         self.state = "restarting"
-        _log.warning("%s failed and starts again in %.3g s: %s", self, delay, words, exc_info=error)
+        _log.warning("%s failed and starts again in %.3g s: %s", self, delay, words, exc_info=trace)
         self._count_restart(self.task.name)
         self._events.emit(TaskRestarted(task=self.task.name, restarts=self.restarts, delay=delay, error=words))
         await self._clock.sleep(delay)
