@@ -179,8 +179,7 @@ def test_what_refuses_to_end_does_not_hold_up_the_program(tmp_path: Path, backen
         async def stops():
             await anyio.sleep(0.2)
             app.stop()
-        import corten.app.shutdown
-        app._sources = app._sources.__class__(None, True, {"shutdown.deadline": "1s"})
+        app.configure(arguments={"shutdown.deadline": "1s"})
     """
     with program(tmp_path, "nowhere", backend, more) as process:
         _, errors = process.communicate(timeout=20)
@@ -191,7 +190,7 @@ def test_what_refuses_to_end_does_not_hold_up_the_program(tmp_path: Path, backen
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        ("app._sources = app._sources.__class__(None, True, {'shutdown.deadlin': 3})", 78, "shutdown.deadlin"),
+        ("app.configure(arguments={'shutdown.deadlin': 3})", 78, "shutdown.deadlin"),
         (
             """
             @asynccontextmanager

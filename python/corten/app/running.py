@@ -15,13 +15,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import anyio
 
 from corten.app import exit_codes
 from corten.app.lifecycle import Lifecycle, StoppedWhileStarting
 from corten.errors import CortenError
+from corten.logs import LogLevel, configure
 from corten.plugins.registration import described
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
             app.load()
         except Exception as error:  # noqa: BLE001 - reported below; a traceback helps nobody
             return _report(app, error, exit_codes.of(error))
-        set_up_logging(app)
-        code: int = anyio.run(_main, app, life, signals, backend=backend, backend_options=options)
+        with logging_set_up(app):
+            code: int = anyio.run(_main, app, life, signals, backend=backend, backend_options=options)
     return code
 
 
@@ -164,12 +165,17 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
     return code
 
 
-def set_up_logging(app: App[Any]) -> None:
-    """Set up the root logger, where nobody did."""
-    if logging.getLogger().handlers:
-        return
+@contextmanager
+def logging_set_up(app: App[Any]) -> Iterator[None]:
+    """Log while inside as the settings say, where nobody has set up logging."""
     settings = app.own_settings.logs
-    logging.basicConfig(level=settings.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    level = cast("LogLevel", settings.level.upper())
+    undo = configure(level, settings.format, app=app.name)
+    try:
+        yield
+    finally:
+        if undo is not None:
+            undo()
 
 
 def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 
 from corten.app.tasks import Restarts
 from corten.flags import Rollout
+from corten.logs import LogFormat
 from corten.policies.policy import Policy
 from corten.settings import Duration, Section, Settings, load
 
@@ -66,8 +67,8 @@ class LogsSettings(msgspec.Struct, frozen=True):
     """``[logs]``: what ``run`` sets up where nobody has set up logging."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "text", "json"] = "auto"
-    """``auto`` is text on a terminal and JSON elsewhere."""
+    format: LogFormat = "auto"
+    """``auto`` is for people on a terminal and JSON elsewhere."""
 
 
 class DeadLettersSettings(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from corten.policies.check import at_least
+from corten.settings import Duration
 
 
 class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
@@ -14,7 +15,7 @@ class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
     """Calls that run at once."""
     max_waiting: int = 0
     """Calls that may wait for a place."""
-    max_wait: float | None = None
+    max_wait: Duration | None = None
     """Seconds after which a waiting call is refused; None: as long as it takes."""
 
     def __post_init__(self) -> None:

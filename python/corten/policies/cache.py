@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from corten.policies.check import at_least, positive
+from corten.settings import Duration, Size
 
 
 class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
@@ -17,11 +18,11 @@ class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
     that call.
     """
 
-    ttl: float | None = None
+    ttl: Duration | None = None
     """Seconds a result is good for; None: until it is evicted."""
     max_entries: int = 10_000
     """Results kept for each function."""
-    max_bytes: int | None = None
+    max_bytes: Size | None = None
     """Bytes kept for each function, as far as `sys.getsizeof` knows; None: no limit."""
     eviction: Literal["s3fifo", "lru"] = "s3fifo"
     """Who goes when it is full."""

@@ -6,6 +6,7 @@ import msgspec
 
 from corten.policies.check import at_least, positive
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.settings import Duration
 
 
 class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circuit_breaker"):
@@ -18,7 +19,7 @@ class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circu
 
     failures: int = 5
     """So many in a row open it."""
-    wait: float = 60.0
+    wait: Duration = 60.0
     """Seconds it stays open before it is half open."""
     trials: int = 1
     """How many calls at once a half-open breaker lets through, and how many must succeed to close it."""

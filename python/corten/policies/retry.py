@@ -6,6 +6,7 @@ import msgspec
 
 from corten.policies.check import at_least
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.settings import Duration
 
 
 class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
@@ -19,15 +20,15 @@ class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
 
     max_attempts: int = 3
     """How many calls in all; the first one counts."""
-    wait: float = 0.1
+    wait: Duration = 0.1
     """Seconds before the second attempt."""
     backoff: float = 2.0
     """Each further wait is so many times the one before."""
-    max_wait: float = 30.0
+    max_wait: Duration = 30.0
     """No wait is longer, in seconds; a ``retry_after`` beyond it ends the attempts."""
     jitter: float = 1.0
     """Which part of a wait is random: 0 none, 1 all of it ("full jitter", Brooker, AWS Architecture Blog 2015)."""
-    max_time: float | None = None
+    max_time: Duration | None = None
     """Seconds since the first attempt after which no further one is begun."""
     on: ExceptionTypes = ()
     """Repeat these instead of the default ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from corten.policies.check import positive
+from corten.settings import Duration
 
 
 class Timeout(msgspec.Struct, frozen=True, tag_field="policy", tag="timeout"):
@@ -14,7 +15,7 @@ class Timeout(msgspec.Struct, frozen=True, tag_field="policy", tag="timeout"):
     it when the timeout is inside the breaker; to a breaker inside the timeout the call was cancelled.
     """
 
-    seconds: float
+    seconds: Duration
     """The limit."""
 
     def __post_init__(self) -> None:
