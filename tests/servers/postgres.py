@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 
 from tests.servers.process import ServerProcess, wait_until
 
+_template: Path | None = None
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -94,13 +98,27 @@ class PostgresServer(ServerProcess):
         user = self.user()
         if user is not None:
             shutil.chown(self.folder, user)
-        subprocess.run(
-            [
-                str(self.bin / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust",
-                "-N", "-E", "UTF8", "--no-locale",
-            ],
-            check=True, capture_output=True, user=user, group=user, extra_groups=[] if user else None, cwd=self.folder,
+        run = partial(
+            subprocess.run, check=True, capture_output=True, user=user, group=user,
+            extra_groups=[] if user else None, cwd=self.folder,
         )  # fmt: skip
+        if _template is not None and _template.exists():
+            run(["cp", "-a", str(_template), str(self.data)])
+            return
+        run([
+            str(self.bin / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8",
+            "--no-locale",
+        ])  # fmt: skip
+        self._keep_template()
+
+    def _keep_template(self) -> None:
+        """Keep a copy of the fresh data folder for the servers to come: copying is quicker than making."""
+        global _template
+        folder = Path(tempfile.mkdtemp(prefix="corten-postgres-template-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o711)
+        _template = folder / "data"
+        subprocess.run(["cp", "-a", str(self.data), str(_template)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,6 @@ class Connection(Queries):
         except BaseException:
             self.in_order = False
             raise
-        if verb == "execute" and changes_session(sql, result):
+        if verb == "execute" and result != "BEGIN" and changes_session(sql, result):
             self.in_order = False
         return result

@@ -10,9 +10,10 @@ from corten.dead_letters.store import DeadLetterStore
 from corten.health.check import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.metrics.snapshot import Collector, Measurement
-from corten.plugins.descriptions import Resource
+from corten.plugins.descriptions import DevService, Resource
 from corten.settings.section import Section
 from corten_postgres.dead_letters import PostgresDeadLetters
+from corten_postgres.dev_service import dev_service
 from corten_postgres.postgres import Postgres
 from corten_postgres.settings import PostgresSettings
 
@@ -48,6 +49,11 @@ class PostgresPlugin:
         return [SECTION]
 
     @hookimpl
+    def corten_dev_services(self) -> Sequence[DevService]:
+        """PostgreSQL 18 as a wheel."""
+        return [dev_service()]
+
+    @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:
         """A pool for each instance."""
         self._settings = dict(cast("dict[str, PostgresSettings]", app.section("postgres")))
@@ -79,6 +85,7 @@ class PostgresPlugin:
                 PostgresDeadLetters(app.get(Postgres, instance), max_letters=settings.max_dead_letters),
             )
             for instance, settings in self._settings.items()
+            if (instance == "default" if settings.dead_letters is None else settings.dead_letters)
         ]
 
 

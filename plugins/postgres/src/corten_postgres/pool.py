@@ -87,8 +87,8 @@ class Pool:
         self._pre_ping = pre_ping
         self._idle: deque[Member] = deque()
         self._slots = max_size
-        # What a waiter is given: a connection, or (None) the right to open one.
-        self._waiters: deque[asyncio.Future[Member | None]] = deque()
+        self._opening = 0
+        self._waiters: deque[asyncio.Future[Member]] = deque()
         self._background: set[asyncio.Task[None]] = set()
         self._lent: set[Member] = set()
         self._emptied: asyncio.Event | None = None
@@ -100,7 +100,8 @@ class Pool:
 
         :raises ConnectionLost: the server can't be reached
         """
-        first = await self.acquire()
+        self._slots -= 1
+        first = await self._open_in_slot()
         others = [asyncio.ensure_future(self._open_in_slot()) for _ in range(self._reserve(count - 1))]
         # Those beyond the first may fail, for want of connections at the server, say: the pool goes on with fewer.
         found = await asyncio.gather(*others, return_exceptions=True)
@@ -132,16 +133,12 @@ class Pool:
         :raises ConnectionLost: none can be made, or the pool is closed
         """
         limit = self._acquire_timeout if timeout is None else timeout
-        deadline = self._now() + limit
-        granted: Member | None = None
-        with self._clock.move_on_at(deadline) as scope:
-            granted = await self._turn()
-        if scope.cancelled_caught:
-            self._exhausted += 1
-            raise PoolExhausted(self.name, limit, self._words())
-        with self._clock.move_on_at(deadline):
-            return await self._made_ready(granted)
-        raise ConnectionLost(f"{self.name}: the server gave no connection within {limit:.3g} s; {self._words()}")
+        with self._clock.move_on_after(limit):
+            while True:
+                member = await self._turn()
+                if await self._is_fit(member):
+                    return member
+        raise self._too_late(limit)
 
     def give(self, member: Member) -> None:
         """Take back a connection that is in order."""
@@ -213,11 +210,17 @@ class Pool:
         now = self.statistics()
         return f"{now.in_use} of {now.max_size} connections in use, {now.idle} idle, {now.waiting} calls waiting"
 
+    def _too_late(self, limit: float) -> Exception:
+        if self._opening:
+            return ConnectionLost(f"{self.name}: the server gave no connection within {limit:.3g} s; {self._words()}")
+        self._exhausted += 1
+        return PoolExhausted(self.name, limit, self._words())
+
     def _closed_error(self) -> ResourceUnavailable:
         return ConnectionLost(f"{self.name}: the pool is closed")
 
-    async def _turn(self) -> Member | None:
-        """Wait for one's turn: an idle connection, or None for the right to open one."""
+    async def _turn(self) -> Member:
+        """Wait for one's turn and take a connection, which may have died or grown old while it lay idle."""
         if self._closed:
             raise self._closed_error()
         while self._idle:
@@ -226,43 +229,60 @@ class Pool:
                 self._lent.add(member)
                 return member
             self._gone()
-        if self._reserve(1):
-            return None
-        waiter: asyncio.Future[Member | None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Member] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        self._grow()
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                # It was granted in the same moment: the next one shall have it.
-                granted = waiter.result()
-                if granted is None:
-                    self._free_slot()
-                else:
-                    self.give(granted)
-            else:
+            if not waiter.done():
                 waiter.cancel()
+            elif not waiter.cancelled() and waiter.exception() is None:
+                self.give(waiter.result())  # it was granted in the same moment: the next one shall have it
             raise
 
-    async def _made_ready(self, member: Member | None) -> Member:
-        """See that a connection lives, or open one where there is none or it is too old."""
-        if member is not None:
-            now = self._now()
-            if now - member.opened_at >= self._recycle:
-                self._recycled += 1
-                self._retire(member)
-            elif now - member.used_at < self._pre_ping or await self._lives(member):
-                return member
-            else:
-                self._lent.discard(member)
-                member.connection.terminate()
-                self._lost += 1
-        return await self._open_in_slot()
+    def _grow(self) -> None:
+        """Open connections for those who wait, where there is room.
 
-    async def _lives(self, member: Member) -> bool:
+        That happens beside the callers: one who gives up early leaves the connection to the next, instead of ending the
+        attempt, and with callers less patient than the network is slow the pool would otherwise never get any.
+        """
+        if self._slots <= 0:
+            return
+        self._waiters = deque(waiter for waiter in self._waiters if not waiter.done())
+        while self._slots > 0 and self._opening < len(self._waiters) and not self._closed:
+            self._slots -= 1
+            self._opening += 1
+            self._spawn(self._open_for_waiter())
+
+    async def _open_for_waiter(self) -> None:
+        try:
+            member = await self._open_in_slot()
+        except ResourceUnavailable as error:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+                    break
+        else:
+            self.give(member)
+        finally:
+            self._opening -= 1
+            self._grow()
+
+    async def _is_fit(self, member: Member) -> bool:
+        """Whether a connection is young enough and alive; otherwise it is put away."""
+        now = self._now()
+        if now - member.opened_at >= self._recycle:
+            self._recycled += 1
+            self._retire(member)
+            self._free_slot()
+            return False
+        if now - member.used_at < self._pre_ping:
+            return True
         try:
             await member.connection.execute(_SIGN_OF_LIFE, timeout=PING_LIMIT)
         except Exception:  # noqa: BLE001 - whatever it was, the connection is not fit to be lent
+            self.drop(member)
             return False
         except BaseException:
             self.settle(member)
@@ -298,13 +318,9 @@ class Pool:
         return taken
 
     def _free_slot(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
         self._slots += 1
         self._note_empty()
+        self._grow()
 
     def _gone(self) -> None:
         self._lost += 1

@@ -45,6 +45,8 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Parameters of each connection: ``{search_path = "app", jit = "off"}``."""
     statement_cache: bool = True
     """Off for pgbouncer in its transaction and statement modes, which mix connections up between statements."""
+    dead_letters: bool | None = None
+    """Whether it offers to keep the App's dead letters; not said: the default instance does, others do not."""
     max_dead_letters: Count = 1_000_000
     """How many dead letters may wait before the store refuses more."""
 
