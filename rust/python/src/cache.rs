@@ -5,7 +5,7 @@
 
 use corten_core::cache::{Eviction, Lookup, MemoryCache as Store, NEVER, Position};
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds};
-use parking_lot::{Mutex, MutexGuard};
+
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
@@ -15,6 +15,7 @@ use pyo3::types::{PyIterator, PyList, PyTuple, PyType};
 
 use crate::clock::clock_of;
 use crate::keys;
+use crate::spin::{Mutex, MutexGuard};
 
 type Object = Py<PyAny>;
 type Objects = Store<Object, Object>;
@@ -33,14 +34,6 @@ pub(crate) struct MemoryCache {
     eviction: Eviction,
 }
 
-/// The lock, and where in the cache a key is. The lock goes first, then the keys that were compared on the way.
-struct Located<'a> {
-    store: MutexGuard<'a, Objects>,
-    hash: u64,
-    position: Option<Position>,
-    _compared: Vec<Object>,
-}
-
 impl MemoryCache {
     /// A cache for use from Rust.
     pub(crate) fn create(
@@ -57,17 +50,12 @@ impl MemoryCache {
     /// The value of a key, counted as a hit or a miss. Raises what `__hash__` or `__eq__` of a key raise.
     #[inline]
     pub(crate) fn lookup(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let mut located = self.locate(key)?;
-        let position = located.position;
-        match located.store.hit(position, || self.clock.now()) {
-            Lookup::Hit(value) => Ok(Some(value.clone_ref(py))),
-            Lookup::Miss => Ok(None),
-            Lookup::Expired(pair) => {
-                drop(located);
-                drop(pair);
-                Ok(None)
-            }
-        }
+        let found = self.at(key, |store, _, position| match store.hit(position, || self.clock.now()) {
+            Lookup::Hit(value) => Ok(value.clone_ref(py)),
+            Lookup::Miss => Err(None),
+            Lookup::Expired(pair) => Err(Some(pair)),
+        })?;
+        Ok(found.ok())
     }
 
     /// Puts a value in for `ttl` nanoseconds; None: as the cache was made.
@@ -79,21 +67,22 @@ impl MemoryCache {
         ttl: Option<Nanos>,
     ) -> PyResult<()> {
         let weight = self.weight(py, key, &value)?;
-        let mut located = self.locate(key)?;
-        let now = self.clock.now();
-        let expires = ttl.or(self.ttl).map_or(NEVER, |ttl| now.saturating_add(ttl));
-        let (position, hash) = (located.position, located.hash);
-        let removed = located.store.insert(position, hash, (key.clone().unbind(), value), weight, expires, now);
-        drop(located);
+        let removed = self.at(key, |store, hash, position| {
+            let now = self.clock.now();
+            let expires = ttl.or(self.ttl).map_or(NEVER, |ttl| now.saturating_add(ttl));
+            store.insert(position, hash, (key.clone().unbind(), value), weight, expires, now)
+        })?;
         drop(removed);
         Ok(())
     }
 
-    #[inline]
-    fn locate(&self, key: &Bound<'_, PyAny>) -> PyResult<Located<'_>> {
+    /// Does something under the lock where a key is, or is not. What `act` gives back outlives the lock, so anything
+    /// that leaves the cache belongs there.
+    #[inline(always)]
+    fn at<R>(&self, key: &Bound<'_, PyAny>, act: impl FnOnce(&mut Objects, u64, Option<Position>) -> R) -> PyResult<R> {
         #[expect(clippy::cast_sign_loss, reason = "a hash is bits")]
         let hash = key.hash()? as u64;
-        let store = self.store.lock();
+        let mut store = self.store.lock();
         let hash = store.spread(hash);
         let mut doubtful = false;
         let position = store.position(hash, |other| match keys::equal(other.bind(key.py()), key) {
@@ -103,28 +92,34 @@ impl MemoryCache {
                 false
             }
         });
-        if doubtful && position.is_none() {
-            drop(store);
-            return self.locate_asking(hash, key);
+        if !doubtful || position.is_some() {
+            return Ok(act(&mut store, hash, position));
         }
-        Ok(Located { store, hash, position, _compared: Vec::new() })
+        drop(store);
+        let mut compared = Vec::new();
+        let (mut store, position) = self.ask(hash, key, &mut compared)?;
+        let result = act(&mut store, hash, position);
+        drop(store); // before the keys that were compared
+        Ok(result)
     }
 
-    /// Finds the candidates, leaves the lock, asks Python, comes back and looks again.
+    /// Finds the candidates, leaves the lock, asks Python, comes back and looks again. All keys that were held on the
+    /// way are left in `compared`, to be dropped when the lock is gone.
     #[cold]
-    fn locate_asking(&self, hash: u64, key: &Bound<'_, PyAny>) -> PyResult<Located<'_>> {
+    fn ask(
+        &self,
+        hash: u64,
+        key: &Bound<'_, PyAny>,
+        compared: &mut Vec<Object>,
+    ) -> PyResult<(MutexGuard<'_, Objects>, Option<Position>)> {
         let py = key.py();
-        let mut compared: Vec<Object> = Vec::new();
-        let mut same: Option<Object> = None;
+        let mut same: Option<usize> = None; // among the compared
         for _ in 0..PATIENCE {
             let store = self.store.lock();
             let mut asked = Vec::new();
             let position = store.position(hash, |other| {
-                if same.as_ref().is_some_and(|same| same.is(other)) {
-                    return true;
-                }
-                if compared.iter().any(|known| known.is(other)) {
-                    return false;
+                if let Some(known) = compared.iter().position(|known| known.is(other)) {
+                    return same == Some(known);
                 }
                 keys::equal(other.bind(py), key).unwrap_or_else(|| {
                     asked.push(other.clone_ref(py));
@@ -132,17 +127,17 @@ impl MemoryCache {
                 })
             });
             if position.is_some() || asked.is_empty() {
-                compared.extend(asked);
-                compared.extend(same);
-                return Ok(Located { store, hash, position, _compared: compared });
+                compared.append(&mut asked);
+                return Ok((store, position));
             }
             drop(store);
             for candidate in asked {
-                if candidate.bind(py).eq(key)? {
-                    compared.extend(same.replace(candidate));
+                let equal = candidate.bind(py).eq(key)?;
+                compared.push(candidate);
+                if equal {
+                    same = Some(compared.len() - 1);
                     break;
                 }
-                compared.push(candidate);
             }
         }
         Err(PyRuntimeError::new_err("the cache was changed again and again while __eq__ compared its keys"))
@@ -166,11 +161,13 @@ impl MemoryCache {
 
     /// Takes a key out; None also where its time had passed.
     fn take(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
-        let mut located = self.locate(key)?;
-        let Some(position) = located.position else { return Ok(None) };
-        let good = located.store.peek(position, || self.clock.now()).is_some();
-        let pair = located.store.remove(position);
-        drop(located);
+        let (good, pair) = self.at(key, |store, _, position| match position {
+            Some(position) => {
+                let good = store.peek(position, || self.clock.now()).is_some();
+                (good, store.remove(position))
+            }
+            None => (false, None),
+        })?;
         Ok(pair.filter(|_| good).map(|(_, value)| value))
     }
 
@@ -186,6 +183,11 @@ fn ttl_of(seconds: f64) -> PyResult<Nanos> {
         return Ok(nanos_from_seconds(seconds).max(1));
     }
     Err(PyValueError::new_err(format!("ttl must be more than zero seconds, not {seconds}")))
+}
+
+/// The key alone in a tuple, or a key that is a tuple would become the arguments of the error.
+fn missing(key: &Bound<'_, PyAny>) -> PyErr {
+    PyKeyError::new_err((key.clone().unbind(),))
 }
 
 fn eviction_of(name: &str) -> PyResult<Eviction> {
@@ -228,7 +230,7 @@ impl MemoryCache {
     }
 
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Object> {
-        self.lookup(py, key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+        self.lookup(py, key)?.ok_or_else(|| missing(key))
     }
 
     fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {
@@ -241,14 +243,15 @@ impl MemoryCache {
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let located = self.locate(key)?;
-        Ok(located.position.is_some_and(|position| located.store.peek(position, || self.clock.now()).is_some()))
+        self.at(key, |store, _, position| {
+            position.is_some_and(|position| store.peek(position, || self.clock.now()).is_some())
+        })
     }
 
     fn __delitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.take(key)? {
             Some(_) => Ok(()),
-            None => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => Err(missing(key)),
         }
     }
 
@@ -260,7 +263,7 @@ impl MemoryCache {
         }
         match self.take(key)? {
             Some(value) => Ok(value),
-            None if default.is_empty() => Err(PyKeyError::new_err(key.clone().unbind())),
+            None if default.is_empty() => Err(missing(key)),
             None => Ok(default.get_item(0)?.unbind()),
         }
     }

@@ -6,6 +6,7 @@ mod fastcall;
 mod keys;
 mod metrics;
 mod rate_limit;
+mod spin;
 
 use pyo3::prelude::*;
 

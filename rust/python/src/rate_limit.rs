@@ -7,7 +7,7 @@ use corten_core::rate_limit::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyInt, PyString, PyType};
+use pyo3::types::{PyBytes, PyInt, PyString, PyType};
 
 use crate::clock::clock_of;
 
@@ -135,7 +135,9 @@ impl KeyedTokenBucket {
         {
             return Ok(self.inner.hash(&number));
         }
-        Ok(self.inner.hash(&(key.hash()? as i64)))
+        let hash = key.hash()? as i64;
+        // Python hashes text and the bytes of it alike.
+        Ok(if key.is_exact_instance_of::<PyBytes>() { self.inner.hash(&(hash, 0_u8)) } else { self.inner.hash(&hash) })
     }
 }
 

@@ -1,0 +1,137 @@
+"""Token buckets next to their peers: one for all, and one for each of up to a million keys."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from harness import Case, compare, optional
+
+from corten.policies.rate_limit import KeyedTokenBucket, TokenBucket
+
+RATE = 10**8  # never refuses: admitting is what is paid on each call
+MILLION = 1_000_000
+
+aiolimiter = optional("aiolimiter")
+limits = optional("limits")
+throttled = optional("throttled")
+pyrate = optional("pyrate_limiter")
+
+
+class Floor:
+    """The least that a method call with a comparison costs in Python."""
+
+    def __init__(self) -> None:
+        self.arrival = 0.0
+
+    def try_acquire(self) -> float:
+        return self.arrival
+
+
+def limits_case(key: str) -> Case | None:
+    if limits is None:
+        return None
+    from limits import storage, strategies
+
+    limiter = strategies.FixedWindowRateLimiter(storage.MemoryStorage())
+    return Case("hit(item, key)", hit=limiter.hit, item=limits.RateLimitItemPerSecond(RATE), key=key)
+
+
+def throttled_case(key: str) -> Case | None:
+    if throttled is None:
+        return None
+    bucket = throttled.Throttled(
+        using=throttled.RateLimiterType.GCRA.value,
+        quota=throttled.rate_limiter.per_sec(10**6, burst=10**6),
+        store=throttled.store.MemoryStore(),
+    )
+    return Case("limit(key)", limit=bucket.limit, key=key)
+
+
+def pyrate_case() -> Case | None:
+    if pyrate is None:
+        return None
+    limiter = pyrate.Limiter(pyrate.Rate(10**6, pyrate.Duration.SECOND))
+    return Case("acquire('a', blocking=False)", acquire=limiter.try_acquire)
+
+
+def aiolimiter_case() -> Case | None:
+    if aiolimiter is None:
+        return None
+
+    async def make() -> Any:
+        return aiolimiter.AsyncLimiter(RATE, 1)
+
+    return Case("await acquire()", acquire=asyncio.run(make()).acquire)
+
+
+def keyed(keys: list[Any]) -> Case:
+    """One bucket for all these keys, asked in an order that no cache foresees."""
+    bucket = KeyedTokenBucket(1_000, burst=1_000_000)
+    for key in keys:
+        bucket.try_acquire(key)
+    asked = random.Random(3).sample(keys, k=min(len(keys), 200_000))
+    names = {"acquire": bucket.try_acquire, "keys": asked}
+    return Case("for key in keys: acquire(key)", operations=len(asked), baseline="for key in keys: pass", **names)
+
+
+def main() -> None:
+    compare(
+        "rate_limit: try_acquire",
+        {
+            "corten": Case("acquire()", acquire=TokenBucket(RATE).try_acquire),
+            "corten, refused": Case("acquire()", acquire=drained().try_acquire),
+            "aiolimiter": aiolimiter_case(),
+            "limits": limits_case("a"),
+            "throttled-py (gcra)": throttled_case("a"),
+            "pyrate-limiter": pyrate_case(),
+            "a Python method": Case("acquire()", acquire=Floor().try_acquire),
+        },
+        floor="a Python method",
+        targets={"aiolimiter": 1 / 15},
+    )
+    compare(
+        "rate_limit: try_acquire of a key",
+        {
+            "corten": Case("acquire(key)", acquire=KeyedTokenBucket(RATE).try_acquire, key="user:1"),
+            "limits": limits_case("user:1"),
+            "throttled-py (gcra)": throttled_case("user:1"),
+            "a Python method": Case("acquire()", acquire=Floor().try_acquire),
+        },
+        floor="a Python method",
+        targets={"limits": 1 / 30},
+    )
+    words = [f"user:{number}" for number in range(MILLION)]
+    compare(
+        "rate_limit: keys in random order; the rise is the memory's own, of strings and dict alike",
+        {
+            "1,000 words": keyed(words[:1_000]),
+            "1,000,000 words": keyed(words),
+            "1,000 numbers": keyed(list(range(1_000))),
+            "1,000,000 numbers": keyed(list(range(MILLION))),
+            "dict.get, 1,000,000 words": dict_of(words),
+        },
+        ours="1,000,000 words",
+        rounds=5,
+    )
+    bucket = KeyedTokenBucket("1/h", burst=1)
+    for word in words:
+        bucket.try_acquire(word)
+    print(f"  memory: {bucket.statistics().bytes / MILLION:.1f} bytes a key for a million live keys")
+
+
+def drained() -> TokenBucket:
+    bucket = TokenBucket("1/d", burst=1)
+    bucket.try_acquire()
+    return bucket
+
+
+def dict_of(keys: list[str]) -> Case:
+    asked = random.Random(3).sample(keys, k=200_000)
+    names = {"get": dict.fromkeys(keys).get, "keys": asked}
+    return Case("for key in keys: get(key)", operations=len(asked), baseline="for key in keys: pass", **names)
+
+
+if __name__ == "__main__":
+    main()
