@@ -46,6 +46,7 @@ class Registry:
     :param clock: what :meth:`Histogram.time` reads
     :param max_series: the cap of each instrument
     :param wall: wall-clock time for snapshots, in seconds since the epoch
+    :raises ValueError: the cap is less than one
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Registry:
         *,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        if max_series < 1:
+            raise ValueError(f"max_series must be at least 1, not {max_series}")
         self.core = _core.Registry(None if clock is None else clock.core, max_series)
         self._wall = wall
         self._started = wall()

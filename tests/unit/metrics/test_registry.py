@@ -194,6 +194,11 @@ class TestNames:
     def test_an_attribute_that_cannot_be_exposed_is_refused(self, registry: Registry, attribute: str) -> None:
         with pytest.raises(ValueError, match=r"calls: .* is no name for an attribute"):
             registry.counter("calls", attributes=(attribute,))
+        registry.gauge("calls")  # nothing was registered by the mistake
+
+    def test_an_attribute_named_twice_is_refused(self, registry: Registry) -> None:
+        with pytest.raises(ValueError, match="it is named twice"):
+            registry.counter("calls", attributes=("a", "b", "a"))
 
     def test_attributes_given_as_one_text_are_refused(self, registry: Registry) -> None:
         with pytest.raises(TypeError, match=r"write \('outcome',\)"):
@@ -215,6 +220,10 @@ class TestCap:
         assert found[(("otel_metric_overflow", "true"),)] == 999_000
         assert values(registry.snapshot(), "corten_metrics_overflow") == {(("instrument", "calls"),): 999_000}
         assert registry.statistics().series == 1_000
+
+    def test_a_cap_below_one_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="max_series must be at least 1, not 0"):
+            Registry(max_series=0)
 
     def test_what_was_there_before_the_cap_goes_on_counting(self) -> None:
         calls = Registry(max_series=1).counter("calls", attributes=("user",))

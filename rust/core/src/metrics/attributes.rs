@@ -79,6 +79,24 @@ impl Ord for Attributes {
     }
 }
 
+/// Whether an instrument can have attributes of these names.
+///
+/// # Errors
+/// The text format can't carry one, or one is there twice.
+pub fn check_attributes(instrument: &str, names: &[&str]) -> Result<(), MetricsError> {
+    for (index, name) in names.iter().enumerate() {
+        check_attribute(instrument, name)?;
+        if names[..index].contains(name) {
+            return Err(MetricsError::InvalidAttribute {
+                name: instrument.to_owned(),
+                attribute: (*name).to_owned(),
+                reason: "it is named twice",
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Whether the text format can carry `name` as the name of an attribute, and nobody else needs it.
 pub(super) fn check_attribute(instrument: &str, name: &str) -> Result<(), MetricsError> {
     let reason = if !is_identifier(name) {

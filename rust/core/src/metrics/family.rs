@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 
-use super::attributes::check_attribute;
+use super::attributes::check_attributes;
 use super::{Attributes, Kind, MetricsError};
 
 /// One set of attributes with its aggregate; built when the attributes are first seen.
@@ -98,16 +98,7 @@ impl<S: Series> Family<S> {
     /// # Errors
     /// They are others than those fixed, or the text format can't carry one.
     pub fn declare(&self, names: &[&str]) -> Result<(), MetricsError> {
-        for (index, name) in names.iter().enumerate() {
-            check_attribute(&self.name, name)?;
-            if names[..index].contains(name) {
-                return Err(MetricsError::InvalidAttribute {
-                    name: self.name.to_string(),
-                    attribute: (*name).to_owned(),
-                    reason: "it is named twice",
-                });
-            }
-        }
+        check_attributes(&self.name, names)?;
         let declared = self.names.get_or_init(|| names.iter().map(|name| Box::from(*name)).collect());
         if same_names(declared, names.iter().copied()) {
             Ok(())

@@ -23,7 +23,7 @@ mod openmetrics;
 mod registry;
 mod snapshot;
 
-pub use attributes::{Attributes, OVERFLOW_ATTRIBUTE};
+pub use attributes::{Attributes, OVERFLOW_ATTRIBUTE, check_attributes};
 pub use counter::{Counter, CounterSeries};
 pub use error::MetricsError;
 pub use family::{Family, Series};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, SystemClock};
-use corten_core::metrics::{DEFAULT_MAX_SERIES, Gathering, Measurement, Snapshot, render};
+use corten_core::metrics::{DEFAULT_MAX_SERIES, Gathering, Measurement, Snapshot, check_attributes, render};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -53,6 +53,7 @@ impl Registry {
         unit: &str,
         attributes: Vec<String>,
     ) -> PyResult<Counter> {
+        check(name, &attributes)?;
         let family = self.inner.counter(name, description, unit).map_err(error)?;
         Ok(Counter::new(Instrument::new(py, family, &attributes)?))
     }
@@ -65,6 +66,7 @@ impl Registry {
         unit: &str,
         attributes: Vec<String>,
     ) -> PyResult<Gauge> {
+        check(name, &attributes)?;
         let family = self.inner.gauge(name, description, unit).map_err(error)?;
         Ok(Gauge::new(Instrument::new(py, family, &attributes)?))
     }
@@ -78,6 +80,7 @@ impl Registry {
         attributes: Vec<String>,
         bounds: Vec<f64>,
     ) -> PyResult<Histogram> {
+        check(name, &attributes)?;
         let family = self.inner.histogram(name, description, unit, &bounds).map_err(error)?;
         Ok(Histogram::new(Instrument::new(py, family, &attributes)?, self.clock.clone()))
     }
@@ -97,6 +100,11 @@ impl Registry {
         let statistics = self.inner.statistics();
         (statistics.instruments, statistics.series, statistics.overflowed)
     }
+}
+
+/// Checks the names of attributes before an instrument is made for them.
+fn check(name: &str, attributes: &[String]) -> PyResult<()> {
+    check_attributes(name, &attributes.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error)
 }
 
 impl Registry {
