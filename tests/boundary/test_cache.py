@@ -351,10 +351,14 @@ def test_a_cycle_through_the_cache_is_collected() -> None:
         cache: Any
 
     node = Node()
-    node.cache = MemoryCache[str, Node](10, weigh=lambda key, value, node=node: 1, max_bytes=5)
+
+    def weigh(key: str, value: Node, node: Node = node) -> int:
+        return 1
+
+    node.cache = MemoryCache[str, Node](10, weigh=weigh, max_bytes=5)
     node.cache["self"] = node
     gone, cache_gone = weakref.ref(node), weakref.ref(node.cache)
-    del node
+    del node, weigh
     gc.collect()
     assert (gone(), cache_gone()) == (None, None)
 

@@ -73,14 +73,14 @@ def test_tokens_come_back_and_the_limit_can_be_replaced() -> None:
     bucket.try_acquire(8)
     bucket.add_tokens(2)
     bucket.replace("100/s", burst=50)
-    assert (bucket.tokens(), bucket.rate, bucket.burst) == (pytest.approx(4.0), 100.0, 50)
+    assert (round(bucket.tokens(), 6), bucket.rate, bucket.burst) == (4.0, 100.0, 50)
     bucket.replace(5)
-    assert (bucket.tokens(), bucket.rate, bucket.burst) == (pytest.approx(4.0), 5.0, 5)
+    assert (round(bucket.tokens(), 6), bucket.rate, bucket.burst) == (4.0, 5.0, 5)
     keyed = KeyedTokenBucket("1/s", burst=10, clock=clock)
     keyed.try_acquire("a", 8)
     keyed.add_tokens("a", 2)
     keyed.replace("100/s", burst=50)
-    assert (keyed.tokens("a"), keyed.tokens("b"), keyed.rate, keyed.burst) == (pytest.approx(4.0), 50.0, 100.0, 50)
+    assert (round(keyed.tokens("a"), 6), keyed.tokens("b"), keyed.rate, keyed.burst) == (4.0, 50.0, 100.0, 50)
 
 
 @pytest.mark.parametrize(("rate", "burst"), [("5/min", 5), ("0.5/s", 1), ("100/s", 100), (2.5, 3), (7, 7)])
@@ -142,8 +142,8 @@ def test_equal_keys_share_a_bucket_and_others_do_not() -> None:
     bucket = KeyedTokenBucket("1/h", burst=1)
     for key in (1, "1", b"1", (1, "a"), 2**61 - 1, 2**61, 2**200, -1, -2, None, frozenset({1})):
         assert bucket.try_acquire(key) == 0.0, key
-    for key in (1.0, True, "".join("1"), (1.0, "a"), 2**200):
-        assert bucket.try_acquire(key) > 0, key
+    for same in (1.0, True, "".join("1"), (1.0, "a"), 2**200):
+        assert bucket.try_acquire(same) > 0, same
     with pytest.raises(TypeError, match="unhashable"):
         bucket.try_acquire([])
 

@@ -32,7 +32,6 @@ impl Spin {
 // SAFETY: between the exchange that found `false` and the store of `false` no other exchange finds `false`, so there is
 // one holder at a time; acquire and release order its accesses after those of the holder before.
 unsafe impl RawMutex for Spin {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait's way to make a new one")]
     const INIT: Self = Self(AtomicBool::new(false));
     type GuardMarker = GuardSend;
 
