@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast, 
 
 import msgspec
 
+from corten.alerts import Alerts
 from corten.app.components import Components, attach
 from corten.app.lifecycle import Lifecycle, State
 from corten.app.own import OwnSettings
@@ -100,6 +101,7 @@ class App(Generic[S]):
         self.registry = Registry(self.clock)
         self.health = Health(self.clock)
         self.events = Events()
+        self.alerts = Alerts(self.registry, self.clock, health=self.health, events=self.events)
         self.components = Components()
         """What was added in code."""
         self.installed = Plugins(plugins)
@@ -118,7 +120,7 @@ class App(Generic[S]):
     # -- composing
 
     def add(self, item: T) -> T:
-        """Add a pipeline, resource, task, check, consumer, exporter … and give it back.
+        """Add a pipeline, resource, task, check, consumer, alert rule, exporter … and give it back.
 
         :raises TypeError: it is nothing that an App knows
         :raises CortenError: the App has started, or has one of that name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from corten.alerts import AlertRule, HealthRule
 from corten.errors import CortenError
 from corten.health import Check
 from corten.messages.consumer import Consumer
@@ -65,6 +66,15 @@ def _(item: Task, app: App[Any]) -> None:
 def _(item: Check, app: App[Any]) -> None:
     app.health.add(item)
     app.components.checks.append(item)
+
+
+@attach.register(AlertRule)
+@attach.register(HealthRule)
+def _(item: AlertRule | HealthRule, app: App[Any]) -> None:
+    try:
+        app.alerts.add(item)
+    except ValueError as error:
+        raise CortenError(f"app {app.name!r}: {error}") from error
 
 
 @attach.register(Collector)

@@ -96,6 +96,8 @@ def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
         )
         for owner, each in exporters
     ]
+    if app.alerts.statistics().rules:
+        tasks.append((_OWN, Task("alerts", app.alerts.run, phase="flush")))
     return [*tasks, *((plugin.name, each) for plugin, each in app.installed.each("corten_tasks", Task, app=app))]
 
 

@@ -55,7 +55,7 @@ def test_making_an_app_has_no_effects(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_cannot_be_added_is_refused_with_what_can() -> None:
-    with pytest.raises(TypeError, match="cannot add a int to app 'test'; expected one of: Check, Collector"):
+    with pytest.raises(TypeError, match="cannot add a int to app 'test'; expected one of: AlertRule, Check, Collector"):
         make().add(3)
 
 
