@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.abc
 
 from corten.app.consumers import consumer_tasks
 from corten.app.exporters import exporter_task
+from corten.app.pipelines import bind, pipeline_policies
 from corten.app.resources import OwnedResource
 from corten.app.tasks import SupervisedTask
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
 from corten.health import Check, Finding
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
-from corten.pipeline import Pipeline
-from corten.plugins.candidate import nearest
 from corten.plugins.descriptions import Exporter, Observer, Resource, Task
 from corten.plugins.registration import Plugin, described
 
@@ -38,6 +36,8 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
 
     :raises CortenError: it cannot start
     """
+    for name, (probe, run) in own_checks(life).items():
+        app.health.add(Check(name, run, (probe,), fresh=0.0))  # first: a plugin may answer probes while we start
     with life.phase("load"):
         app.load()
         app.installed.check_backend(backend)
@@ -64,8 +64,6 @@ def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
     """Ask plugins for what they bring besides resources, and register it; gives back their tasks."""
     for plugin, check in app.installed.each("corten_health_checks", Check, app=app):
         _register(plugin, "corten_health_checks", app.health.add, check)
-    for name, (probe, run) in own_checks(life).items():
-        app.health.add(Check(name, run, (probe,), fresh=0.0))
     for collector in app.components.collectors:
         app.registry.add_collector(collector)
     for plugin, collector in app.installed.each("corten_metrics", Collector, app=app):
@@ -84,18 +82,11 @@ def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
     exports = app.registry.counter(
         "corten_exports", "Snapshots of the metrics that were sent", attributes=("exporter", "outcome")
     )
-    tasks = [
-        (
-            owner,
-            exporter_task(
-                each,
-                app.registry.snapshot,
-                app.clock,
-                lambda name, outcome: exports.add(exporter=name, outcome=outcome),
-            ),
-        )
-        for owner, each in exporters
-    ]
+
+    def count(name: str, outcome: str) -> None:
+        exports.add(exporter=name, outcome=outcome)
+
+    tasks = [(owner, exporter_task(each, app.registry.snapshot, app.clock, count)) for owner, each in exporters]
     if app.alerts.statistics().rules:
         tasks.append((_OWN, Task("alerts", app.alerts.run, phase="flush")))
     return [*tasks, *((plugin.name, each) for plugin, each in app.installed.each("corten_tasks", Task, app=app))]
@@ -142,58 +133,6 @@ def choose_store(app: App[Any], life: Lifecycle) -> Any:
         expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive()}"
         raise SettingsError([SettingsProblem("dead_letters.store", message, expected, value=wanted)])
     return stores[wanted]
-
-
-def pipeline_policies(app: App[Any]) -> dict[str, Sequence[Any]]:
-    """The policies of each pipeline table, profiles resolved.
-
-    :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
-    """
-    tables = dict(app.own_settings.pipelines)
-    default = tables.get("default")
-    if default is not None and default.policies is None and default.extends is None:
-        del tables["default"]
-    problems: list[SettingsProblem] = []
-    found: dict[str, Sequence[Any]] = {}
-    extended: set[str] = set()
-    for name in tables:
-        chain = [name]
-        while (table := tables[chain[-1]]).policies is None and table.extends is not None:
-            if table.extends not in tables:
-                expected = f"a table [pipelines.{table.extends}]{nearest(table.extends, list(tables))}"
-                path = f"pipelines.{chain[-1]}.extends"
-                problems.append(
-                    SettingsProblem(path, "extends a table that is not there", expected, value=table.extends)
-                )
-                break
-            if table.extends in chain:
-                path = f"pipelines.{name}.extends"
-                problems.append(SettingsProblem(path, "extends itself", "a table with policies", value=table.extends))
-                break
-            chain.append(table.extends)
-        else:
-            if table.policies is not None:
-                found[name] = table.policies
-        extended.update(chain[1:])
-    problems = list(dict.fromkeys(problems))
-    named = {problem.path.split(".")[1] for problem in problems}
-    for name, pipeline in app.components.pipelines.items():
-        if pipeline.from_settings and name not in found and name not in named:
-            path = f"pipelines.{name}"
-            expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends'
-            problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
-    if problems:
-        raise SettingsError(problems)
-    for name in tables:
-        if name not in app.components.pipelines and name not in extended:
-            hint = nearest(name, list(app.components.pipelines))
-            _log.warning("settings: no pipeline uses [pipelines.%s]%s", name, hint)
-    return {name: policies for name, policies in found.items() if name in app.components.pipelines}
-
-
-def bind(app: App[Any], pipeline: Pipeline) -> None:
-    """Make a pipeline the App's own."""
-    pipeline.bind(owner=app, clock=app.clock, registry=app.registry, observers=app.observers, tiers=app.cache_tiers)
 
 
 async def start_tasks(

@@ -79,7 +79,8 @@ class Plugins:
         for plugin, section in self.each("corten_settings", Section):
             owner = owners.setdefault(section.name, plugin)
             if owner is not plugin:
-                raise plugin.failed(f"claims the section [{section.name}], which belongs to {owner.name!r} ({owner.origin})")
+                whose = f"belongs to {owner.name!r} ({owner.origin})"
+                raise plugin.failed(f"claims the section [{section.name}], which {whose}")
             plugin.sections = (*plugin.sections, section)
         return [section for plugin in self._ordered for section in plugin.sections]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # pytest loads this file in every project's tests: it stays light
+    from corten.app import App
     from corten.testing.clock import FakeClock
 
 
@@ -16,3 +18,17 @@ def fake_clock() -> FakeClock:
     from corten.testing.clock import FakeClock
 
     return FakeClock()
+
+
+@pytest.fixture
+def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
+    """Makes Apps for tests: on ``fake_clock``, with the plugins that are passed and no others, without a file.
+
+    ``make_app(PostgresPlugin, arguments={"postgres.dsn": dsn})``; further options are those of `App`.
+    """
+    from corten.app import App
+
+    def make(*plugins: object, name: str = "test", **options: Any) -> App[None]:
+        return App(name, **{"plugins": plugins, "autoload": False, "config": None, "clock": fake_clock, **options})
+
+    return make

@@ -46,6 +46,7 @@ class Recorder:
         self.hangs = hangs
         self.log: list[str] = [] if log is None else log
         self.phase = phase
+        self.held = 0
 
     def note(self, moment: str) -> None:
         self.log.append(f"{self.name} {moment}")
@@ -61,8 +62,12 @@ class Recorder:
     @asynccontextmanager
     async def opened(self, app: App[Any]) -> AsyncIterator[Any]:
         await self.reach("open")
-        yield self.provides()
-        await self.reach("close")
+        self.held += 1
+        try:
+            yield self.provides()
+            await self.reach("close")
+        finally:
+            self.held -= 1
 
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:

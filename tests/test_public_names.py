@@ -1,0 +1,94 @@
+"""What is public: `__init__` modules only hand on, in order; every hook and every error is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import corten.errors
+from corten.hookspecs import Hooks
+
+ROOT = Path(__file__).parents[1]
+ROOMS = sorted(file for file in (ROOT / "python" / "corten").rglob("__init__.py"))
+DOCS = ROOT / "docs"
+
+HOOKS = sorted(name for name in vars(Hooks) if name.startswith("corten_"))
+ERRORS = sorted(
+    name
+    for name, value in vars(corten.errors).items()
+    if inspect.isclass(value) and issubclass(value, BaseException) and value.__module__ == "corten.errors"
+)
+
+
+def by_kind_then_name(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions, as ruff sorts `__all__`."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT / "python").parent.parts)
+
+
+@pytest.mark.parametrize("file", ROOMS, ids=module_name)
+def test_an_init_module_only_hands_on(file: Path) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    assert ast.get_docstring(tree), "the first line says what the room is for"
+    for node in tree.body[1:]:
+        is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert isinstance(node, ast.ImportFrom | ast.FunctionDef) or is_all, f"line {node.lineno}"
+        # One function is allowed: a module's lazy `__getattr__`.
+        assert not isinstance(node, ast.FunctionDef) or node.name == "__getattr__"
+
+
+@pytest.mark.parametrize("file", ROOMS, ids=module_name)
+def test_all_is_sorted_complete_and_there(file: Path) -> None:
+    module = importlib.import_module(module_name(file))
+    names = list(getattr(module, "__all__", []))
+    assert names == sorted(names, key=by_kind_then_name)
+    assert len(names) == len(set(names))
+    for name in names:
+        assert getattr(module, name) is not None
+    tree = ast.parse(file.read_text("utf-8"))
+    handed_on = {
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    } - {"annotations"}
+    assert {name for name in handed_on if not name.startswith("_")} <= set(names)
+
+
+@pytest.mark.parametrize("file", ROOMS, ids=module_name)
+def test_what_is_public_has_a_docstring(file: Path) -> None:
+    module = importlib.import_module(module_name(file))
+    for name in getattr(module, "__all__", []):
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), f"{module.__name__}.{name}"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_and_its_manual_says_when(hook: str) -> None:
+    assert f"`{hook}`" in (DOCS / "hooks.md").read_text("utf-8")
+    assert "Called" in (inspect.getdoc(getattr(Hooks, hook)) or "")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_is_documented(error: str) -> None:
+    assert f"`{error}`" in (DOCS / "errors.md").read_text("utf-8")
+
+
+def test_no_hook_is_documented_that_is_none() -> None:
+    words = (DOCS / "hooks.md").read_text("utf-8").split("`")
+    named = {word for word in words if word.startswith("corten_") and word.isidentifier()}
+    assert named == set(HOOKS)
+
+
+def test_every_exit_code_is_documented() -> None:
+    from corten.app import exit_codes
+
+    text = (DOCS / "exit_codes.md").read_text("utf-8")
+    for name, code in vars(exit_codes).items():
+        if name.isupper() and isinstance(code, int) and name != "SIGNAL":
+            assert f"| {code} |" in text, name
