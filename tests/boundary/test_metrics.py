@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter as Tally
 from collections import defaultdict
 from itertools import pairwise
@@ -197,3 +198,22 @@ def test_any_attributes_are_taken_or_refused(attributes: dict[str, Any]) -> None
     else:
         with pytest.raises(TypeError, match="calls"):
             counter.add(1, **attributes)
+
+
+def test_no_call_keeps_or_loses_a_reference() -> None:
+    registry = Registry()
+    counter, size = registry.counter("calls", attributes=("path", "user")), registry.histogram("size")
+    value, amount = "".join(["hel", "lo"]), float("1.5")
+    before = sys.getrefcount(value), sys.getrefcount(amount)
+    for _ in range(1_000):
+        counter.add(amount, user=value, path=value)
+        size.record(amount)
+        for wrong in ({"path": value}, {"path": value, "user": None}, {"path": value, "users": value}):
+            with pytest.raises(TypeError):
+                counter.add(amount, **wrong)
+        with pytest.raises(ValueError, match="only rises"):
+            counter.add(-amount, path=value, user=value)
+        with pytest.raises(TypeError):
+            counter.add(amount, amount)  # type: ignore[call-arg]
+    wrong.clear()
+    assert (sys.getrefcount(value), sys.getrefcount(amount)) == before
