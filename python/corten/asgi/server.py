@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -132,7 +132,25 @@ def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object])
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    return Server(uvicorn.Config(asgi_app, **options))
+    class Config(uvicorn.Config):
+        """Leaves the process's logging alone, which uvicorn's own would change for everybody."""
+
+        def configure_logging(self) -> None:
+            if self.log_config is not None:
+                super().configure_logging()
+
+        def load(self) -> None:
+            super().load()
+            make, access_log = self.http_protocol_class, self.access_log
+
+            def protocol(*args: Any, **kwargs: Any) -> asyncio.Protocol:
+                made: Any = make(*args, **kwargs)
+                made.access_log = made.access_log and access_log
+                return cast("asyncio.Protocol", made)
+
+            self.http_protocol_class = cast("type[asyncio.Protocol]", protocol)
+
+    return Server(Config(asgi_app, **options))
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

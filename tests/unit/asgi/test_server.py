@@ -136,3 +136,18 @@ async def test_on_trio_it_refuses_with_a_sentence(anyio_backend: str) -> None:
     app.add(serve(Slow(), port=0))
     with pytest.raises(CortenError, match="asyncio only"):
         await app.__aenter__()
+
+
+async def test_the_hosts_logging_of_uvicorn_stays_as_it_was() -> None:
+    access = logging.getLogger("uvicorn.access")
+    handler = logging.NullHandler()
+    access.addHandler(handler)
+    before = (access.propagate, access.level, logging.getLogger("uvicorn.error").level)
+    app = App("served", autoload=False, config=None)
+    app.add(serve(Slow(), port=0))
+    try:
+        async with app:
+            assert handler in access.handlers
+            assert (access.propagate, access.level, logging.getLogger("uvicorn.error").level) == before
+    finally:
+        access.removeHandler(handler)

@@ -156,5 +156,5 @@ class Watchdog:
 
 def stack_of(thread: int) -> str:
     """The stack of a thread, innermost call last: files, lines and names; no values."""
-    frame = sys._current_frames().get(thread)
+    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]
     return "".join(traceback.format_stack(frame)).rstrip() if frame is not None else "(the thread has ended)"

@@ -1,0 +1,7 @@
+"""The operations server: an HTTP port of its own with the pages of all plugins."""
+
+from corten_ops.ops import Ops, OpsStatistics
+from corten_ops.plugin import OpsPlugin
+from corten_ops.settings import OpsSettings
+
+__all__ = ["Ops", "OpsPlugin", "OpsSettings", "OpsStatistics"]
