@@ -1,10 +1,12 @@
 """The compiled core. Private: the faces are in `corten`; a test holds this file to the extension."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, Literal, TypeAlias, TypeVar, final, overload
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, final, overload
 
 from corten.cache.statistics import CacheStatistics
 from corten.clock import Clock as AppClock
+from corten.pipeline.statistics import BreakerState
 from corten.policies.rate_limit import RateLimitStatistics
 
 _K = TypeVar("_K")
@@ -343,6 +345,125 @@ class KeyedTokenBucket:
         """Tokens a full bucket holds."""
     def statistics(self) -> RateLimitStatistics:
         """Requests admitted and refused so far, evictions, live keys, capacity and memory; looks at every slot."""
+
+@final
+class CircuitBreaker:
+    """The state of one circuit breaker, kept when the pipeline around it is compiled again."""
+
+    def __new__(cls, failures: int, wait: float, trials: int) -> CircuitBreaker: ...
+    def replace(self, failures: int, wait: float, trials: int) -> None:
+        """Other settings from now on; the state stays."""
+    def set(self, state: str, clock: Clock) -> None:
+        """Put it into a state by hand.
+
+        :raises ValueError: there is no such state
+        """
+    def statistics(self, clock: Clock) -> tuple[BreakerState, int, int, float | None]:
+        """State, failures in a row, how often it opened, seconds until it is half open."""
+    def take_changes(self) -> list[tuple[BreakerState, BreakerState, float]]:
+        """The changes of state since they were last taken: before, after, when."""
+
+@final
+class Bulkhead:
+    """The places of one bulkhead, kept when the pipeline around it is compiled again."""
+
+    def __new__(cls, max_concurrent: int, max_waiting: int) -> Bulkhead: ...
+    def resize(self, max_concurrent: int, max_waiting: int) -> None:
+        """Another size from now on; who waits and has room now is woken."""
+    def statistics(self) -> tuple[int, int, int]:
+        """Running, waiting, places."""
+
+@final
+class Timers:
+    """All deadlines of one asyncio loop, of pipelines on one clock, behind one timer of the loop."""
+
+    def __new__(cls, core: Clock, face: AppClock) -> Timers: ...
+    def __len__(self) -> int: ...
+    def tick(self) -> None:
+        """Cancel the tasks whose time is over, and set the loop's timer for the next."""
+
+@final
+class PipelineCounts:
+    """What the calls of one pipeline came to, also written to a registry's series."""
+
+    def __new__(cls, name: str, registry: Registry, previous: PipelineCounts | None = None) -> PipelineCounts: ...
+    def hit(self) -> None:
+        """Count a call that was answered without being made."""
+    def hit_count(self) -> int:
+        """How many calls were answered without being made."""
+    def shared_error(self) -> None:
+        """Count a call that got the error of another one for the same key."""
+    def totals(self) -> tuple[int, int, int, int, int, list[tuple[str, int]]]:
+        """Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word."""
+
+@final
+class Pipeline:
+    """A run of policies that a call walks through in one go."""
+
+    def __new__(
+        cls,
+        name: str,
+        face: AppClock,
+        counts: PipelineCounts,
+        stages: Sequence[tuple[object, ...]],
+        counts_calls: bool,
+    ) -> Pipeline: ...
+    @property
+    def counts(self) -> PipelineCounts: ...
+    def run(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
+        """Admit a coroutine that has not begun, take its first step and account.
+
+        Gives its result, or a `Call` where something is left to be done. A refused coroutine is closed.
+        """
+    def run_keyed(self, coroutine: Coroutine[Any, Any, Any], keys: tuple[object, ...], /) -> Any:
+        """The same with a key for each keyed limit, in their order."""
+    def admit(self, keys: tuple[object, ...], /) -> Call:
+        """Ask for admission alone, for what is no coroutine."""
+
+@final
+class Call:
+    """A call that is not over. Awaiting it carries its coroutine on; dropped it gives back all it holds."""
+
+    @property
+    def todo(self) -> Literal["resume", "wait", "queue", "scope", "admitted", "done"]: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def until(self) -> float | None: ...
+    def __await__(self) -> Call: ...
+    def __iter__(self) -> Call: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: object) -> Any: ...
+    def throw(self, kind: object, value: object = None, traceback: TracebackType | None = None) -> Any: ...
+    def close(self) -> None: ...
+    def result(self) -> Any:
+        """What came out of it, or the call itself where there is something to be done."""
+    def on_grant(self, wake: Callable[[], object]) -> bool:
+        """Have ``wake`` called when the place in the queue is granted, from any thread; True where it is already."""
+    def go_on(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Go on after a wait; a coroutine that is used up is made again. Gives the result or the call."""
+    def enter(self) -> None:
+        """Go on after a wait with what is no coroutine."""
+    def succeeded(self) -> None:
+        """The admitted call returned."""
+    def failed(self, error: BaseException) -> bool:
+        """The admitted call raised: True where it is to be tried again."""
+    def abandon(self) -> None:
+        """Give back what the call holds, and end its coroutine; nothing where it is over."""
+
+@final
+class CacheLookup:
+    """A cache in front of a function."""
+
+    def __new__(
+        cls,
+        cache: MemoryCache[Any, Any],
+        counts: PipelineCounts | None,
+        miss: object,
+        explain: Callable[[Any, TypeError], TypeError],
+    ) -> CacheLookup: ...
+    def lookup(self, key: object, /) -> Any:
+        """The value, or the object that stands for a miss."""
 
 def merge_snapshots(snapshots: Sequence[Sequence[object]], gauges: str) -> list[_InstrumentRow]: ...
 def render_snapshot(instruments: Sequence[object]) -> str: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -35,6 +36,10 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait for a number of seconds of this clock; always a checkpoint, also for zero or less."""
         await anyio.sleep(max(0.0, seconds))
+
+    def block(self, seconds: float) -> None:
+        """Block this thread for a number of seconds of this clock; for plain functions, in threads without a loop."""
+        time.sleep(max(0.0, seconds))
 
     async def sleep_until(self, deadline: float) -> None:
         """Wait until this clock shows ``deadline``; always a checkpoint."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from corten import _core
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.errors import CortenError
-from corten.pipeline.statistics import PipelineStatistics
+from corten.metrics.registry import Registry, default_registry
+from corten.pipeline.compile import Compiler, Layer
+from corten.pipeline.guarded import Guarded
+from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
+from corten.policies.cache import Cache
 from corten.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -18,61 +24,186 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_process_clock = Clock()
+_REMEMBERED = 256
+"""Functions whose wrappers `Pipeline.call` keeps."""
+
 
 class Pipeline:
-    """Policies in order, outermost first, compiled once and wrapped around callables."""
+    """Policies in order, outermost first, compiled once and wrapped around any number of functions.
 
-    def __init__(self, name: str, *policies: Policy, registry: Any = None, clock: Clock | None = None) -> None:
+    Decorate functions and methods, async or plain, or use :meth:`call`. Without policies they come from the settings
+    of the App it is added to. Limits, breakers and bulkheads are shared by all functions of the pipeline; a cache is
+    each function's own.
+
+    :param name: in errors, metrics and settings
+    :param registry: where its metrics go; the process's by default, the App's once it is bound
+    :param clock: what its times mean; the machine's by default, the App's once it is bound
+    :raises ValueError: more policies than fit
+    """
+
+    def __init__(
+        self, name: str, *policies: Policy, registry: Registry | None = None, clock: Clock | None = None
+    ) -> None:
         self.name = name
-        self.from_settings = not policies
+        self.clock = clock if clock is not None else _process_clock
+        self.registry = registry if registry is not None else default_registry()
         self._policies: tuple[Policy, ...] | None = policies or None
+        self._from_settings = not policies
         self._owner: object | None = None
-        self.clock = clock if clock is not None else Clock()
-        self.registry = registry
+        self._observers: tuple[Observer, ...] = ()
+        self._tiers: tuple[CacheTier, ...] = ()
+        self._compiler = Compiler()
+        self._counts = _core.PipelineCounts(name, self.registry.core)
+        self._layers: tuple[Layer, ...] | None = None
+        self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
+        self._called: dict[Any, Callable[..., Any]] = {}
+        if policies:
+            self._compile()
+
+    def __repr__(self) -> str:
+        policies = "policies from the settings" if self._policies is None else ", ".join(map(repr, self._policies))
+        return f"<Pipeline {self.name!r}: {policies}>"
+
+    @property
+    def from_settings(self) -> bool:
+        """Whether it was made without policies, so that settings must bring them."""
+        return self._from_settings
 
     @property
     def policies(self) -> tuple[Policy, ...]:
         """The policies in order, outermost first; empty before settings gave them."""
         return self._policies or ()
 
-    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-        """Wrap a function."""
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
 
-        @functools.wraps(function)
-        async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if self._policies is None:
-                raise CortenError(f"pipeline {self.name!r} has no policies yet: they come from the settings")
-            return await function(*args, **kwargs)
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Guard a function: gives one with the same signature.
 
-        return guarded
+        An ``async def``, a function annotated as returning an awaitable, or a plain one. Plain functions run without
+        a loop: they can't have a time limit, and where a policy would wait they raise on an event loop's thread.
+
+        :raises TypeError: a generator function
+        :raises ValueError: a limit's ``key`` is no parameter of the function, or it is plain and there is a `Timeout`
+        """
+        guarded = Guarded(self.name, function)
+        if self._layers is not None:
+            guarded.check(self.policies)
+            self._install(guarded, self._layers)
+        self._functions.add(guarded)
+        # The function lives as long as somebody holds it; what installs new policies must live as long as that.
+        return guarded.function
 
     async def call(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function under the policies."""
-        return await self(function)(*args, **kwargs)
+        """Call a function under the policies without decorating it.
+
+        Its wrapper is kept for the next time, for the 256 functions called last.
+
+        :raises CortenError: the policies come from settings, and the App has not started
+        """
+        if (found := self._called.pop(function, None)) is None:
+            found = self(_awaited(function))
+            if len(self._called) >= _REMEMBERED:
+                del self._called[next(iter(self._called))]
+        self._called[function] = found
+        result: R = await found(*args, **kwargs)
+        return result
 
     def configure(self, policies: Sequence[Policy]) -> None:
-        """Set or replace the policies; calls under way end as they began."""
-        self._policies = tuple(policies)
+        """Set or replace the policies, all at once; calls under way end as they began.
+
+        Limiters, breakers and bulkheads keep their state where the new policies have one of the same word at the same
+        place among its like; caches where nothing but ``shared`` changes.
+
+        :raises ValueError: the policies don't fit a function of the pipeline; then nothing has changed
+        """
+        policies = tuple(policies)
+        for guarded in self._functions:
+            guarded.check(policies)
+        self._policies, before = policies, self._policies
+        try:
+            self._compile()
+        except BaseException:
+            self._policies = before
+            raise
 
     def bind(
         self,
         *,
         owner: object,
         clock: Clock,
-        registry: Any,
-        observers: Sequence[Observer] = (),  # noqa: ARG002
-        tiers: Sequence[CacheTier] = (),  # noqa: ARG002
+        registry: Registry,
+        observers: Sequence[Observer] = (),
+        tiers: Sequence[CacheTier] = (),
     ) -> None:
-        """Make it one App's: its clock, its metrics, its plugins.
+        """Make it one App's: its clock, its metrics, its plugins. What was counted so far goes on in its registry.
 
         :raises CortenError: it is another's already
         """
         if self._owner is not None and self._owner is not owner:
-            raise CortenError(f"pipeline {self.name!r} belongs to another App already: make one for each App")
+            raise CortenError(
+                f"pipeline {self.name!r} belongs to another App already: make a pipeline of its own for each App"
+            )
         self._owner = owner
         self.clock = clock
-        self.registry = registry
+        if registry is not self.registry:
+            self.registry = registry
+            self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
+        self._observers = tuple(each for each in observers if each.call is not None)
+        self._tiers = tuple(tiers)
+        if self._policies is not None:
+            self._compile()
 
     def statistics(self) -> PipelineStatistics:
-        """What it has counted since it was made."""
-        return PipelineStatistics(0, 0, 0, 0, 0, {}, 0, 0, 0)
+        """What it has counted since it was made, and how its breakers and bulkheads stand."""
+        successes, errors, timeouts, cancelled, retries, refused = self._counts.totals()
+        hits = self._counts.hit_count()
+        refusals = dict(refused)
+        ended = successes + errors + timeouts + cancelled + sum(refusals.values())
+        cached = bool(self._policies) and isinstance(self.policies[0], Cache)
+        return PipelineStatistics(
+            calls=ended + hits,
+            successes=successes,
+            errors=errors,
+            timeouts=timeouts,
+            cancelled=cancelled,
+            refused=refusals,
+            hits=hits,
+            misses=ended if cached else 0,
+            retries=retries,
+            breakers=tuple(
+                BreakerStatistics(*breaker.statistics(self.clock.core))
+                for breaker in self._compiler.state_of("circuit_breaker")
+            ),
+            bulkheads=tuple(
+                BulkheadStatistics(*bulkhead.statistics()) for bulkhead in self._compiler.state_of("bulkhead")
+            ),
+        )
+
+    def _compile(self) -> None:
+        self._layers = self._compiler.compile(self.name, self.policies, self.clock, self._counts)
+        for guarded in list(self._functions):
+            self._install(guarded, self._layers)
+
+    def _install(self, guarded: Guarded, layers: tuple[Layer, ...]) -> None:
+        guarded.install(layers, self.clock, self._counts, self._observers, self._tiers)
+
+
+def _awaited(function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+    """A function that may or may not say that it returns an awaitable, as one that does."""
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result: Any = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    call.__name__ = str(getattr(function, "__name__", type(function).__name__))
+    call.__qualname__ = str(getattr(function, "__qualname__", call.__name__))
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call

@@ -11,6 +11,7 @@ import msgspec
 
 from corten.messages.message import MessageDetails
 from corten.metrics.snapshot import Snapshot
+from corten.pipeline.details import CallDetails
 
 if TYPE_CHECKING:
     from corten.app import App
@@ -54,14 +55,6 @@ class Exporter(msgspec.Struct, frozen=True):
     export: Callable[[Snapshot], Awaitable[None]]
     interval: float = 60.0
     """Seconds between two exports."""
-
-
-class CallDetails(msgspec.Struct, frozen=True):
-    """What an observer is told of a call through a pipeline."""
-
-    pipeline: str
-    function: str
-    """The wrapped function's qualified name."""
 
 
 class Observer(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 
-def at_least(policy: str, name: str, value: float, least: float) -> None:
+def at_least(policy: str, name: str, value: object, least: float) -> None:
     """Refuse a number that is less, or is none at all.
 
     :raises ValueError: naming policy, field, value and what would be right
@@ -14,7 +14,7 @@ def at_least(policy: str, name: str, value: float, least: float) -> None:
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}")
 
 
-def positive(policy: str, name: str, value: float) -> None:
+def positive(policy: str, name: str, value: object) -> None:
     """Refuse what is not more than zero.
 
     :raises ValueError: naming policy, field, value and what would be right

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     ExceptionTypes = tuple[type[Exception] | str, ...]
@@ -35,4 +35,4 @@ def _resolve(exception: type[Exception] | str) -> type[Exception]:
     if not (isinstance(found, type) and issubclass(found, Exception)):
         # A ValueError like every other problem of a policy's fields, so that settings list it with the rest.
         raise ValueError(f"{exception!r} is not a subclass of Exception; cancellation and exits are never counted")  # noqa: TRY004
-    return cast("type[Exception]", found)
+    return found

@@ -58,6 +58,10 @@ class FakeClock(Clock):
         finally:
             timer.cancel()
 
+    def block(self, seconds: float) -> None:
+        """Move on by ``seconds`` itself: a thread that waits can't be waited for by one that moves the clock."""
+        self.tick(max(0.0, seconds))
+
     @contextmanager
     def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
         """Cancel what is inside when the clock is moved to ``deadline``."""

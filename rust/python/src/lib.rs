@@ -1,12 +1,16 @@
 //! `corten._core`: the compiled extension. One file per class; all arithmetic is in `corten-core`.
 
+mod bulkhead;
 mod cache;
+mod circuit_breaker;
 mod clock;
 mod fastcall;
 mod keys;
 mod metrics;
+mod pipeline;
 mod rate_limit;
 mod spin;
+mod timeout;
 
 use pyo3::prelude::*;
 
@@ -14,7 +18,11 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::bulkhead::Bulkhead;
+    #[pymodule_export]
     use crate::cache::MemoryCache;
+    #[pymodule_export]
+    use crate::circuit_breaker::CircuitBreaker;
     #[pymodule_export]
     use crate::clock::Clock;
     #[pymodule_export]
@@ -22,6 +30,8 @@ mod _core {
         BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Registry, Timer, merge_snapshots,
         render_snapshot,
     };
+    #[pymodule_export]
+    use crate::pipeline::{CacheLookup, Call, Pipeline, PipelineCounts};
     #[pymodule_export]
     use crate::rate_limit::{KeyedTokenBucket, TokenBucket, parse_rate};
 
@@ -31,4 +41,6 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::metrics::install(module.py())
     }
+    #[pymodule_export]
+    use crate::timeout::Timers;
 }

@@ -1,5 +1,7 @@
 //! Binding of [`corten_core::rate_limit`].
 
+use std::sync::Arc;
+
 use corten_core::clock::{AnyClock, Clock as _, seconds_from_nanos};
 use corten_core::rate_limit::{
     DEFAULT_CAPACITY, Decision, KeyedTokenBucket as Keyed, Limit, Rate, TokenBucket as Plain,
@@ -59,7 +61,7 @@ fn statistics_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 /// One token bucket for all calls.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct TokenBucket {
-    inner: Plain,
+    pub(crate) inner: Arc<Plain>,
     clock: AnyClock,
 }
 
@@ -68,7 +70,7 @@ impl TokenBucket {
     #[new]
     #[pyo3(signature = (rate, burst=None, clock=None))]
     fn new(rate: &Bound<'_, PyAny>, burst: Option<i64>, clock: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        Ok(Self { inner: Plain::new(limit_of(rate, burst)?), clock: clock_of(clock)? })
+        Ok(Self { inner: Arc::new(Plain::new(limit_of(rate, burst)?)), clock: clock_of(clock)? })
     }
 
     #[pyo3(signature = (n=1))]
@@ -120,7 +122,7 @@ impl TokenBucket {
 /// A token bucket for each key, in bounded memory.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct KeyedTokenBucket {
-    inner: Keyed,
+    pub(crate) inner: Arc<Keyed>,
     clock: AnyClock,
 }
 
@@ -129,7 +131,7 @@ impl KeyedTokenBucket {
     /// hashed again with the bucket's seed neither can be chosen to collide. Numbers that Python folds (modulo 2⁶¹−1)
     /// are taken whole.
     #[inline]
-    fn hash(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
+    pub(crate) fn hash(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
         if key.is_exact_instance_of::<PyInt>()
             && let Ok(number) = key.extract::<i64>()
         {
@@ -154,7 +156,7 @@ impl KeyedTokenBucket {
         if !(1..=1 << 32).contains(&capacity) {
             return Err(PyValueError::new_err(format!("capacity is a number of keys from 1 to 2**32, not {capacity}")));
         }
-        Ok(Self { inner: Keyed::new(limit_of(rate, burst)?, capacity), clock: clock_of(clock)? })
+        Ok(Self { inner: Arc::new(Keyed::new(limit_of(rate, burst)?, capacity)), clock: clock_of(clock)? })
     }
 
     #[pyo3(signature = (key, n=1))]

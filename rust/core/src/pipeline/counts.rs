@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Kind;
-use super::outcome::Ended;
+use super::outcome::{Ended, Failure};
+use super::{Kind, Within};
 use crate::clock::{Nanos, seconds_from_nanos};
 use crate::metrics::{CounterSeries, HistogramSeries};
 
@@ -88,8 +88,21 @@ impl Counts {
         }
     }
 
+    /// A call ended with the error of another one that did its work.
+    pub fn shared_error(&self) {
+        self.errors.fetch_add(1, Relaxed);
+        if let Some(metrics) = &self.metrics {
+            metrics.error.add(1);
+        }
+    }
+
     #[inline]
     pub(super) fn record(&self, ended: Ended, took: Nanos) {
+        let ended = match ended {
+            Ended::Failed(Failure { within: Some(Within::Refused(kind)), .. }) => Ended::Refused(kind, None),
+            Ended::Failed(Failure { within: Some(Within::TimedOut), .. }) => Ended::TimedOut(0),
+            ended => ended,
+        };
         let own = match ended {
             Ended::Success => &self.successes,
             Ended::Failed(_) => &self.errors,

@@ -18,7 +18,7 @@ use crate::rate_limit::Reservation;
 
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
-pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step};
+pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step, Within};
 pub use stage::{Kind, Limiter, Policy, TooManyPolicies};
 
 use outcome::Ended;
@@ -31,16 +31,23 @@ pub struct Pipeline {
     /// For which stages the passing of a deadline counts: a bit for each.
     timeout_counts: u32,
     counts: Arc<Counts>,
+    /// Not where it is a part further inside: the outermost part counts the calls.
+    counts_calls: bool,
 }
 
 impl Pipeline {
     /// Policies, outermost first. Bit n of `timeout_counts` says that a deadline that passed inside policy n is a
-    /// failure to it.
+    /// failure to it. Of a pipeline in several parts only the outermost one `counts_calls`.
     ///
     /// # Errors
     /// More policies than a call has room to remember.
-    pub fn new(policies: Vec<Policy>, timeout_counts: u32, counts: Arc<Counts>) -> Result<Self, TooManyPolicies> {
-        Ok(Self { stages: stage::lay_out(policies)?, timeout_counts, counts })
+    pub fn new(
+        policies: Vec<Policy>,
+        timeout_counts: u32,
+        counts: Arc<Counts>,
+        counts_calls: bool,
+    ) -> Result<Self, TooManyPolicies> {
+        Ok(Self { stages: stage::lay_out(policies)?, timeout_counts, counts, counts_calls })
     }
 
     /// What its calls came to.
@@ -61,12 +68,12 @@ impl Pipeline {
         self.stages.is_empty()
     }
 
-    /// Tells a call its key for the policy at `index`, where that is a keyed limit; to be done before it enters.
-    pub fn set_key(&self, call: &mut Call, index: usize, key: i64) {
-        if let Some(Stage { policy: Policy::RateLimit { limiter: Limiter::Keyed(bucket), .. }, slot }) =
+    /// Tells a call the hash of its key for the keyed limit at `index`; to be done before it enters.
+    pub fn set_key(&self, call: &mut Call, index: usize, hash: u64) {
+        if let Some(Stage { policy: Policy::RateLimit { limiter: Limiter::Keyed(_), .. }, slot }) =
             self.stages.get(index)
         {
-            call.slots[*slot] = bucket.hash(&key);
+            call.slots[*slot] = hash;
         }
     }
 
@@ -172,7 +179,7 @@ impl Pipeline {
         if let Some(delay) = self.unwind(call, ended, now) {
             return Next::RetryAfter(delay);
         }
-        self.counts.record(ended, now.saturating_sub(call.started));
+        self.record(call, ended, now);
         match ended {
             Ended::Success => Next::Return,
             Ended::TimedOut(index) => match self.stages.get(index).map(|stage| &stage.policy) {
@@ -206,8 +213,15 @@ impl Pipeline {
         if let Some(delay) = self.unwind(call, ended, now) {
             return Step::Again(delay);
         }
-        self.counts.record(ended, now.saturating_sub(call.started));
+        self.record(call, ended, now);
         Step::Refuse(Refusal { policy, reason, retry_after })
+    }
+
+    #[inline]
+    fn record(&self, call: &Call, ended: Ended, now: Nanos) {
+        if self.counts_calls {
+            self.counts.record(ended, now.saturating_sub(call.started));
+        }
     }
 
     /// The outermost time limit that has passed.

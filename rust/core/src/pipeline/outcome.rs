@@ -26,6 +26,17 @@ pub struct Failure {
     pub counts: u32,
     /// How long to wait before another attempt, where the error says so.
     pub retry_after: Option<Nanos>,
+    /// A part of the same pipeline, further inside, ended the call: it is counted as what it was there.
+    pub within: Option<Within>,
+}
+
+/// How another part of the same pipeline ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// Refused by that policy.
+    Refused(Kind),
+    /// By a time limit.
+    TimedOut,
 }
 
 /// What is to be done before a call proceeds.

@@ -20,10 +20,10 @@ fn limit(burst: u64, max_wait: Nanos) -> Policy {
 }
 
 fn pipeline(policies: Vec<Policy>) -> Pipeline {
-    Pipeline::new(policies, u32::MAX, Arc::new(Counts::default())).unwrap()
+    Pipeline::new(policies, u32::MAX, Arc::new(Counts::default()), true).unwrap()
 }
 
-const FAILED: Outcome = Outcome::Failed(Failure { counts: u32::MAX, retry_after: None });
+const FAILED: Outcome = Outcome::Failed(Failure { counts: u32::MAX, retry_after: None, within: None });
 
 fn proceeds(step: &Step) -> bool {
     matches!(step, Step::Proceed)
@@ -161,5 +161,5 @@ fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_mo
 #[test]
 fn too_many_policies_are_refused() {
     let policies = (0..9).map(|_| Policy::Timeout(1)).collect();
-    assert!(Pipeline::new(policies, 0, Arc::new(Counts::default())).is_err());
+    assert!(Pipeline::new(policies, 0, Arc::new(Counts::default()), true).is_err());
 }

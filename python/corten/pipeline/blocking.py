@@ -1,0 +1,77 @@
+"""The same policies around plain functions, without an event loop."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from corten._core import Call
+from corten.clock import Clock
+from corten.errors import CortenError
+from corten.pipeline.backend import in_event_loop
+from corten.pipeline.compile import Stages
+
+RunBlocking = Callable[..., Any]
+
+
+def wait(name: str, call: Call, clock: Clock) -> None:
+    """Block this thread for what the core decided.
+
+    :raises CortenError: the thread runs an event loop, which would stand still
+    """
+    if in_event_loop():
+        raise CortenError(
+            f"pipeline {name!r}: a policy would make this plain function wait, in the thread of an event loop: "
+            "make it async, or call it in a worker thread"
+        )
+    if call.todo == "wait":
+        clock.block(call.seconds)
+        return
+    granted = threading.Event()
+    if not call.on_grant(granted.set):
+        until = call.until
+        granted.wait(None if until is None else max(0.0, until - clock.now()))
+
+
+def run_blocking_with(name: str, clock: Clock, layer: Stages) -> RunBlocking:
+    """The function that makes a call of a plain function under the policies of a layer."""
+
+    def run_blocking(
+        function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], keys: tuple[Any, ...] = ()
+    ) -> Any:
+        call = layer.core.admit(keys)
+        try:
+            while True:
+                while call.todo != "admitted":
+                    wait(name, call, clock)
+                    call.enter()
+                try:
+                    value = function(*args, **kwargs)
+                    if inspect.isawaitable(value):
+                        refuse_awaitable(name, function, value)
+                except BaseException as error:
+                    if not call.failed(error):
+                        raise
+                else:
+                    call.succeeded()
+                    return value
+        except BaseException:
+            call.abandon()
+            raise
+
+    return run_blocking
+
+
+def refuse_awaitable(name: str, function: Callable[..., Any], value: object) -> None:
+    """Close what nobody will await.
+
+    :raises TypeError: always: the function must say that it returns an awaitable
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+    raise TypeError(
+        f"pipeline {name!r}: {function.__qualname__} returned an awaitable without saying so: write it with "
+        "`async def`, or annotate it `-> Awaitable[...]`"
+    )

@@ -1,0 +1,161 @@
+"""What a function looks like from outside: its parameters, and whether it is awaited."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import keyword
+import typing
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["coroutine", "awaitable", "plain"]
+
+_EMPTY = inspect.Parameter.empty
+
+
+class Form(NamedTuple):
+    """How a function is called, in pieces of source text that hold nothing but its parameters' names."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    head: str
+    """Parameters as a ``def`` declares them; defaults are set on the function, not in its text."""
+    call: str
+    """Arguments as they are handed on."""
+    args: str
+    """The positional ones as a tuple."""
+    kwargs: str
+    """The others as a dict."""
+    key: str
+    """What a cache knows the call by: the argument itself, or the tuple of all; ``self`` and ``cls`` are left out."""
+    signature: inspect.Signature | None
+
+
+def kind_of(function: Callable[..., Any]) -> Kind:
+    """Whether calling it gives a coroutine, another awaitable, or a value.
+
+    :raises TypeError: it is a generator function: a pipeline guards calls, not iterations
+    """
+    if inspect.isasyncgenfunction(function) or (
+        inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE
+    ):
+        raise TypeError(f"{name_of(function)} is a generator function: a pipeline guards calls that end with a result")
+    if _flags(function) & inspect.CO_COROUTINE:
+        return "coroutine"
+    if inspect.iscoroutinefunction(function) or _flags(function) & inspect.CO_ITERABLE_COROUTINE:
+        return "awaitable"
+    if inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        return "awaitable"
+    return "awaitable" if _is_awaitable(returns(function)) else "plain"
+
+
+def _flags(function: Callable[..., Any]) -> int:
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function, stop=lambda each: hasattr(each, "__code__"))
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    return 0 if code is None else int(code.co_flags)
+
+
+def returns(function: Callable[..., Any]) -> Any:
+    """The annotated type of the result; ``Any`` where there is none that can be read."""
+    try:
+        return typing.get_type_hints(inspect.unwrap(function)).get("return", Any)
+    except Exception:  # noqa: BLE001 - a name that only type checkers know
+        return Any
+
+
+def _is_awaitable(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation) or annotation
+    return isinstance(origin, type) and issubclass(origin, Awaitable | Coroutine)
+
+
+def result_type(function: Callable[..., Any], kind: Kind) -> Any:
+    """What awaiting, or calling, the function gives."""
+    annotation = returns(function)
+    if kind == "coroutine" or kind == "plain" or not _is_awaitable(annotation):
+        return annotation
+    arguments = typing.get_args(annotation)
+    return arguments[-1] if arguments else Any
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The qualified name, for people."""
+    return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+def form_of(function: Callable[..., Any]) -> Form:
+    """Read a function's form; one without a readable signature takes anything.
+
+    :raises TypeError: it is a generator function
+    """
+    kind = kind_of(function)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        signature = None
+    parameters = [] if signature is None else list(signature.parameters.values())
+    if signature is None or not all(
+        each.name.isidentifier() and not keyword.iskeyword(each.name) for each in parameters
+    ):
+        return Form(
+            kind,
+            ("args", "kwargs"),
+            "*args, **kwargs",
+            "*args, **kwargs",
+            "(*args,)",
+            "{**kwargs}",
+            "(*args, *sorted(kwargs.items()))",
+            signature,
+        )
+    head: list[str] = []
+    call: list[str] = []
+    args: list[str] = []
+    kwargs: list[str] = []
+    key: list[str] = []
+    previous: Any = None
+    for place, each in enumerate(parameters):
+        if previous is inspect.Parameter.POSITIONAL_ONLY and each.kind is not inspect.Parameter.POSITIONAL_ONLY:
+            head.append("/")
+        if each.kind is inspect.Parameter.KEYWORD_ONLY and previous not in (
+            inspect.Parameter.KEYWORD_ONLY,
+            inspect.Parameter.VAR_POSITIONAL,
+        ):
+            head.append("*")
+        previous = each.kind
+        name = each.name
+        if each.kind is inspect.Parameter.VAR_POSITIONAL:
+            head.append(f"*{name}")
+            call.append(f"*{name}")
+            args.append(f"*{name}")
+            key.append(f"*{name}" if len(parameters) == 1 else name)
+        elif each.kind is inspect.Parameter.VAR_KEYWORD:
+            head.append(f"**{name}")
+            call.append(f"**{name}")
+            kwargs.append(f"**{name}")
+            key.append(f"(*sorted({name}.items()),)")
+        else:
+            head.append(name if each.default is _EMPTY else f"{name}=None")
+            if each.kind is inspect.Parameter.KEYWORD_ONLY:
+                call.append(f"{name}={name}")
+                kwargs.append(f"{name!r}: {name}")
+            else:
+                call.append(name)
+                args.append(name)
+            if place > 0 or name not in ("self", "cls"):
+                key.append(name)
+    if previous is inspect.Parameter.POSITIONAL_ONLY:
+        head.append("/")
+    alone = len(key) == 1 and key[0].isidentifier()
+    return Form(
+        kind,
+        tuple(each.name for each in parameters),
+        ", ".join(head),
+        ", ".join(call),
+        f"({', '.join(args)},)" if args else "()",
+        f"{{{', '.join(kwargs)}}}",
+        key[0] if alone else f"({', '.join(key)},)" if key else "()",
+        signature,
+    )

@@ -1,0 +1,77 @@
+"""Results in the App's shared tier (L2): msgpack under a key that says whose and which version they are."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from corten.cache.tier import CacheTier
+from corten.pipeline.absent import MISS
+
+_log = logging.getLogger("corten.pipeline")
+
+_READABLE = 200
+"""Keys up to so many characters are stored as they are, longer ones as their hash."""
+
+
+class SharedResults:
+    """One function's results in a tier. What can't be read is a miss; what can't be written is not shared.
+
+    :param prefix: pipeline and function; results of one must never be read as another's
+    :param result: the type that the function returns
+    """
+
+    def __init__(self, tier: CacheTier, prefix: str, version: int, result: Any, ttl: float | None) -> None:
+        self._tier = tier
+        self._prefix = f"corten:{prefix}:v{version}:"
+        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(result)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._ttl = ttl
+        self._warned = False
+
+    async def get(self, key: object) -> Any:
+        """The result for a key, or ``MISS``."""
+        text = self.key(key)
+        data = None if text is None else await self._tier.get(text)
+        if data is None:
+            return MISS
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.DecodeError, ValueError):
+            return MISS
+
+    async def set(self, key: object, value: object) -> None:
+        """Share a result."""
+        text = self.key(key)
+        if text is None:
+            return
+        try:
+            data = self._encoder.encode(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._warn("a result", error)
+            return
+        await self._tier.set(text, data, self._ttl)
+
+    def key(self, key: object) -> str | None:
+        """The tier's key: the arguments as JSON, so that 1 and "1" differ; None where they can't be written."""
+        try:
+            text = msgspec.json.encode(key)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._warn("arguments", error)
+            return None
+        if len(text) > _READABLE:
+            return f"{self._prefix}{blake2b(text, digest_size=20).hexdigest()}"
+        return self._prefix + text.decode()
+
+    def _warn(self, what: str, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s %s can't be written as msgpack or JSON and is kept in this process only: %s",
+                self._prefix,
+                what,
+                error,
+            )

@@ -1,0 +1,20 @@
+"""The deadlines of each asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from corten._core import Timers
+from corten.clock import Clock
+
+_timers: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[Clock, Timers]] = WeakKeyDictionary()
+
+
+def timers_of(loop: asyncio.AbstractEventLoop, clock: Clock) -> Timers:
+    """The deadlines of pipelines on this loop and clock; called once for each pipeline and loop."""
+    by_clock = _timers.setdefault(loop, WeakKeyDictionary())
+    found = by_clock.get(clock)
+    if found is None:
+        found = by_clock[clock] = Timers(clock.core, clock)
+    return found

@@ -1,0 +1,152 @@
+"""The function that stands in for the user's, written for its own signature.
+
+The one module that may ``exec``: the text is fixed but for the parameters' names, which are checked to be identifiers.
+Everything it works with is in globals of its own, so that another configuration is another dictionary entry.
+"""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import linecache
+from collections.abc import Callable, Mapping
+from types import CodeType, FunctionType
+from typing import Any
+
+from corten.pipeline.form import Form, name_of
+
+_serial = itertools.count(1)
+
+# In each text: {names} the parameters, {call} the arguments, {args} and {kwargs} those as data, {key} the cache's key,
+# {keys} what keyed limits count by. A prefix keeps our names away from the parameters'.
+_RUN = """\
+    {_}result = {_}run({_}function({call}){keys})
+    if {_}type({_}result) is {_}Call:
+        await {_}result
+        {_}result = {_}result.result()
+        if {_}type({_}result) is {_}Call:
+            return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{keys})
+    return {_}result
+"""
+_OBSERVED = """\
+    with {_}observe():
+        {_}result = {_}run({_}function({call}){keys})
+        if {_}type({_}result) is {_}Call:
+            await {_}result
+            {_}result = {_}result.result()
+            if {_}type({_}result) is {_}Call:
+                return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{keys})
+        return {_}result
+"""
+_CACHED = """\
+    {_}result = {_}lookup({key})
+    if {_}result is not {_}MISS:
+        return {_}result
+    return await {_}on_miss({key}, {args}, {kwargs})
+"""
+_BLOCKING = """\
+    return {_}run_blocking({_}function, {args}, {kwargs}{keys})
+"""
+_BLOCKING_OBSERVED = """\
+    with {_}observe():
+        return {_}run_blocking({_}function, {args}, {kwargs}{keys})
+"""
+_BLOCKING_CACHED = """\
+    {_}result = {_}lookup({key})
+    if {_}result is not {_}MISS:
+        return {_}result
+    return {_}on_miss({key}, {args}, {kwargs})
+"""
+_UNCONFIGURED = """\
+    {_}refuse()
+"""
+_TEXTS = {
+    "run": _RUN,
+    "observed": _OBSERVED,
+    "cached": _CACHED,
+    "blocking": _BLOCKING,
+    "blocking_observed": _BLOCKING_OBSERVED,
+    "blocking_cached": _BLOCKING_CACHED,
+    "unconfigured": _UNCONFIGURED,
+}
+
+
+class Wrapper:
+    """A function of a form, whose text and globals can be changed while others hold it.
+
+    :param function: the user's function, whose name, documentation and signature it takes
+    :param form: how that is called
+    :param title: for tracebacks, in place of a file name
+    """
+
+    def __init__(self, function: Callable[..., Any], form: Form, title: str) -> None:
+        self.form = form
+        self._prefix = "_corten_"
+        while any(name.startswith(self._prefix) for name in form.names):
+            self._prefix = f"_{self._prefix}"
+        self._title = title
+        self._name = str(getattr(function, "__name__", type(function).__name__))
+        self._qualname = name_of(function)
+        self._codes: dict[tuple[str, tuple[str, ...]], CodeType] = {}
+        self._globals: dict[str, Any] = {
+            "__name__": getattr(function, "__module__", __name__),
+            "__builtins__": builtins.__dict__,
+        }
+        self.function = FunctionType(self._code("unconfigured", ()), self._globals, self._name)
+        self._dress(function)
+
+    def become(self, text: str, names: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
+        """Run another text with these globals from the next call on; calls under way end as they began."""
+        code = self._code(text, keys)
+        self._globals.update({f"{self._prefix}{name}": value for name, value in names.items()})
+        if self.function.__code__ is not code:
+            self.function.__code__ = code
+
+    def keep(self, thing: object) -> None:
+        """Keep something alive as long as the function is."""
+        self._globals[f"{self._prefix}kept"] = thing
+
+    def _code(self, text: str, keys: tuple[str, ...]) -> CodeType:
+        """The compiled text; made once."""
+        found = self._codes.get((text, keys))
+        if found is not None:
+            return found
+        form = self.form
+        define = "def" if form.kind == "plain" else "async def"
+        tail = f", ({', '.join(keys)},)" if keys else ""
+        source = f"{define} {self._prefix}guarded({form.head}):\n" + _TEXTS[text].format(
+            _=self._prefix, call=form.call, args=form.args, kwargs=form.kwargs, key=form.key, keys=tail
+        )
+        file = f"<{self._title} #{next(_serial)}>"
+        # An entry without a time stamp stays when files are checked for changes.
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        scratch: dict[str, Any] = {}
+        exec(compile(source, file, "exec", dont_inherit=True), scratch)  # noqa: S102
+        code: CodeType = scratch[f"{self._prefix}guarded"].__code__
+        code = code.replace(co_name=self._name, co_qualname=self._qualname)
+        self._codes[text, keys] = code
+        return code
+
+    def _dress(self, function: Callable[..., Any]) -> None:
+        wrapper = self.function
+        wrapper.__qualname__ = self._qualname
+        wrapper.__module__ = getattr(function, "__module__", __name__)
+        wrapper.__doc__ = getattr(function, "__doc__", None)
+        wrapper.__annotations__ = dict(getattr(function, "__annotations__", {}))
+        wrapper.__dict__.update(getattr(function, "__dict__", {}))
+        if self.form.signature is not None:
+            parameters = self.form.signature.parameters.values()
+            empty = self.form.signature.empty
+            positional = [
+                each.default
+                for each in parameters
+                if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is not empty
+            ]
+            wrapper.__defaults__ = tuple(positional) or None
+            wrapper.__kwdefaults__ = {
+                each.name: each.default
+                for each in parameters
+                if each.kind is each.KEYWORD_ONLY and each.default is not empty
+            } or None
+            wrapper.__signature__ = self.form.signature  # type: ignore[attr-defined]
+        wrapper.__wrapped__ = function  # type: ignore[attr-defined]

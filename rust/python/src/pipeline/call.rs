@@ -1,0 +1,434 @@
+//! A call that is not over: suspended, or with something to be done before it goes on.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use corten_core::bulkhead::Ticket;
+use corten_core::clock::{Clock as _, Nanos, seconds_from_nanos};
+use corten_core::pipeline::{self as core, Outcome};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::compiled::{Pipeline, Settled};
+use super::drive::{Sent, close, send, throw};
+use crate::timeout::Armed;
+
+/// What is to be done, by whoever holds the call.
+#[derive(Debug, Clone)]
+pub(super) enum Todo {
+    /// Await it: its coroutine is suspended.
+    Resume,
+    /// Wait so long, then go on.
+    Wait(Nanos),
+    /// Wait until the ticket is granted or that time has come, then go on.
+    Queue(Arc<Ticket>, Option<Nanos>),
+    /// Enter cancel scopes, then begin anew: nothing was entered yet.
+    Scope,
+    /// Make the call, then say how it went.
+    Admitted,
+    /// Nothing: it is over.
+    Done,
+}
+
+struct State {
+    call: core::Call,
+    todo: Todo,
+    /// Not begun, or suspended; None while it runs and when it is over.
+    coroutine: Option<Py<PyAny>>,
+    /// What the first step yielded and nobody has handed on yet.
+    yielded: Option<Py<PyAny>>,
+    armed: Option<Armed>,
+    result: Option<Py<PyAny>>,
+    /// The error for which it is tried again.
+    last: Option<PyErr>,
+}
+
+/// One call through a pipeline. Awaiting it carries its coroutine on; then `result()` is what came out, or the call
+/// itself where `todo` says what comes next. Dropped or abandoned it gives back all it holds.
+#[pyclass(frozen, weakref, module = "corten._core")]
+pub(crate) struct Call {
+    pipeline: Py<Pipeline>,
+    state: Mutex<State>,
+}
+
+#[pymethods]
+impl Call {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[inline]
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let coroutine = {
+            let mut state = self.state.lock();
+            if !matches!(state.todo, Todo::Resume) {
+                return Ok(None);
+            }
+            if let Some(yielded) = state.yielded.take() {
+                return Ok(Some(yielded));
+            }
+            state.coroutine.take()
+        };
+        let coroutine = coroutine.ok_or_else(running_already)?.into_bound(py);
+        let sent = send(&coroutine, &py.None().into_bound(py));
+        self.sent(coroutine, sent)
+    }
+
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let coroutine = self.take_coroutine(value.py())?;
+        let sent = send(&coroutine, value);
+        self.sent(coroutine, sent)?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    #[pyo3(signature = (kind, value=None, traceback=None))]
+    fn throw(
+        &self,
+        py: Python<'_>,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let error = match value {
+            Some(value) if value.is_instance_of::<pyo3::exceptions::PyBaseException>() => PyErr::from_value(value),
+            Some(value) => PyErr::from_value(kind.call1((value,))?),
+            None => PyErr::from_value(kind),
+        };
+        if let Some(traceback) = traceback {
+            error.value(py).call_method1("with_traceback", (traceback,))?;
+        }
+        let coroutine = self.take_coroutine(py)?;
+        let sent = throw(&coroutine, error);
+        self.sent(coroutine, sent)?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    /// Ends the coroutine and gives back what the call holds.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.abandon(py)
+    }
+
+    /// What came out of it, or the call itself where there is something to be done.
+    fn result(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let result = {
+            let mut state = slf.get().state.lock();
+            match state.todo {
+                Todo::Done => Some(state.result.take()),
+                _ => None,
+            }
+        };
+        match result {
+            Some(Some(value)) => Ok(value),
+            Some(None) => Err(PyRuntimeError::new_err("the call is over and its result was taken")),
+            None => Ok(slf.clone().into_any().unbind()),
+        }
+    }
+
+    /// `resume`, `wait`, `queue`, `scope`, `admitted` or `done`.
+    #[getter]
+    fn todo(&self) -> &'static str {
+        match self.state.lock().todo {
+            Todo::Resume => "resume",
+            Todo::Wait(_) => "wait",
+            Todo::Queue(..) => "queue",
+            Todo::Scope => "scope",
+            Todo::Admitted => "admitted",
+            Todo::Done => "done",
+        }
+    }
+
+    /// How many seconds to wait.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        match self.state.lock().todo {
+            Todo::Wait(nanos) => seconds_from_nanos(nanos),
+            _ => 0.0,
+        }
+    }
+
+    /// Until when to wait in the queue; None: as long as it takes.
+    #[getter]
+    fn until(&self) -> Option<f64> {
+        match self.state.lock().todo {
+            Todo::Queue(_, until) => until.map(seconds_from_nanos),
+            _ => None,
+        }
+    }
+
+    /// Has `wake` called when the place in the queue is granted, from whatever thread; True where it is already.
+    fn on_grant(&self, wake: Py<PyAny>) -> bool {
+        let ticket = match &self.state.lock().todo {
+            Todo::Queue(ticket, _) => Arc::clone(ticket),
+            _ => return true,
+        };
+        ticket.wake_with(Waker::from(Arc::new(Callback(wake))))
+    }
+
+    /// Goes on after the wait. Where the coroutine is used up `make(*args, **kwargs)` makes another, once the call is
+    /// admitted. Gives the result, or the call itself again.
+    fn go_on(
+        slf: &Bound<'_, Self>,
+        make: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: &Bound<'_, PyDict>,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let (mut call, todo, coroutine, last) = this.take();
+        let pipeline = this.pipeline.bind(py);
+        let entered = this.entered(py, &mut call, &todo);
+        match entered {
+            Err(error) => {
+                if let Some(coroutine) = coroutine {
+                    close(coroutine.bind(py))?;
+                }
+                if let Some(last) = last {
+                    error.value(py).setattr("__context__", last.value(py))?;
+                }
+                Err(error)
+            }
+            Ok(Some(todo)) => {
+                this.put(call, todo, coroutine, last);
+                Ok(slf.clone().into_any().unbind())
+            }
+            Ok(None) => {
+                let coroutine = match coroutine {
+                    Some(coroutine) => Ok(coroutine.into_bound(py)),
+                    None => make.call(args, Some(kwargs)),
+                };
+                let settled = match coroutine.map(|coroutine| (send(&coroutine, &py.None().into_bound(py)), coroutine))
+                {
+                    Ok((Sent::Yielded(yielded), coroutine)) => {
+                        let armed = Pipeline::arm(pipeline, &mut call, &coroutine, yielded.bind(py))?;
+                        let mut state = this.state.lock();
+                        state.call = call;
+                        state.todo = Todo::Resume;
+                        state.coroutine = Some(coroutine.unbind());
+                        state.yielded = Some(yielded);
+                        state.armed = armed;
+                        return Ok(slf.clone().into_any().unbind());
+                    }
+                    Ok((Sent::Returned(value), _)) => pipeline.get().ended(py, &mut call, Ok(value), None),
+                    Ok((Sent::Raised(error), _)) | Err(error) => pipeline.get().ended(py, &mut call, Err(error), None),
+                };
+                match settled? {
+                    Settled::Value(value) => Ok(value),
+                    Settled::Again(todo, error) => {
+                        this.put(call, todo, None, Some(error));
+                        Ok(slf.clone().into_any().unbind())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on after the wait with what is no coroutine: admitted, or still something to be done.
+    fn enter(&self, py: Python<'_>) -> PyResult<()> {
+        let (mut call, todo, _, last) = self.take();
+        match self.entered(py, &mut call, &todo) {
+            Ok(todo) => self.put(call, todo.unwrap_or(Todo::Admitted), None, last),
+            Err(error) => {
+                if let Some(last) = last {
+                    error.value(py).setattr("__context__", last.value(py))?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The admitted call returned.
+    fn succeeded(&self, py: Python<'_>) {
+        let (mut call, ..) = self.take();
+        let pipeline = self.pipeline.get();
+        let _ = py;
+        pipeline.inner.leave(&mut call, Outcome::Success, pipeline.clock.now());
+    }
+
+    /// The admitted call raised: True where it is to be tried again, after what `todo` says.
+    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = error.py();
+        let (mut call, ..) = self.take();
+        match self.pipeline.get().raised(py, &mut call, PyErr::from_value(error.clone()), false) {
+            Ok(Settled::Again(todo, error)) => {
+                self.put(call, todo, None, Some(error));
+                Ok(true)
+            }
+            Ok(Settled::Value(_)) => Ok(false),
+            Err(raised) if raised.value(py).is(&error) => Ok(false),
+            Err(raised) => Err(raised),
+        }
+    }
+
+    /// Gives back what the call holds, and ends its coroutine; nothing where the call is over.
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        let (call, todo, coroutine, armed, yielded) = {
+            let mut state = self.state.lock();
+            let todo = std::mem::replace(&mut state.todo, Todo::Done);
+            let call = std::mem::replace(&mut state.call, core::Call::new(0));
+            (call, todo, state.coroutine.take(), state.armed.take(), state.yielded.take())
+        };
+        drop(yielded);
+        let closed = coroutine.map_or(Ok(()), |coroutine| close(coroutine.bind(py)));
+        let disarmed = armed.map_or(Ok(false), |armed| armed.disarm(py));
+        self.give_back(call, &todo);
+        closed.and(disarmed.map(drop))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pipeline)?;
+        if let Some(state) = self.state.try_lock() {
+            visit.call(&state.coroutine)?;
+            visit.call(&state.yielded)?;
+            visit.call(&state.result)?;
+            if let Some(armed) = &state.armed {
+                visit.call(&armed.timers)?;
+                visit.call(&armed.task)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let cleared = {
+            let mut state = self.state.lock();
+            (state.coroutine.take(), state.yielded.take(), state.result.take())
+        };
+        drop(cleared);
+    }
+}
+
+impl Call {
+    fn with(slf: &Bound<'_, Pipeline>, state: State) -> Self {
+        Self { pipeline: slf.clone().unbind(), state: Mutex::new(state) }
+    }
+
+    /// A call that something is to be done for before its coroutine, if it has one, begins.
+    pub(super) fn new(
+        pipeline: &Bound<'_, Pipeline>,
+        call: core::Call,
+        todo: Todo,
+        coroutine: Option<Py<PyAny>>,
+    ) -> Self {
+        Self::with(pipeline, State { call, todo, coroutine, yielded: None, armed: None, result: None, last: None })
+    }
+
+    /// A call that is to be tried again.
+    pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: PyErr) -> Self {
+        let last = Some(last);
+        Self::with(pipeline, State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last })
+    }
+
+    /// A call whose coroutine has taken its first step.
+    pub(super) fn suspended(
+        pipeline: &Bound<'_, Pipeline>,
+        call: core::Call,
+        coroutine: Py<PyAny>,
+        yielded: Py<PyAny>,
+        armed: Option<Armed>,
+    ) -> Self {
+        let (coroutine, yielded) = (Some(coroutine), Some(yielded));
+        Self::with(pipeline, State { call, todo: Todo::Resume, coroutine, yielded, armed, result: None, last: None })
+    }
+
+    fn take_coroutine<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let mut state = self.state.lock();
+        state.yielded = None;
+        let coroutine = state.coroutine.take();
+        coroutine.map(|coroutine| coroutine.into_bound(py)).ok_or_else(running_already)
+    }
+
+    /// The coroutine did something: what it yielded is handed on; where it ended, so does the awaiting.
+    #[inline]
+    fn sent(&self, coroutine: Bound<'_, PyAny>, sent: Sent) -> PyResult<Option<Py<PyAny>>> {
+        let py = coroutine.py();
+        let ended = match sent {
+            Sent::Yielded(yielded) => {
+                self.state.lock().coroutine = Some(coroutine.unbind());
+                return Ok(Some(yielded));
+            }
+            Sent::Returned(value) => Ok(value),
+            Sent::Raised(error) => Err(error),
+        };
+        let (mut call, armed) = {
+            let mut state = self.state.lock();
+            state.todo = Todo::Done;
+            (std::mem::replace(&mut state.call, core::Call::new(0)), state.armed.take())
+        };
+        match self.pipeline.get().ended(py, &mut call, ended, armed)? {
+            Settled::Value(value) => self.state.lock().result = Some(value),
+            Settled::Again(todo, error) => self.put(call, todo, None, Some(error)),
+        }
+        Ok(None)
+    }
+
+    fn entered(&self, py: Python<'_>, call: &mut core::Call, todo: &Todo) -> PyResult<Option<Todo>> {
+        let pipeline = self.pipeline.get();
+        let now = pipeline.clock.now();
+        let step = match todo {
+            Todo::Queue(ticket, _) if ticket.is_granted() => pipeline.inner.enter_granted(call, now),
+            Todo::Queue(..) => pipeline.inner.give_up(call, now),
+            Todo::Wait(_) => pipeline.inner.enter(call, now),
+            _ => return Err(running_already()),
+        };
+        pipeline.todo(py, step)
+    }
+
+    /// Everything out of it; it is over unless something is put back.
+    fn take(&self) -> (core::Call, Todo, Option<Py<PyAny>>, Option<PyErr>) {
+        let mut state = self.state.lock();
+        let call = std::mem::replace(&mut state.call, core::Call::new(0));
+        let todo = std::mem::replace(&mut state.todo, Todo::Done);
+        (call, todo, state.coroutine.take(), state.last.take())
+    }
+
+    fn put(&self, call: core::Call, todo: Todo, coroutine: Option<Py<PyAny>>, last: Option<PyErr>) {
+        let mut state = self.state.lock();
+        state.call = call;
+        state.todo = todo;
+        state.coroutine = coroutine;
+        state.last = last;
+    }
+
+    fn give_back(&self, mut call: core::Call, todo: &Todo) {
+        if !matches!(todo, Todo::Done | Todo::Scope) {
+            let pipeline = self.pipeline.get();
+            pipeline.inner.abandon(&mut call, pipeline.clock.now());
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let done = matches!(self.state.get_mut().todo, Todo::Done);
+        if !done {
+            Python::attach(|py| {
+                if let Err(error) = self.abandon(py) {
+                    error.write_unraisable(py, None);
+                }
+            });
+        }
+    }
+}
+
+/// A Python callable as a waker.
+struct Callback(Py<PyAny>);
+
+impl Wake for Callback {
+    fn wake(self: Arc<Self>) {
+        Python::attach(|py| {
+            if let Err(error) = self.0.call0(py) {
+                error.write_unraisable(py, Some(self.0.bind(py)));
+            }
+        });
+    }
+}
+
+fn running_already() -> PyErr {
+    PyRuntimeError::new_err("the call is running already, or over")
+}

@@ -1,0 +1,362 @@
+//! A pipeline, compiled: the only thing that a call meets on its common path.
+
+use std::sync::Arc;
+
+use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds};
+use corten_core::pipeline::{self as core, Limiter, Next, Outcome, Policy, Step};
+use corten_core::retry::{Retry, Settings};
+use parking_lot::Mutex;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+
+use super::call::{Call, Todo};
+use super::counts::PipelineCounts;
+use super::drive::{Sent, close, send};
+use super::failures::{Filter, Filters};
+use super::refusals;
+use crate::bulkhead::Bulkhead;
+use crate::circuit_breaker::CircuitBreaker;
+use crate::clock::Clock;
+use crate::rate_limit::{KeyedTokenBucket, TokenBucket};
+use crate::timeout::{Armed, Timers};
+
+/// One part of a pipeline whose policies a call walks through in one go.
+#[pyclass(frozen, module = "corten._core")]
+pub(crate) struct Pipeline {
+    pub(super) inner: core::Pipeline,
+    pub(super) clock: AnyClock,
+    pub(super) filters: Filters,
+    /// `corten.clock.Clock`
+    face: Py<PyAny>,
+    counts: Py<PipelineCounts>,
+    has_timeout: bool,
+    keyed: Vec<(usize, Py<KeyedTokenBucket>)>,
+    /// The deadlines of the loop that was last seen; the loop itself only weakly.
+    timers: Mutex<Option<(Py<PyWeakrefReference>, Py<Timers>)>>,
+}
+
+/// How a call ended for Python, other than by an error.
+pub(super) enum Settled {
+    Value(Py<PyAny>),
+    Again(Todo, PyErr),
+}
+
+#[pymethods]
+impl Pipeline {
+    /// `face` is the `corten.clock.Clock`; each stage is a tuple that begins with the policy's word. Where the pipeline
+    /// is in several parts, only the outermost one `counts_calls`.
+    #[new]
+    fn new(
+        name: Bound<'_, PyString>,
+        face: Bound<'_, PyAny>,
+        counts: Bound<'_, PipelineCounts>,
+        stages: Vec<Bound<'_, PyTuple>>,
+        counts_calls: bool,
+    ) -> PyResult<Self> {
+        let py = name.py();
+        let clock = face.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone();
+        let mut filters = Filters { name: name.unbind(), filters: Vec::new() };
+        let (mut policies, mut keyed) = (Vec::with_capacity(stages.len()), Vec::new());
+        for (index, stage) in stages.iter().enumerate() {
+            let (policy, filter) = policy_of(stage)?;
+            if let Ok(bucket) = stage.get_item(1)?.cast_into::<KeyedTokenBucket>() {
+                keyed.push((index, bucket.unbind()));
+            }
+            policies.push(policy);
+            filters.filters.extend(filter.map(|filter| (index, filter)));
+        }
+        let has_timeout = policies.iter().any(|policy| matches!(policy, Policy::Timeout(_)));
+        let timeout_counts = filters.timeout_counts(py)?;
+        let inner = core::Pipeline::new(policies, timeout_counts, Arc::clone(&counts.get().inner), counts_calls)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self {
+            inner,
+            clock,
+            filters,
+            face: face.unbind(),
+            counts: counts.unbind(),
+            has_timeout,
+            keyed,
+            timers: Mutex::new(None),
+        })
+    }
+
+    /// Where its calls are counted.
+    #[getter]
+    fn counts(&self, py: Python<'_>) -> Py<PipelineCounts> {
+        self.counts.clone_ref(py)
+    }
+
+    /// Admits a coroutine that has not begun, takes its first step and accounts. Gives its result, or a `Call` where
+    /// something is left to be done; closes it where it is refused.
+    #[pyo3(signature = (coroutine, /))]
+    fn run(slf: &Bound<'_, Self>, coroutine: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let this = slf.get();
+        let now = this.clock.now();
+        Self::begin(slf, core::Call::new(now), coroutine, now)
+    }
+
+    /// The same with a key for each keyed limit, in their order.
+    #[pyo3(signature = (coroutine, keys, /))]
+    fn run_keyed(slf: &Bound<'_, Self>, coroutine: Bound<'_, PyAny>, keys: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let this = slf.get();
+        let now = this.clock.now();
+        let mut call = core::Call::new(now);
+        if let Err(error) = this.set_keys(&mut call, keys) {
+            close(&coroutine)?;
+            return Err(error);
+        }
+        Self::begin(slf, call, coroutine, now)
+    }
+
+    /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
+    #[pyo3(signature = (keys, /))]
+    fn admit(slf: &Bound<'_, Self>, keys: &Bound<'_, PyTuple>) -> PyResult<Call> {
+        let this = slf.get();
+        let now = this.clock.now();
+        let mut call = core::Call::new(now);
+        this.set_keys(&mut call, keys)?;
+        let todo = match this.todo(slf.py(), this.inner.enter(&mut call, now))? {
+            None => Todo::Admitted,
+            Some(todo) => todo,
+        };
+        Ok(Call::new(slf, call, todo, None))
+    }
+}
+
+impl Pipeline {
+    #[inline]
+    fn begin(
+        slf: &Bound<'_, Self>,
+        mut call: core::Call,
+        coroutine: Bound<'_, PyAny>,
+        now: u64,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.has_timeout && on_trio(py)? {
+            // A cancel scope must be entered before the first step; this form has taken none yet.
+            return Call::new(slf, call, Todo::Scope, Some(coroutine.unbind())).into_py_any(py);
+        }
+        match this.inner.enter(&mut call, now) {
+            Step::Proceed => {}
+            step => {
+                return match this.todo(py, step) {
+                    Ok(Some(todo)) => Call::new(slf, call, todo, Some(coroutine.unbind())).into_py_any(py),
+                    Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
+                    Err(error) => {
+                        close(&coroutine)?;
+                        Err(error)
+                    }
+                };
+            }
+        }
+        match send(&coroutine, &py.None().into_bound(py)) {
+            Sent::Returned(value) => {
+                this.inner.leave(&mut call, Outcome::Success, this.clock.now());
+                Ok(value)
+            }
+            Sent::Yielded(yielded) => {
+                let armed = Self::arm(slf, &mut call, &coroutine, yielded.bind(py))?;
+                Call::suspended(slf, call, coroutine.unbind(), yielded, armed).into_py_any(py)
+            }
+            Sent::Raised(error) => match this.raised(py, &mut call, error, false)? {
+                Settled::Value(value) => Ok(value),
+                Settled::Again(todo, error) => Call::again(slf, call, todo, error).into_py_any(py),
+            },
+        }
+    }
+
+    fn set_keys(&self, call: &mut core::Call, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
+        for ((index, bucket), key) in self.keyed.iter().zip(keys.iter_borrowed()) {
+            self.inner.set_key(call, *index, bucket.get().hash(&key)?);
+        }
+        Ok(())
+    }
+
+    /// What a step leaves to be done; nothing where the call may proceed.
+    pub(super) fn todo(&self, py: Python<'_>, step: Step) -> PyResult<Option<Todo>> {
+        match step {
+            Step::Proceed => Ok(None),
+            Step::Wait(nanos) | Step::Again(nanos) => Ok(Some(Todo::Wait(nanos))),
+            Step::Queue(ticket, until) => Ok(Some(Todo::Queue(ticket, until))),
+            Step::Refuse(refusal) => Err(refusals::refused(py, &self.filters.name, refusal)),
+            Step::DeadlineExceeded(limit) => Err(refusals::deadline_exceeded(py, &self.filters.name, limit)),
+        }
+    }
+
+    /// The coroutine ended; `armed` is the deadline it ran under.
+    pub(super) fn ended(
+        &self,
+        py: Python<'_>,
+        call: &mut core::Call,
+        sent: Result<Py<PyAny>, PyErr>,
+        armed: Option<Armed>,
+    ) -> PyResult<Settled> {
+        let overdue = armed.map_or(Ok(false), |armed| armed.disarm(py));
+        match (sent, overdue) {
+            (Ok(value), Ok(_)) => {
+                self.inner.leave(call, Outcome::Success, self.clock.now());
+                Ok(Settled::Value(value))
+            }
+            (Err(error), Ok(overdue)) => self.raised(py, call, error, overdue),
+            (_, Err(error)) => self.raised(py, call, error, false),
+        }
+    }
+
+    pub(super) fn raised(
+        &self,
+        py: Python<'_>,
+        call: &mut core::Call,
+        error: PyErr,
+        overdue: bool,
+    ) -> PyResult<Settled> {
+        let outcome = if overdue && error.matches(py, cancelled_type(py)?)? {
+            Ok(Outcome::TimedOut)
+        } else {
+            self.filters.outcome(error.value(py))
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(wrong) => {
+                // An `isinstance` or a property of the user's failed: the call is over, and that is what is raised.
+                self.inner.abandon(call, self.clock.now());
+                return Err(wrong);
+            }
+        };
+        match self.inner.leave(call, outcome, self.clock.now()) {
+            Next::Return | Next::Raise => Err(error),
+            Next::RetryAfter(nanos) => Ok(Settled::Again(Todo::Wait(nanos), error)),
+            Next::DeadlineExceeded(limit) => {
+                let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
+                exceeded.set_cause(py, Some(error));
+                Err(exceeded)
+            }
+        }
+    }
+
+    /// Sets the deadline of a call whose coroutine has just suspended; where that can't be done the call is over.
+    pub(super) fn arm(
+        slf: &Bound<'_, Self>,
+        call: &mut core::Call,
+        coroutine: &Bound<'_, PyAny>,
+        yielded: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Armed>> {
+        let Some(deadline) = call.deadline() else { return Ok(None) };
+        let this = slf.get();
+        let armed = this
+            .timers(yielded)
+            .and_then(|(event_loop, timers)| Timers::arm(&timers, deadline, current_task(&event_loop)?));
+        if armed.is_err() {
+            let closed = close(coroutine);
+            this.inner.abandon(call, this.clock.now());
+            closed?;
+        }
+        armed.map(Some)
+    }
+
+    /// The loop that a suspended coroutine runs on, and its deadlines.
+    fn timers<'py>(&self, yielded: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, Timers>)> {
+        let py = yielded.py();
+        // A future knows its loop; asking asyncio for the running one costs a system call on 3.11.
+        let event_loop = match yielded.getattr_opt(intern!(py, "get_loop"))? {
+            Some(get_loop) => get_loop.call0()?,
+            None => running_loop(py)?,
+        };
+        let seen = self.timers.lock().as_ref().map(|(weak, timers)| (weak.clone_ref(py), timers.clone_ref(py)));
+        if let Some((weak, timers)) = seen
+            && weak.bind(py).upgrade().is_some_and(|known| known.is(&event_loop))
+        {
+            return Ok((event_loop, timers.into_bound(py)));
+        }
+        static TIMERS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let timers_of = TIMERS_OF.import(py, "corten.pipeline.timers", "timers_of")?;
+        let timers = timers_of.call1((&event_loop, &self.face))?.cast_into::<Timers>()?;
+        let weak = PyWeakrefReference::new(&event_loop)?.unbind();
+        let previous = self.timers.lock().replace((weak, timers.clone().unbind()));
+        drop(previous); // outside the lock
+        Ok((event_loop, timers))
+    }
+}
+
+fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
+    let py = stage.py();
+    let word: String = stage.get_item(0)?.extract()?;
+    let filter = |retries, on: usize| -> PyResult<Option<Filter>> {
+        let types = |index| Ok::<_, PyErr>(stage.get_item(index)?.cast_into::<PyTuple>()?.unbind());
+        Ok(Some(Filter { retries, on: types(on)?, ignore: types(on + 1)? }))
+    };
+    match word.as_str() {
+        "rate_limit" => {
+            let bucket = stage.get_item(1)?;
+            let limiter = match bucket.cast::<KeyedTokenBucket>() {
+                Ok(bucket) => Limiter::Keyed(Arc::clone(&bucket.get().inner)),
+                Err(_) => Limiter::Plain(Arc::clone(&bucket.cast::<TokenBucket>()?.get().inner)),
+            };
+            Ok((Policy::RateLimit { limiter, max_wait: nanos_from_seconds(stage.get_item(2)?.extract()?) }, None))
+        }
+        "circuit_breaker" => {
+            let breaker = Arc::clone(&stage.get_item(1)?.cast::<CircuitBreaker>()?.get().inner);
+            Ok((Policy::CircuitBreaker(breaker), filter(false, 2)?))
+        }
+        "bulkhead" => {
+            let bulkhead = Arc::clone(&stage.get_item(1)?.cast::<Bulkhead>()?.get().inner);
+            let max_wait: Option<f64> = stage.get_item(2)?.extract()?;
+            Ok((Policy::Bulkhead { bulkhead, max_wait: max_wait.map(nanos_from_seconds) }, None))
+        }
+        "retry" => {
+            let (max_attempts, wait, backoff, max_wait, jitter, max_time): (u32, f64, f64, f64, f64, Option<f64>) =
+                stage.get_item(1)?.extract()?;
+            let settings = Settings {
+                max_attempts,
+                wait: nanos_from_seconds(wait),
+                backoff,
+                max_wait: nanos_from_seconds(max_wait),
+                jitter,
+                max_time: max_time.map(nanos_from_seconds),
+            };
+            Ok((Policy::Retry(Arc::new(Retry::new(settings, seed(py)?))), filter(true, 2)?))
+        }
+        "timeout" => Ok((Policy::Timeout(nanos_from_seconds(stage.get_item(1)?.extract()?)), None)),
+        other => Err(PyValueError::new_err(format!("no policy {other:?} can be compiled"))),
+    }
+}
+
+/// Where jitter begins: from the operating system, so that no two processes wait in step.
+fn seed(py: Python<'_>) -> PyResult<u64> {
+    let bytes: [u8; 8] = py.import("os")?.call_method1("urandom", (8,))?.extract()?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn cancelled_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    TYPE.import(py, "asyncio", "CancelledError")
+}
+
+fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "asyncio", "get_running_loop")?.call0()
+}
+
+/// With the loop given, 3.11 need not look for it, which is what makes it slow there.
+fn current_task<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let task = FUNCTION.import(event_loop.py(), "asyncio", "current_task")?.call1((event_loop,))?;
+    if task.is_none() {
+        return Err(PyRuntimeError::new_err("a time limit needs a task: this coroutine is not run by one"));
+    }
+    Ok(task)
+}
+
+/// Whether trio runs this call; next to nothing while nobody has imported trio.
+fn on_trio(py: Python<'_>) -> PyResult<bool> {
+    static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !MODULES.import(py, "sys", "modules")?.contains(intern!(py, "trio"))? {
+        return Ok(false);
+    }
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "corten.pipeline.backend", "on_trio")?.call0()?.is_truthy()
+}

@@ -1,0 +1,14 @@
+//! Binding of [`corten_core::pipeline`]: one crossing for a call that does not suspend.
+
+mod call;
+mod compiled;
+mod counts;
+mod drive;
+mod failures;
+mod lookup;
+mod refusals;
+
+pub(crate) use call::Call;
+pub(crate) use compiled::Pipeline;
+pub(crate) use counts::PipelineCounts;
+pub(crate) use lookup::CacheLookup;

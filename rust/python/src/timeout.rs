@@ -1,0 +1,131 @@
+//! Binding of [`corten_core::timeout`]: the deadlines of one event loop behind one of its timers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use corten_core::clock::{AnyClock, Clock as _, Nanos, seconds_from_nanos};
+use corten_core::timeout::{Key, Wheel};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::clock::Clock;
+
+/// Deadlines that fall into the same tick share a wake-up, so that a deadline is met up to so much late. With a fake
+/// clock each is met exactly.
+const TICK: Nanos = 5_000_000;
+
+/// A task to cancel at its deadline, and the note that it was.
+struct Entry {
+    task: Py<PyAny>,
+    fired: Arc<AtomicBool>,
+}
+
+struct State {
+    wheel: Wheel<Entry>,
+    /// When the loop's timer goes off; zero: there is none.
+    wakes_at: Nanos,
+    handle: Option<Py<PyAny>>,
+}
+
+/// A deadline that is set.
+pub(crate) struct Armed {
+    pub(crate) timers: Py<Timers>,
+    pub(crate) task: Py<PyAny>,
+    key: Key,
+    fired: Arc<AtomicBool>,
+    /// How many cancellations the task had been asked for before.
+    cancelling: i64,
+}
+
+/// All deadlines of one asyncio loop, of pipelines on one clock.
+#[pyclass(frozen, module = "corten._core")]
+pub(crate) struct Timers {
+    clock: AnyClock,
+    face: Py<PyAny>,
+    state: Mutex<State>,
+}
+
+#[pymethods]
+impl Timers {
+    /// `face` is the `corten.clock.Clock`, whose `call_at` sets the loop's timer.
+    #[new]
+    fn new(core: &Clock, face: Py<PyAny>) -> Self {
+        let state = State { wheel: Wheel::new(TICK), wakes_at: 0, handle: None };
+        Self { clock: core.inner.clone(), face, state: Mutex::new(state) }
+    }
+
+    fn __len__(&self) -> usize {
+        self.state.lock().wheel.len()
+    }
+
+    /// The loop's timer went off: cancels the tasks whose time is over, and sets the timer for the next.
+    fn tick(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (mut due, this) = (Vec::new(), slf.get());
+        let next = {
+            let mut state = this.state.lock();
+            state.wakes_at = 0;
+            state.wheel.expire(this.clock.now(), |entry| due.push(entry));
+            state.wheel.earliest()
+        };
+        let py = slf.py();
+        for entry in due {
+            entry.fired.store(true, Ordering::Release);
+            entry.task.call_method0(py, intern!(py, "cancel"))?;
+        }
+        next.map_or(Ok(()), |deadline| Self::wake_at(slf, deadline))
+    }
+}
+
+impl Timers {
+    /// Has `task` cancelled at `deadline` unless it is disarmed before.
+    pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: Bound<'_, PyAny>) -> PyResult<Armed> {
+        let py = slf.py();
+        let cancelling = task.call_method0(intern!(py, "cancelling"))?.extract()?;
+        let (task, fired) = (task.unbind(), Arc::new(AtomicBool::new(false)));
+        let entry = Entry { task: task.clone_ref(py), fired: Arc::clone(&fired) };
+        let key = slf.get().state.lock().wheel.insert(deadline, entry);
+        let key = key.ok_or_else(|| PyRuntimeError::new_err("more deadlines than can be counted"))?;
+        Self::wake_at(slf, deadline)?;
+        Ok(Armed { timers: slf.clone().unbind(), task, key, fired, cancelling })
+    }
+
+    /// Sees to it that the loop's timer goes off for `deadline`, not before it.
+    fn wake_at(slf: &Bound<'_, Self>, deadline: Nanos) -> PyResult<()> {
+        let this = slf.get();
+        let exact = matches!(this.clock, AnyClock::Fake(_));
+        let wakes_at = if exact { deadline } else { (deadline / TICK + 1) * TICK };
+        let earlier = {
+            let mut state = this.state.lock();
+            if state.wakes_at != 0 && state.wakes_at <= wakes_at {
+                return Ok(());
+            }
+            state.wakes_at = wakes_at;
+            state.handle.take()
+        };
+        let py = slf.py();
+        if let Some(handle) = earlier {
+            handle.call_method0(py, intern!(py, "cancel"))?;
+        }
+        let tick = slf.getattr(intern!(py, "tick"))?;
+        let handle = this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick))?;
+        this.state.lock().handle = Some(handle);
+        Ok(())
+    }
+}
+
+impl Armed {
+    /// Takes the deadline out. True where it had passed and the task's cancellation was its doing alone: then a
+    /// `CancelledError` that arrived stands for it. Counts as `asyncio.timeout` does, so that a cancellation from
+    /// outside stays one.
+    pub(crate) fn disarm(self, py: Python<'_>) -> PyResult<bool> {
+        let entry = self.timers.get().state.lock().wheel.remove(self.key);
+        drop(entry); // outside the lock
+        if !self.fired.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        let left: i64 = self.task.call_method0(py, intern!(py, "uncancel"))?.extract(py)?;
+        Ok(left <= self.cancelling)
+    }
+}
