@@ -346,6 +346,7 @@ class KeyedTokenBucket:
     def statistics(self) -> RateLimitStatistics:
         """Requests admitted and refused so far, evictions, live keys, capacity and memory; looks at every slot."""
 
+__version__: str
 @final
 class CircuitBreaker:
     """The state of one circuit breaker, kept when the pipeline around it is compiled again."""

@@ -254,9 +254,13 @@ class App(Composition, Generic[S]):
         """
         if not self._sections:
             self.installed.load(self.sources.autoload() if self._autoload is None else self._autoload)
-            own = () if self._settings_type is None else (Section("app", self._settings_type),)
-            self._sections = (*OWN_SECTIONS, *self.installed.sections(), *own)
+            self._sections = (*self.own_sections(), *self.installed.sections())
         return self._sections
+
+    def own_sections(self) -> Sequence[Section]:
+        """The sections of the settings that are there without any plugin."""
+        own = () if self._settings_type is None else (Section("app", self._settings_type),)
+        return (*OWN_SECTIONS, *own)
 
     def configure(self, *, config: str | Path | None = None, arguments: Mapping[str, object] | None = None) -> None:
         """Read the settings from another file, and with more arguments, than the App was made with.

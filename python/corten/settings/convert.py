@@ -39,9 +39,10 @@ class _Unfit(Exception):
 class Converter:
     """Makes values of types from nodes; what is wrong is collected in ``problems``."""
 
-    def __init__(self, missing: bool = True) -> None:
+    def __init__(self, *, missing: bool = True, unknown: bool = True) -> None:
         self.problems: list[SettingsProblem] = []
         self._missing = missing
+        self._reports_unknown = unknown
 
     def convert(self, type_: Any, node: Node, path: Path) -> Any:
         """The value of the type, or :data:`BAD`."""
@@ -71,6 +72,8 @@ class Converter:
                 continue
             field = known.get(key)
             if field is None:
+                if not self._reports_unknown:
+                    continue
                 bad = True
                 self._unknown(key, known, node, (*path, key))
                 continue

@@ -53,7 +53,7 @@ def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) 
 
 
 def plain(type_: Any, value: Any) -> Any:
-    """A value as plain data with its secrets hidden and its quantities written out."""
+    """A value as plain data: secrets hidden, quantities written out, structs without what has its default."""
     if isinstance(value, Secret):
         return HIDDEN if value else ""
     quantity = _quantity(type_)
@@ -66,6 +66,8 @@ def plain(type_: Any, value: Any) -> Any:
         items = {} if tag is None else {tag[0]: tag[1]}
         for field in fields(type(value)):
             held = getattr(value, field.name)
+            if not field.required and held == _default(field):
+                continue
             hidden = _is_hidden(field.encode_name, held)
             items[field.encode_name] = HIDDEN if hidden else plain(field.type, held)
         return items
@@ -83,6 +85,10 @@ def plain(type_: Any, value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     return msgspec.to_builtins(value, enc_hook=repr)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def _is_hidden(name: str, value: object) -> bool:

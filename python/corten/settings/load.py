@@ -76,6 +76,8 @@ class Settings:
             for instance, struct in instances.items():
                 path: tuple[str, ...] = (name,) if name else ()
                 node: Node | None = table
+                if instance == DEFAULT and section.instances and not _sets_any(section, table):
+                    continue  # there are named ones only
                 if instance != DEFAULT:
                     path = (*path, instance)
                     node = table.items.get(instance) if table is not None else None
@@ -109,7 +111,7 @@ def load(
         it need not exist
     :param arguments: dotted paths with their values, or tables of them; they win over all else
     :param dotenv: the ``.env`` file, which need not exist; by default the one beside ``file``
-    :param ignore_unknown: leave out sections and variables that nobody asked for, to look at a few before the rest
+    :param ignore_unknown: leave out keys and variables that nobody asked for, to look at a few sections before the rest
     :raises SettingsError: with every problem there is
     """
     problems: list[SettingsProblem] = []
@@ -268,7 +270,7 @@ class _Loader:
     # -- types
 
     def convert(self, missing: bool) -> dict[str, dict[str, msgspec.Struct]]:
-        converter = Converter(missing)
+        converter = Converter(missing=missing, unknown=not self.ignore_unknown)
         active: dict[str, dict[str, msgspec.Struct]] = {}
         for section in self.sections.values():
             if section.name:
@@ -347,6 +349,11 @@ class _Loader:
             converter.convert(section.type, node, (section.name,))
             return None
         return Table({}, _NOWHERE) if node is None else node
+
+
+def _sets_any(section: Section, table: Table | None) -> bool:
+    own = {field.encode_name for field in msgspec.structs.fields(section.type)}
+    return table is not None and not own.isdisjoint(table.items)
 
 
 def _always(source: str) -> Callable[[object], str]:

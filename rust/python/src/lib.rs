@@ -39,6 +39,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // What `corten doctor` compares with the library's version.
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         crate::metrics::install(module.py())
     }
     #[pymodule_export]

@@ -1,0 +1,190 @@
+"""What would stop an App from starting: each reason with its fix, found without starting anything."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module, metadata
+from typing import Any, Literal
+
+import msgspec
+
+from corten.app import App, exit_codes
+from corten.app.resources import OwnedResource
+from corten.app.startup import pipeline_policies
+from corten.cli.addresses import listening, servers, unreachable, why_not_free
+from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
+from corten.plugins import DevService, Resource
+from corten.settings import Settings
+
+OLDEST_PYTHON = (3, 11)
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    subject: str
+    status: Literal["ok", "warning", "problem"]
+    message: str
+    fix: str = ""
+
+
+def installation() -> Iterator[Diagnosis]:
+    """Python and the compiled core."""
+    version = platform.python_version()
+    if sys.version_info < OLDEST_PYTHON:
+        yield Diagnosis("python", "problem", f"Python {version} is too old", "use Python 3.11 or later")
+    else:
+        yield Diagnosis("python", "ok", f"Python {version}")
+    library = metadata.version("corten")
+    core = getattr(import_module("corten._core"), "__version__", "unknown")
+    if core != library:
+        fix = f"install both anew: pip install --force-reinstall corten=={library} (in a clone: maturin develop)"
+        yield Diagnosis("core", "problem", f"corten is {library} and its compiled core is {core}", fix)
+    else:
+        yield Diagnosis("core", "ok", f"corten {library}, core {core}")
+
+
+class Doctor:
+    """Looks at one App."""
+
+    def __init__(self, app: App[Any], *, backend: str, connect: bool, timeout: float) -> None:
+        self._app = app
+        self._backend = backend
+        self._connect = connect
+        self._timeout = timeout
+
+    def diagnoses(self) -> Iterator[Diagnosis]:
+        """All of them; what depends on something broken is left out."""
+        yield from self._plugins()
+        for step in (self._settings(), self._composition()):
+            yield from step
+        try:
+            settings = self._app.loaded
+        except CortenError:
+            return
+        yield from self._ports(settings)
+        if self._connect:
+            yield from self._servers(settings)
+
+    def _plugins(self) -> Iterator[Diagnosis]:
+        problems = list(_raised(self._app.sections, "plugins"))
+        yield from (each for each in problems if each.subject != "settings")
+        for record in self._app.plugins:
+            if record.state != "failed":
+                shown = f"{record.distribution} {record.version}".strip() or record.origin
+                yield Diagnosis(f"plugin {record.name}", "ok", shown)
+
+    def _settings(self) -> Iterator[Diagnosis]:
+        app = self._app
+        if any(record.state == "failed" for record in app.plugins):
+            yield from self._settings_without_broken_plugins()
+            return
+        problems = list(_raised(app.load, "settings"))
+        yield from problems
+        if not problems:
+            loaded = app.loaded
+            for warning in loaded.warnings:
+                yield Diagnosis("settings", "warning", warning)
+            count = sum(each.source != "default" for each in loaded.effective())
+            yield Diagnosis("settings", "ok", f"{count} set, the rest are defaults; see corten config")
+
+    def _settings_without_broken_plugins(self) -> Iterator[Diagnosis]:
+        """What is wrong in the sections that are known; the others may be the broken plugins'."""
+        app = self._app
+        try:
+            app.sources.load([*app.own_sections(), *app.installed.sections()])
+        except SettingsError as error:
+            yield from (_problem(each) for each in error.problems if each.message != "unknown section")
+        except PluginError as error:
+            yield Diagnosis(_subject(error), "problem", _words(error), _fix(error))
+
+    def _composition(self) -> Iterator[Diagnosis]:
+        """Resources and what they require, pipelines and their policies, the event loop."""
+        app = self._app
+        try:
+            _ = app.loaded
+        except CortenError:
+            return
+        yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
+        yield from _raised(lambda: pipeline_policies(app), "pipelines")
+        resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
+
+        def ordered() -> None:
+            described = app.installed.each("corten_resources", Resource, app=app)
+            resources.extend(OwnedResource(each, plugin.name, plugin.origin) for plugin, each in described)
+            app.life.resources.ordered(resources)
+
+        yield from _raised(ordered, "resources")
+        names = ", ".join(str(each).removeprefix("resource ") for each in resources)
+        if names:
+            yield Diagnosis("resources", "ok", names)
+
+    def _ports(self, settings: Settings) -> Iterator[Diagnosis]:
+        for address in listening(settings, self._sections()):
+            why = why_not_free(address)
+            if why:
+                fix = f"stop what listens there (this app, maybe), or set {address.path}"
+                yield Diagnosis(f"port {address}", "problem", f"cannot be listened on: {why}", fix)
+            else:
+                yield Diagnosis(f"port {address}", "ok", f"free for {address.path.rpartition('.')[0]}")
+
+    def _servers(self, settings: Settings) -> Iterator[Diagnosis]:
+        addresses = list(servers(settings, self._sections()))
+        away = unreachable(addresses, self._timeout)
+        dev = {service.section for _, service in self._app.installed.each("corten_dev_services", DevService)}
+        for address in addresses:
+            subject = f"server {address}"
+            if address not in away:
+                yield Diagnosis(subject, "ok", f"{address.path} answers")
+                continue
+            section = address.path.partition(".")[0]
+            fix = f"start the server, or correct {address.path}"
+            if section in dev:
+                fix += "; for development leave it out: corten dev starts one"
+            message = f"{address.path}: {away[address]}"
+            if not address.required:
+                message += "; the app starts without it"
+            yield Diagnosis(subject, "problem" if address.required else "warning", message, fix)
+
+    def _sections(self) -> list[str]:
+        return [name for record in self._app.plugins if record.state == "active" for name in record.sections]
+
+
+def _raised(look: Callable[[], object], subject: str) -> Iterator[Diagnosis]:
+    """The problems that looking raises."""
+    try:
+        look()
+    except (CortenError, ExceptionGroup) as error:
+        for leaf in exit_codes.leaves(error):
+            if isinstance(leaf, SettingsError):
+                yield from map(_problem, leaf.problems)
+            elif isinstance(leaf, CortenError):
+                yield Diagnosis(_subject(leaf, subject), "problem", _words(leaf), _fix(leaf))
+            else:
+                raise
+
+
+def _subject(error: BaseException, otherwise: str = "plugins") -> str:
+    return f"plugin {error.plugin}" if isinstance(error, PluginError) else otherwise
+
+
+def _words(error: CortenError) -> str:
+    return f"{error.message} ({error.origin})" if isinstance(error, PluginError) else str(error)
+
+
+def _fix(error: CortenError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ModuleNotFoundError) and cause.name:
+        return f"install what it imports ({cause.name}), or the plugin anew with its dependencies"
+    if isinstance(error, PluginError) and error.origin != "passed in code":
+        return "follow what it says, upgrade or uninstall it, or leave it out: plugins.autoload"
+    return "follow what it says"
+
+
+def _problem(problem: SettingsProblem) -> Diagnosis:
+    shown = f" (is {problem.value})" if problem.value else ""
+    source = f"  [{problem.source}]" if problem.source else ""
+    fix = f"expected {problem.expected}" if problem.expected else ""
+    return Diagnosis("settings", "problem", f"{problem.path}: {problem.message}{shown}{source}", fix)
