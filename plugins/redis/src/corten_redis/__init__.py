@@ -1,0 +1,19 @@
+"""Redis or Valkey for Corten, on redis-py and hiredis."""
+
+from corten_redis.errors import PoolExhausted, RedisError, RedisUnavailable
+from corten_redis.plugin import RedisPlugin
+from corten_redis.redis import Redis, RedisStatistics
+from corten_redis.settings import RedisSettings
+from corten_redis.tier import RedisTier, TierStatistics
+
+__all__ = [
+    "PoolExhausted",
+    "Redis",
+    "RedisError",
+    "RedisPlugin",
+    "RedisSettings",
+    "RedisStatistics",
+    "RedisTier",
+    "RedisUnavailable",
+    "TierStatistics",
+]
