@@ -6,6 +6,7 @@ The numbers above 63 are those of BSD's sysexits.h.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from corten.errors import PluginError, ResourceUnavailable, SettingsError
 
@@ -43,7 +44,8 @@ def of(error: BaseException) -> int:
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The errors themselves, out of all groups."""
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for each in group.exceptions:
             yield from leaves(each)
     else:
         yield error

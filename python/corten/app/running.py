@@ -7,12 +7,13 @@ ones of the `signal` module: they act also while something blocks the event loop
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
@@ -61,7 +62,7 @@ class Signals:
             self._wake = trio.lowlevel.current_trio_token().run_sync_soon
         else:
             self._wake = asyncio.get_running_loop().call_soon_threadsafe
-        if self._received is not None:
+        if self._received is not None and self._wake is not None:
             self._wake(self._stop)
 
     def leave(self) -> None:
@@ -79,7 +80,7 @@ class Signals:
         return self._received is not None
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
+    def installed(self) -> Generator[None, None, None]:
         """Handle signals while inside, where this is the main thread and nobody else handles them."""
         before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -166,7 +167,7 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
 
 
 @contextmanager
-def logging_set_up(app: App[Any]) -> Iterator[None]:
+def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
     """Log while inside as the settings say, where nobody has set up logging."""
     settings = app.own_settings.logs
     level = cast("LogLevel", settings.level.upper())
@@ -188,7 +189,7 @@ def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:
     if loop != "uvloop":
         raise CortenError(f'loop is {loop!r}; expected "uvloop" or a function that makes an event loop')
     try:
-        import uvloop  # type: ignore[import-not-found,unused-ignore]
+        uvloop = importlib.import_module("uvloop")
     except ImportError:
         raise CortenError("uvloop is not installed: pip install uvloop, or leave loop out") from None
     return {"loop_factory": uvloop.new_event_loop}

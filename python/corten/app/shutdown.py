@@ -7,7 +7,7 @@ be over at a fraction of the time there is, so that a phase that hangs leaves th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Patience:
         return self._hurried
 
     @contextmanager
-    def until(self, moment: float) -> Iterator[None]:
+    def until(self, moment: float) -> Generator[None, None, None]:
         """Leave what is inside at a moment, or when told to hurry."""
         with self.clock.move_on_at(moment) as scope:
             self._scopes.append(scope)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from corten.app.app import App
     from corten.app.lifecycle import Lifecycle
     from corten.cache.tier import CacheTier
+    from corten.dead_letters.store import DeadLetterStore
 
 _log = logging.getLogger("corten.app")
 
@@ -120,8 +121,8 @@ def choose_store(app: App[Any], life: Lifecycle) -> Any:
     :raises SettingsError: the settings name none that there is, or would have to choose
     """
     stores: dict[str, Any] = {"memory": life.dead_letters}
-    for plugin, offered in app.installed.each("corten_dead_letter_stores", tuple, app=app):
-        name, store = offered
+    for plugin, offered in app.installed.each("corten_dead_letter_stores", object, app=app):
+        name, store = cast("tuple[str, DeadLetterStore]", offered)
         if name in stores:
             raise plugin.failed(f"offers the store of dead letters {name!r}, which is there already")
         stores[name] = store

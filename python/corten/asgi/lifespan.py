@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ def lifespan(app: App[Any]) -> Callable[[Any], AbstractAsyncContextManager[None]
     """
 
     @asynccontextmanager
-    async def span(host: Any) -> AsyncIterator[None]:  # noqa: ARG001 - given by the host
+    async def span(host: Any) -> AsyncGenerator[None, None]:  # noqa: ARG001 - given by the host
         async with app:
             yield
 

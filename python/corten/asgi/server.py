@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -129,7 +129,7 @@ def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object])
             started()
 
         @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
+        def capture_signals(self) -> Generator[None, None, None]:
             yield
 
     class Config(uvicorn.Config):

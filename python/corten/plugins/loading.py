@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pluggy
 
@@ -142,7 +142,7 @@ class Plugins:
             wanted = f"a sequence of {kind.__name__}"
             if not isinstance(result, Sequence) or isinstance(result, str | bytes):
                 raise plugin.failed(f"{hook} returned {type(result).__name__}; expected {wanted}")
-            for item in result:
+            for item in cast("Sequence[object]", result):
                 if not isinstance(item, kind):
                     raise plugin.failed(f"{hook} returned a {type(item).__name__} among others; expected {wanted}")
                 yield plugin, item

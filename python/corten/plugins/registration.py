@@ -133,8 +133,8 @@ def _hook_like(instance: Any) -> Iterator[tuple[str, Any]]:
 def _unclean(name: str, method: Any) -> str | None:
     """What is wrong with something that looks like a hook; None where nothing is."""
     function = getattr(method, "__func__", method)
-    marks = getattr(function, "corten_impl", None)
-    hook = (marks or {}).get("specname") or name
+    marks: dict[str, Any] | None = getattr(function, "corten_impl", None)
+    hook: str = (marks or {}).get("specname") or name
     if hook not in HOOKS:
         return f"has an unknown hook {hook}{nearest(hook, HOOKS)}"
     if marks is None:

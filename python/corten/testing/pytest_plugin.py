@@ -29,6 +29,7 @@ def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
     from corten.app import App
 
     def make(*plugins: object, name: str = "test", **options: Any) -> App[None]:
-        return App(name, **{"plugins": plugins, "autoload": False, "config": None, "clock": fake_clock, **options})
+        everything: dict[str, Any] = {"plugins": plugins, "autoload": False, "config": None, "clock": fake_clock}
+        return App(name, **{**everything, **options})
 
     return make
