@@ -6,6 +6,9 @@
 //! `burst × interval` ahead of now. So a bucket needs no refill, no lock and no timer: it is one `AtomicU64`.
 
 mod gcra;
+#[cfg(test)]
+#[cfg(loom)]
+mod interleavings;
 mod keyed;
 mod rate;
 mod token_bucket;

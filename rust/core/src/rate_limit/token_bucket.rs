@@ -1,6 +1,10 @@
 //! One token bucket in one atomic arrival time.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, fence};
+use std::sync::atomic::Ordering;
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU64, fence};
 
 use parking_lot::Mutex;
 
@@ -59,7 +63,7 @@ impl TokenBucket {
             if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
                 return limit;
             }
-            std::hint::spin_loop();
+            pause();
         }
     }
 
@@ -158,7 +162,19 @@ impl TokenBucket {
     }
 }
 
+/// Lets the one who is replacing the limit finish.
+#[cfg(not(loom))]
+fn pause() {
+    std::hint::spin_loop();
+}
+
+#[cfg(loom)]
+fn pause() {
+    loom::thread::yield_now();
+}
+
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::sync::Arc;
 
