@@ -33,7 +33,7 @@ def api(app: App[Any], delays: Callable[[str], Awaitable[Delays | None]]) -> Sta
     """The routes, on the functions of the service."""
 
     async def totals(_: Request) -> Response:
-        stored = await app.get(Postgres).fetch_value("select count(*) from flights")
+        stored = await app.get(Postgres).fetch_value(int, "select count(*) from flights")
         return reply({"stored": stored, "dead_lettered": await app.dead_letters.count()})
 
     async def late(request: Request) -> Response:

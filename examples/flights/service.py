@@ -16,7 +16,15 @@ from corten import App
 from corten.asgi import serve
 from corten_postgres import Postgres
 
-app = App("flights", config=Path(__file__).with_name("corten.toml"))
+
+class FlightsSettings(msgspec.Struct, frozen=True):
+    """``[app]``: what is the service's own."""
+
+    port: int = 8000
+    """Of the HTTP API."""
+
+
+app = App("flights", settings=FlightsSettings, config=Path(__file__).with_name("corten.toml"))
 
 COLUMNS = (*Flight.__struct_fields__, "airline", "destination_name", "aircraft", "seats")
 
@@ -24,21 +32,21 @@ COLUMNS = (*Flight.__struct_fields__, "airline", "destination_name", "aircraft",
 @app.pipeline("airline")
 async def airline(carrier: str) -> str:
     """The airline's name, or its code where nobody knows."""
-    name = await app.get(Postgres).fetch_value("select name from airlines where carrier = $1", carrier)
-    return str(name or carrier)
+    name = await app.get(Postgres).fetch_optional(str, "select name from airlines where carrier = $1", carrier)
+    return name or carrier
 
 
 @app.pipeline("airport")
 async def airport(code: str) -> str:
     """The airport's name, or its code where nobody knows."""
-    name = await app.get(Postgres).fetch_value("select name from airports where code = $1", code)
-    return str(name or code)
+    name = await app.get(Postgres).fetch_optional(str, "select name from airports where code = $1", code)
+    return name or code
 
 
 @app.pipeline("plane")
 async def plane(tail_number: str) -> Plane | None:
     """The aircraft; None is an answer too, and is cached."""
-    return await app.get(Postgres).fetch_one(
+    return await app.get(Postgres).fetch_optional(
         Plane, "select manufacturer, model, seats from planes where tail_number = $1", tail_number
     )
 
@@ -73,7 +81,7 @@ async def store(flights: list[Flight]) -> None:
 @app.pipeline("delays")
 async def delays(destination: str) -> Delays | None:
     """How late flights to an airport arrive."""
-    return await app.get(Postgres).fetch_one(
+    return await app.get(Postgres).fetch_optional(
         Delays,
         """
         select destination, min(destination_name) as name, count(*) as flights,
@@ -85,7 +93,7 @@ async def delays(destination: str) -> Delays | None:
     )
 
 
-app.add(serve(api(app, delays), port=8000))
+app.add(serve(api(app, delays), port=lambda: app.settings.port))
 
 if __name__ == "__main__":
     app.run()

@@ -37,12 +37,15 @@ class HttpServer:
 
     :param asgi_app: the application; its own lifespan is run too
     :param host: a name or an address; loopback unless said
-    :param port: 0 for any that is free; :attr:`addresses` tells which
+    :param port: 0 for any that is free; :attr:`addresses` tells which. A callable is asked when the App starts, when
+        its settings are known
     :param options: further ones of ``uvicorn.Config``
     :raises TypeError: an option is about owning the process
     """
 
-    def __init__(self, asgi_app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+    def __init__(
+        self, asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any
+    ) -> None:
         refused = sorted(set(options) & set(_NOT_OURS))
         if refused:
             raise TypeError(f"serve() does not take {', '.join(refused)}: the App owns the process, loop and socket")
@@ -57,7 +60,8 @@ class HttpServer:
 
     def task(self) -> Task:
         """The server as a task of the App."""
-        return Task(f"serve {self._host}:{self._port}", self.run, self.stop, "intake", ready=self.ready)
+        where = "" if callable(self._port) else f" {self._host}:{self._port}"
+        return Task(f"serve{where}", self.run, self.stop, "intake", ready=self.ready)
 
     async def run(self) -> None:
         """Serve until :meth:`stop`, then finish the requests that are under way.
@@ -71,7 +75,7 @@ class HttpServer:
                 "corten.asgi.serve runs on asyncio only (uvicorn does): start the App with backend='asyncio'"
             )
         bound = self._ready_event()
-        sockets = _listen(self._host, self._port)
+        sockets = _listen(self._host, self._port() if callable(self._port) else self._port)
         with contextlib.ExitStack() as stack:
             for each in sockets:
                 stack.callback(each.close)
@@ -104,12 +108,15 @@ class HttpServer:
             self._server.should_exit = True
 
 
-def serve(asgi_app: Any, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> Task:
+def serve(
+    asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any
+) -> Task:
     """Serve an ASGI application from within an App: ``app.add(serve(api, port=8000))``.
 
     The port is bound when the App runs; at shutdown, requests under way are finished in the first phase, before work
     drains and resources close. asyncio only. Needs ``pip install 'corten[serve]'``.
 
+    :param port: a callable is asked when the App starts: ``port=lambda: app.settings.port``
     :param options: further ones of ``uvicorn.Config``
     """
     return HttpServer(asgi_app, host=host, port=port, **options).task()
