@@ -10,15 +10,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
-from corten import App
-from corten.dev import serving_dev
+from corten.dev import app_servers
+from corten.errors import CortenError
+from corten.plugins import Task
 from corten_ops import Ops
 from data import FLIGHTS
-from loading import prepare, publish, totals
+from loading import begin, prepare, publish, totals
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from service import app
@@ -26,98 +26,122 @@ from service import app
 STALLED = 120.0
 """Seconds without any progress after which something is wrong."""
 
-
-class Result(msgspec.Struct, frozen=True):
-    """What came out."""
-
-    input: int
-    stored: int
-    dead_lettered: int
-    seconds: float
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing is missing and nothing is there twice."""
-        return self.stored + self.dead_lettered == self.input
+STOPPED = 130
+"""The exit code where somebody stopped it before the totals were exact."""
 
 
-async def work(app: App[Any], count: int, console: Console) -> Result:
-    """Publish and wait until everything is stored or dead-lettered."""
-    bars = Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=40),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bars:
+class Options(msgspec.Struct, frozen=True):
+    """What the command line said."""
+
+    once: bool
+    flights: int
+    folder: Path
+
+
+class Demo:
+    """The job beside the service: publish, watch, and say what came out."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self.options = options
+        self.console = console
+        self.exit_code = STOPPED
+
+    async def run(self) -> None:
+        """A task of the App: ends the App when ``--once`` is done."""
+        count, console = self.options.flights, self.console
         await prepare(app)
+        there = await begin(app, count)
+        if there:
+            console.print(f"going on after a run that was cut off: {there:,} flights are there already")
         began = time.perf_counter()
-        publishing = bars.add_task("published", total=count, rate="")
-        handling = bars.add_task("done", total=count, rate="")
+        await self.watch(count, there)
+        seconds = time.perf_counter() - began
         stored, dead = await totals(app)
-        last, moved = stored + dead, time.perf_counter()
+        console.print(f"stored={stored} dead_lettered={dead} input={count}")
+        self.exit_code = 0 if stored + dead == count else 1
+        if self.exit_code:
+            console.print("[red]the totals do not add up[/red]")
+        else:
+            console.print(f"exact, in {seconds:.1f} s: {(count - there) / seconds:,.0f} flights a second")
+        if self.options.once or self.exit_code:
+            app.stop()
+        else:
+            self.say_what_to_try()
 
-        def published(sent: int) -> None:
-            bars.update(publishing, completed=sent)
+    async def watch(self, count: int, there: int) -> None:
+        """Publish, and show how it goes until everything is stored or dead-lettered."""
+        bars = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[rate]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        with bars:
+            publishing = bars.add_task("published", total=count, rate="")
+            handling = bars.add_task("handled", total=count, completed=there, rate="")
+            began = moved = time.perf_counter()
+            done = there
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(publish, app, count, published)
-            while stored + dead < count:
-                await anyio.sleep(0.25)
-                stored, dead = await totals(app)
-                done, seconds = stored + dead, time.perf_counter() - began
-                bars.update(handling, completed=done, rate=f"{done / seconds:,.0f}/s")
-                if not console.is_terminal:
-                    console.print(f"done={done}", highlight=False)
-                if done != last:
-                    last, moved = done, time.perf_counter()
-                elif time.perf_counter() - moved > STALLED:
-                    raise SystemExit(f"nothing has moved for {STALLED:.0f} s at {done} of {count}; see the log above")
-        return Result(count, stored, dead, time.perf_counter() - began)
+            async with anyio.create_task_group() as group:
+                group.start_soon(publish, app, count, lambda sent: bars.update(publishing, completed=sent))
+                while done < count:
+                    await anyio.sleep(0.2)
+                    before, done, now = done, sum(await totals(app)), time.perf_counter()
+                    moved = now if done != before else moved
+                    bars.update(handling, completed=done, rate=f"{(done - there) / (now - began):,.0f}/s")
+                    if not self.console.is_terminal:
+                        self.console.print(f"handled={done}")
+                    if now - moved > STALLED:
+                        raise CortenError(f"nothing has moved for {STALLED:.0f} s, at {done:,} of {count:,} flights")
 
-
-def what_to_try(app: App[Any], console: Console) -> None:
-    """Where things are, once all is done."""
-    api = f"http://127.0.0.1:{app.settings.port}"
-    ops = app.get(Ops).url
-    console.print(f"""
+    def say_what_to_try(self) -> None:
+        """Where things are, once all is done."""
+        api = f"http://127.0.0.1:{app.settings.port}"
+        ops = app.get(Ops).url.rstrip("/")
+        self.console.print(f"""
 [bold]The service stays up.[/bold] Ctrl-C ends it and its servers.
 
   [cyan]{api}/[/cyan]               what is stored and dead-lettered
   [cyan]{api}/delays/LAX[/cyan]     cached for ten seconds, at most 50 questions a second
   [cyan]{api}/dead-letters[/cyan]   what was incomplete, with the cause
-  [cyan]{ops}/[/cyan]               operations: state, pipelines, checks
+  [cyan]{ops}/[/cyan]               the operations page: state, checks, pipelines
   [cyan]{ops}/readyz[/cyan]         health
   [cyan]{ops}/metrics[/cyan]        OpenMetrics
 """)
 
 
-async def main() -> int:
-    """Run the demo; the exit code."""
-    arguments = argparse.ArgumentParser(description="flights: broker → guarded, cached lookups → PostgreSQL")
-    arguments.add_argument("--once", action="store_true", help="end when the totals are exact")
-    arguments.add_argument("--flights", type=int, default=FLIGHTS, metavar="N", help="only the first N flights")
-    arguments.add_argument("--folder", type=Path, default=Path(__file__).parent / ".corten", help="the servers' data")
-    arguments.add_argument("--keep", action="store_true", help="go on with the data that is there")
-    options = arguments.parse_args()
+def arguments() -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="flights: broker → guarded, cached lookups → PostgreSQL")
+    parser.add_argument("--once", action="store_true", help="end when the totals are exact")
+    parser.add_argument("--flights", type=int, default=FLIGHTS, metavar="N", help="only the first N flights")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / ".corten" / "dev", help="the servers' data")
+    found = parser.parse_args()
+    if not 1 <= found.flights <= FLIGHTS:
+        parser.error(f"--flights is {found.flights}; there are 1 to {FLIGHTS}")
+    return Options(found.once, found.flights, found.folder)
+
+
+def main() -> int:
+    """Start the servers, run the App with the job in it; the exit code."""
     console = Console(highlight=False)
-    async with serving_dev(app, folder=options.folder / "dev", console=console):
-        result = await work(app, options.flights, console)
-        console.print(
-            f"stored={result.stored} dead_lettered={result.dead_lettered} input={result.input}"
-            f"\n{result.input / result.seconds:,.0f} flights a second, {result.seconds:.1f} s"
-        )
-        if not result.exact:
-            console.print("[red]the totals do not add up[/red]")
-            return 1
-        if not options.once:
-            what_to_try(app, console)
-            await anyio.sleep_forever()
-    return 0
+    demo = Demo(arguments(), console)
+    app.add(Task("demo", demo.run, restart=False))
+    try:
+        with app_servers(
+            app, folder=demo.options.folder, starting=lambda service: console.print(f"starting {service.name} …")
+        ):
+            app.run()
+    except CortenError as error:
+        console.print(f"[red]the demo did not start:[/red] {error}")
+        return 69
+    except KeyboardInterrupt:
+        return STOPPED
+    return demo.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(anyio.run(main))
+    sys.exit(main())

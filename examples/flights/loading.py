@@ -35,6 +35,16 @@ async def prepare(app: App[Any]) -> None:
     await app.get(Kafka).ensure_topics({TOPIC: PARTITIONS})
 
 
+async def begin(app: App[Any], count: int) -> int:
+    """Begin anew where the last run was complete, or was of other flights; else say how much of it is there."""
+    there = sum(await totals(app))
+    if there >= count:
+        await app.get(Postgres).execute("truncate flights")
+        await app.dead_letters.purge("store")
+        return 0
+    return there
+
+
 async def publish(app: App[Any], count: int, published: Callable[[int], object]) -> None:
     """Send the first ``count`` flights; returns when the broker has acknowledged them all."""
 
