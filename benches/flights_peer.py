@@ -1,4 +1,4 @@
-"""The flights job written on aiokafka, asyncpg and aiocache, as a careful team would: the peer of ``benches/flights.py``.
+"""The flights job on aiokafka, asyncpg and aiocache, as a careful team would: the peer of ``benches/flights.py``.
 
 The same messages, types, lookups, batches, tables and guarantees (commit after store, idempotent writes), the same
 broker and PostgreSQL. Retries, breaker and bulkhead are left out, which favours the peer.

@@ -1,7 +1,7 @@
 """The whole job by one command: real servers, 336,776 flights, exact totals, and a service that stays up.
 
-``python demo.py`` stays up until Ctrl-C; ``python demo.py --once`` ends when the totals are exact. Kill it at any moment
-and run it again: the totals still come out exact.
+``python demo.py`` stays up until Ctrl-C; ``python demo.py --once`` ends when the totals are exact. Kill it at any
+moment and run it again: the totals still come out exact.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from corten.dev import app_servers
-from corten.errors import CortenError
-from corten.plugins import Task
-from corten_ops import Ops
 from data import FLIGHTS
 from loading import begin, prepare, publish, totals
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from service import app
+
+from corten.dev import app_servers
+from corten.errors import CortenError
+from corten.plugins import Task
+from corten_ops import Ops
 
 STALLED = 120.0
 """Seconds without any progress after which something is wrong."""
@@ -118,7 +119,9 @@ def arguments() -> Options:
     parser = argparse.ArgumentParser(description="flights: broker → guarded, cached lookups → PostgreSQL")
     parser.add_argument("--once", action="store_true", help="end when the totals are exact")
     parser.add_argument("--flights", type=int, default=FLIGHTS, metavar="N", help="only the first N flights")
-    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / ".corten" / "dev", help="the servers' data")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(__file__).parent / ".corten" / "dev", help="the servers' data"
+    )
     found = parser.parse_args()
     if not 1 <= found.flights <= FLIGHTS:
         parser.error(f"--flights is {found.flights}; there are 1 to {FLIGHTS}")

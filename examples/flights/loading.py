@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from corten_kafka import Kafka
+from data import flights, number, table
+
 from corten import App
 from corten.messages import OutgoingMessage
-from corten_kafka import Kafka
 from corten_postgres import Postgres
-from data import flights, number, table
 
 TOPIC = "flights"
 PARTITIONS = 3

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-
-from corten.dev import free_port
 from tests.servers.kafka import KafkaServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import wait_until
+
+from corten.dev import free_port
 
 DEMO = Path(__file__).parents[2] / "examples" / "flights" / "demo.py"
 COUNT = 60_000

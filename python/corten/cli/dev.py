@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from anyio.from_thread import start_blocking_portal
 
-from corten.app import App
 from corten.cli.failure import reports_failures
 from corten.cli.options import (
     app_argument,
@@ -23,11 +21,8 @@ from corten.cli.options import (
 )
 from corten.cli.output import as_text, console, print_json, table
 from corten.cli.target import find_app
-from corten.dev import StartedService, dev_services
-from corten.errors import SettingsError
-from corten.plugins import DevService
+from corten.dev import StartedService, app_servers
 from corten.secrets import redact_url
-from corten.settings import Sourced
 
 _INTERRUPTED = 130
 
@@ -56,50 +51,20 @@ def dev(
     """
     app = find_app(target)
     configure(app, config, assignments, verbose=verbose)
-    app.configure(arguments={"environment": Sourced("development", "corten dev")})
-    wanted = wanted_services(app)
     screen = console(stderr=True)
+    servers = app_servers(app, starting=lambda service: screen.print(f"starting {service.name} …", markup=False))
     with ExitStack() as stack:
-        # In a loop of its own, in another thread: the app owns the main thread, its signals and its choice of loop.
-        portal = stack.enter_context(start_blocking_portal("asyncio"))
         try:
-            started = stack.enter_context(
-                portal.wrap_async_context_manager(
-                    dev_services(
-                        wanted,
-                        environment="development",
-                        starting=lambda service: screen.print(f"starting {service.name} …", markup=False),
-                    )
-                )
-            )
+            started = stack.enter_context(servers)
         except KeyboardInterrupt:
             raise SystemExit(_INTERRUPTED) from None
         if as_json:
             print_json([_plain(each) for each in started])
         elif started:
             screen.print(_listed(started))
-        elif not wanted:
+        else:
             screen.print("no dev services: every section has its address, or no plugin offers a server", style="dim")
-        for each in started:
-            app.configure(arguments=each.arguments)
         app.run(backend=backend)
-
-
-def wanted_services(app: App[Any]) -> list[DevService]:
-    """The dev services of the App's plugins whose sections name no address."""
-    sections = {section.name: section for section in app.sections()}
-    wanted: list[DevService] = []
-    for _plugin, service in app.installed.each("corten_dev_services", DevService):
-        section = sections.get(service.section)
-        if section is None:
-            continue
-        try:
-            active = app.sources.load([section], ignore_unknown=True).is_active(section.name)
-        except SettingsError:
-            active = True  # whatever is wrong is told, with all else, when the app loads its settings
-        if not active:
-            wanted.append(service)
-    return wanted
 
 
 def _shown_settings(service: StartedService) -> dict[str, object]:
