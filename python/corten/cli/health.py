@@ -122,7 +122,8 @@ def _why(status: int, document: Any) -> str:
         report = msgspec.convert(document, _Report)
     except msgspec.ValidationError:
         return f"HTTP status {status}"
-    down = [f"{name}: {check.message or check.status}" for name, check in report.checks.items() if check.status != "up"]
+    checks = {name: _CheckReport(each) if isinstance(each, str) else each for name, each in report.checks.items()}
+    down = [f"{name}: {check.message or check.status}" for name, check in checks.items() if check.status != "up"]
     return "; ".join(down) or f"HTTP status {status}"
 
 
@@ -132,7 +133,8 @@ class _CheckReport(msgspec.Struct):
 
 
 class _Report(msgspec.Struct):
-    checks: dict[str, _CheckReport]
+    checks: dict[str, _CheckReport | str]
+    """By name; the probes' pages give the status alone."""
 
 
 def _settings(config: Path | None) -> OpsAddress:

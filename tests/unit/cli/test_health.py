@@ -30,7 +30,7 @@ class Ops(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
     Ops.asked = []
-    checks = {"db": {"status": "down", "message": "away"}, "disk": {"status": "up"}}
+    checks = {"db": {"status": "down", "message": "away"}, "disk": {"status": "up"}, "queue": "degraded"}
     down = json.dumps({"status": "down", "checks": checks})
     Ops.answers = {
         "/livez": (200, b'{"status": "up", "checks": {}}'),
@@ -50,7 +50,7 @@ def test_up_is_0_and_down_is_1_with_the_reason(project, server) -> None:
     up = project.corten("health", "--probe", "live", "--url", url)
     assert (up.exit_code, up.output) == (0, "live: up\n")
     down = project.corten("health", "--url", url + "/")
-    assert (down.exit_code, down.output) == (1, "ready: down (db: away)\n")
+    assert (down.exit_code, down.output) == (1, "ready: down (db: away; queue: degraded)\n")
     odd = project.corten("health", "--probe", "startup", "--url", url)
     assert (odd.exit_code, odd.output) == (1, "startup: down (HTTP status 404)\n")
     assert [path for path, _ in Ops.asked] == ["/livez", "/readyz", "/startupz"]
