@@ -183,6 +183,21 @@ def test_equal_keys_of_different_types_are_one_key(cache: MemoryCache[Any, str])
     assert cache[(1.0, ("".join("x"),))] == "nested"
 
 
+def test_text_and_its_bytes_are_two_keys_though_python_hashes_them_alike(cache: MemoryCache[Any, str]) -> None:
+    cache["a"], cache[b"a"] = "text", "bytes"
+    assert (cache["".join("a")], cache[b"".join([b"a"])], hash("a") == hash(b"a")) == ("text", "bytes", True)
+
+
+@pytest.mark.parametrize("text", ["", "a", "\x00", "é" * 40, "€uro", "🜁" * 3, "a" * 10_000, "\ud800"])
+def test_texts_of_every_representation_are_found_by_equal_ones(cache: MemoryCache[str, str], text: str) -> None:
+    near = [text + "a", text[:-1] + "b", text.upper() + "x"]
+    for other in near:
+        cache[other] = "wrong"
+    cache[text] = "right"
+    equal = (text + "!")[:-1]
+    assert (cache[equal], [cache[(other + "!")[:-1]] for other in near]) == ("right", ["wrong"] * 3)
+
+
 def test_an_entry_is_good_until_its_time_has_passed() -> None:
     clock = FakeClock()
     cache: MemoryCache[str, int] = MemoryCache(ttl=10, clock=clock)

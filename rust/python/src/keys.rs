@@ -11,27 +11,34 @@ pub(crate) fn equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<
     if one.is(other) {
         return Some(true);
     }
-    let (kind, other_kind) = (one.get_type_ptr(), other.get_type_ptr());
-    if kind != other_kind {
-        return None;
-    }
     let py = one.py();
-    if kind == PyString::type_object_raw(py) {
-        return texts_equal(one, other);
+    let text = PyString::type_object_raw(py);
+    let (kind, other_kind) = (one.get_type_ptr(), other.get_type_ptr());
+    if kind == text && other_kind == text {
+        return Some(texts_equal(one, other));
     }
-    if kind == PyInt::type_object_raw(py) || kind == PyBytes::type_object_raw(py) {
-        return one.eq(other).ok();
+    let plain = [text, PyInt::type_object_raw(py), PyBytes::type_object_raw(py)];
+    if plain.contains(&kind) && plain.contains(&other_kind) {
+        // Text and the bytes of it have the same hash, and comparing them may warn: they are never equal.
+        return if kind == other_kind { one.eq(other).ok() } else { Some(false) };
     }
-    tuples_equal(one, other)
+    if kind == other_kind { tuples_equal(one, other) } else { None }
 }
 
+/// As `dict` compares them: the same characters always have the same representation (PEP 393).
 #[inline]
-fn texts_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<bool> {
-    // SAFETY: both are exact `str`, alive for the call; comparing those calls nobody.
-    match unsafe { ffi::PyUnicode_Compare(one.as_ptr(), other.as_ptr()) } {
-        0 => Some(true),
-        -1 if PyErr::take(one.py()).is_some() => None,
-        _ => Some(false),
+fn texts_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
+    let (one, other) = (one.as_ptr(), other.as_ptr());
+    // SAFETY: both are exact `str` and alive, and were hashed, which makes their representation ready. The data is as
+    // many units as the text is long, and the kind is the size of a unit.
+    unsafe {
+        let (length, kind) = (ffi::PyUnicode_GET_LENGTH(one), ffi::PyUnicode_KIND(one));
+        if length != ffi::PyUnicode_GET_LENGTH(other) || kind != ffi::PyUnicode_KIND(other) {
+            return false;
+        }
+        let size = length.unsigned_abs() * kind as usize;
+        let bytes = |text| std::slice::from_raw_parts(ffi::PyUnicode_DATA(text).cast::<u8>(), size);
+        bytes(one) == bytes(other)
     }
 }
 
