@@ -94,8 +94,22 @@ def compare(
     :param floor: the case that stands for the least possible
     :param targets: the ratio ours/peer that is wanted, by peer
     """
+    return asyncio.run(compare_here(title, cases, ours=ours, floor=floor, targets=targets, rounds=rounds, names=names))
+
+
+async def compare_here(
+    title: str,
+    cases: Mapping[str, Case | str | Callable[[], object] | None],
+    *,
+    ours: str = "corten",
+    floor: str | None = None,
+    targets: Mapping[str, float] | None = None,
+    rounds: int = ROUNDS,
+    names: Mapping[str, object] | None = None,
+) -> dict[str, float]:
+    """The same in the running loop, for cases that hold connections of it."""
     made = {name: _case(case, names or {}) for name, case in cases.items() if case is not None}
-    figures = asyncio.run(_measure(made, rounds))
+    figures = await _measure(made, rounds)
     missing = [name for name, case in cases.items() if case is None]
     _print(title, figures, missing, ours=ours, floor=floor, targets=targets or {})
     return figures
