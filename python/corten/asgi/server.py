@@ -52,7 +52,13 @@ class HttpServer:
         self._asgi_app = asgi_app
         self._host = host
         self._port = port
-        self._options = {"access_log": False, "log_config": None, "server_header": False, **options}
+        self._options = {
+            "access_log": False,
+            "log_config": None,
+            "log_level": "warning",
+            "server_header": False,
+            **options,
+        }
         self._server: uvicorn.Server | None = None
         self._bound: anyio.Event | None = None
         self.addresses: tuple[tuple[str, int], ...] = ()
@@ -108,9 +114,7 @@ class HttpServer:
             self._server.should_exit = True
 
 
-def serve(
-    asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any
-) -> Task:
+def serve(asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any) -> Task:
     """Serve an ASGI application from within an App: ``app.add(serve(api, port=8000))``.
 
     The port is bound when the App runs; at shutdown, requests under way are finished in the first phase, before work
