@@ -19,9 +19,11 @@ import asyncpg
 import msgspec
 from aiocache import cached
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "flights"))
-from data import FLIGHTS, flights
+EXAMPLE = Path(__file__).parents[1] / "examples" / "flights"
+sys.path.insert(0, str(EXAMPLE))
+from data import FLIGHTS, flights, number, table
 from model import Flight, Plane
 
 COLUMNS = (*Flight.__struct_fields__, "airline", "destination_name", "aircraft", "seats")
@@ -83,6 +85,24 @@ class Job:
                 )
 
 
+async def prepare(pool: asyncpg.Pool, bootstrap: str, topic: str) -> None:
+    await pool.execute((EXAMPLE / "schema.sql").read_text())
+    await pool.execute(
+        "create table if not exists peer_dead_letters "
+        "(id text primary key, topic text, value bytea, cause text, reason text)"
+    )
+    airlines = [(row["carrier"], row["name"]) for row in table("airlines")]
+    airports = [(row["faa"], row["name"]) for row in table("airports")]
+    planes = [(row["tailnum"], row["manufacturer"], row["model"], number(row["seats"])) for row in table("planes")]
+    await pool.executemany("insert into airlines values ($1, $2)", airlines)
+    await pool.executemany("insert into airports values ($1, $2) on conflict do nothing", airports)
+    await pool.executemany("insert into planes values ($1, $2, $3, $4)", planes)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])
+    await admin.close()
+
+
 async def publish(bootstrap: str, topic: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=5, max_batch_size=256 * 1024)
     await producer.start()
@@ -100,10 +120,7 @@ async def publish(bootstrap: str, topic: str) -> None:
 
 async def main(bootstrap: str, dsn: str, topic: str) -> None:
     async with asyncpg.create_pool(dsn, min_size=2, max_size=8) as pool:
-        await pool.execute(
-            "create table if not exists peer_dead_letters "
-            "(id text primary key, topic text, value bytea, cause text, reason text)"
-        )
+        await prepare(pool, bootstrap, topic)
         job = Job(pool)
         consumer = AIOKafkaConsumer(
             topic, bootstrap_servers=bootstrap, group_id=topic, enable_auto_commit=False, auto_offset_reset="earliest"
