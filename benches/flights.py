@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.servers.kafka import KafkaServer  # noqa: E402
-from tests.servers.postgres import PostgresServer  # noqa: E402
+from tests.servers.kafka import KafkaServer
+from tests.servers.postgres import PostgresServer
 
-from corten.dev import free_port  # noqa: E402
+from corten.dev import free_port
 
 FLIGHTS = 336_776
 TARGET = 3.0
