@@ -88,9 +88,17 @@ def test_imports_go_only_down(file: Path) -> None:
 
 
 def test_importing_corten_loads_no_driver_and_no_edge() -> None:
-    program = f"import corten, sys; print([name for name in {NOT_AT_IMPORT!r} if name in sys.modules])"
+    shown = f"[name for name in {NOT_AT_IMPORT!r} if name in sys.modules]"
+    program = f"import sys, corten; corten.App, corten.Retry; print({shown})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_importing_corten_alone_loads_next_to_nothing() -> None:
+    program = "import sys; before = set(sys.modules); import corten; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert "anyio" not in done.stdout
+    assert "msgspec" not in done.stdout
 
 
 @pytest.mark.parametrize("room", ["corten.cli", "corten.testing", "corten.asgi", "corten.dev"])

@@ -1,7 +1,29 @@
-"""The service chassis for async Python."""
+"""The service chassis for async Python.
 
-from corten.app import App
-from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
+Names are loaded when they are first used: whoever needs only the errors, or has pytest installed (which loads
+`corten.testing.pytest_plugin` in every project), pays for no more.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from corten.app import App
+    from corten.pipeline import Pipeline
+    from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
 
 __all__ = ["App", "Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "RateLimit", "Retry", "Timeout"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'corten' has no attribute {name!r}")
+    from importlib import import_module
+
+    room = {"App": "corten.app", "Pipeline": "corten.pipeline"}.get(name, "corten.policies")
+    value: object = getattr(import_module(room), name)
+    globals()[name] = value  # the next time it is found without asking here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
