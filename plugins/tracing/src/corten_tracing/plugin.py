@@ -1,0 +1,65 @@
+"""The plugin: what it brings to an App."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, cast
+
+from corten.hookspecs import hookimpl
+from corten.metrics.snapshot import Collector
+from corten.plugins import Exporter, Observer, Resource, Task
+from corten.settings import Section
+from corten_tracing.settings import ALIASES, TracingSettings
+from corten_tracing.tracing import Tracing
+
+if TYPE_CHECKING:
+    from corten.app import App
+
+
+class TracingPlugin:
+    """Spans of calls and messages, and traces, metrics and logs on their way to a collector."""
+
+    requires_corten = ">=0.1"
+
+    @hookimpl
+    def corten_settings(self) -> Sequence[Section]:
+        """The table ``[tracing]``, active where there is an endpoint."""
+        return [Section("tracing", TracingSettings, aliases=ALIASES, activated_by=("endpoint",))]
+
+    @hookimpl
+    def corten_resources(self, app: App[Any]) -> Sequence[Resource]:  # noqa: ARG002 - opened later
+        """:class:`Tracing`."""
+        return [Resource(Tracing, _open)]
+
+    @hookimpl
+    def corten_observers(self, app: App[Any]) -> Sequence[Observer]:
+        """Spans, where traces are wanted."""
+        return [app.get(Tracing).observer] if "traces" in _settings(app).signals else []
+
+    @hookimpl
+    def corten_exporters(self, app: App[Any]) -> Sequence[Exporter]:
+        """The registry as OTLP metrics, where they are wanted."""
+        settings = _settings(app)
+        if "metrics" not in settings.signals:
+            return []
+        return [Exporter("otlp", app.get(Tracing).export, settings.metrics_interval)]
+
+    @hookimpl
+    def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
+        """``corten_tracing_*``."""
+        return [Collector("tracing", app.get(Tracing).measure)]
+
+    @hookimpl
+    def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
+        """The sending of spans and log records, until the end."""
+        tracing = app.get(Tracing)
+        return [Task("tracing", tracing.run, tracing.stop, "flush")]
+
+
+def _settings(app: App[Any]) -> TracingSettings:
+    return cast("TracingSettings", app.section("tracing")["default"])
+
+
+def _open(app: App[Any]) -> AbstractAsyncContextManager[Tracing]:
+    return Tracing(_settings(app), name=app.name, clock=app.clock, environment=app.environment).opened()
