@@ -221,11 +221,10 @@ class MemoryCache(Generic[_K, _V]):
         clock: AppClock | None = None,
     ) -> MemoryCache[_K, _V]: ...
     @overload
-    def get(self, key: _K, default: None = None) -> _V | None: ...
+    def get(self, key: _K, default: None = None) -> _V | None:
+        """The value of a key; ``default`` where there is none. Counts a hit or a miss."""
     @overload
     def get(self, key: _K, default: _D) -> _V | _D: ...
-    def get(self, key: _K, default: object = None) -> object:
-        """The value of a key; ``default`` where there is none. Counts a hit or a miss."""
     def __getitem__(self, key: _K) -> _V: ...
     def __setitem__(self, key: _K, value: _V) -> None: ...
     def set(self, key: _K, value: _V, ttl: float | None = None) -> None:
@@ -237,14 +236,13 @@ class MemoryCache(Generic[_K, _V]):
         """Whether there is a value; counts nothing, and saves nothing from eviction."""
     def __delitem__(self, key: _K) -> None: ...
     @overload
-    def pop(self, key: _K) -> _V: ...
-    @overload
-    def pop(self, key: _K, default: _D, /) -> _V | _D: ...
-    def pop(self, key: _K, *default: object) -> object:
+    def pop(self, key: _K) -> _V:
         """Take a value out; counts nothing.
 
         :raises KeyError: there is none, and no default
         """
+    @overload
+    def pop(self, key: _K, default: _D, /) -> _V | _D: ...
     def __len__(self) -> int:
         """Entries now, with those whose time has passed but which nobody has met since."""
     def __iter__(self) -> Iterator[_K]:
@@ -347,6 +345,7 @@ class KeyedTokenBucket:
         """Requests admitted and refused so far, evictions, live keys, capacity and memory; looks at every slot."""
 
 __version__: str
+
 @final
 class CircuitBreaker:
     """The state of one circuit breaker, kept when the pipeline around it is compiled again."""
