@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -56,7 +56,7 @@ class Clock:
         return loop.call_at(loop.time() + (deadline - self.now()), callback)
 
     @contextmanager
-    def move_on_at(self, deadline: float) -> Iterator[anyio.CancelScope]:
+    def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
         """Cancel what is inside when this clock shows ``deadline``; ``scope.cancelled_caught`` tells."""
         with anyio.CancelScope(deadline=anyio.current_time() + (deadline - self.now())) as scope:
             yield scope

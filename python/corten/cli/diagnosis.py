@@ -11,8 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from corten.app import App, exit_codes
+from corten.app.pipelines import pipeline_policies
 from corten.app.resources import OwnedResource
-from corten.app.startup import pipeline_policies
 from corten.cli.addresses import listening, servers, unreachable, why_not_free
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
 from corten.plugins import DevService, Resource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from corten.settings import Sourced
 @contextmanager
 def app_servers(
     app: App[Any], *, folder: Path = FOLDER, starting: Callable[[DevService], object] = lambda _service: None
-) -> Iterator[Sequence[StartedService]]:
+) -> Generator[Sequence[StartedService], None, None]:
     """Start the servers that an App's settings do not name, and tell the App of them; they stop when the block ends.
 
     The App's environment becomes development. It must not have loaded its settings yet; run it inside the block.

@@ -1,7 +1,7 @@
 """Discovery, order and the descriptions that plugins give back."""
 
+from corten.pipeline.details import CallDetails
 from corten.plugins.descriptions import (
-    CallDetails,
     DevService,
     Exporter,
     Observer,
