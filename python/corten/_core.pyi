@@ -415,8 +415,10 @@ class Pipeline:
 
         Gives its result, or a `Call` where something is left to be done. A refused coroutine is closed.
         """
-    def run_keyed(self, coroutine: Coroutine[Any, Any, Any], keys: tuple[object, ...], /) -> Any:
-        """The same with a key for each keyed limit, in their order."""
+    def run_keyed(
+        self, coroutine: Coroutine[Any, Any, Any], keys: tuple[object, ...], horizon: float | None = None, /
+    ) -> Any:
+        """The same with a key for each keyed limit, in their order; nothing is waited for beyond ``horizon``."""
     def admit(self, keys: tuple[object, ...], /) -> Call:
         """Ask for admission alone, for what is no coroutine."""
 

@@ -16,6 +16,8 @@ from corten.pipeline.compile import Stages
 
 Make = Callable[..., Coroutine[Any, Any, Any]]
 CarryOut = Callable[..., Awaitable[Any]]
+Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
+"""What is further inside; its argument is the earliest deadline outside."""
 
 
 async def wait_in_queue(call: Call, clock: Clock) -> None:
@@ -81,10 +83,10 @@ class ScopedStages:
         if self._parts is None:
             self._parts = self._split()
 
-        async def innermost() -> Any:
+        async def innermost(_: float | None) -> Any:
             return await make(*args, **kwargs)
 
-        chain: Callable[[], Coroutine[Any, Any, Any]] = innermost
+        chain: Inner = innermost
         end = len(keys)
         for part in reversed(self._parts):
             if isinstance(part, Stages):
@@ -93,7 +95,7 @@ class ScopedStages:
                 end = begin
             else:
                 chain = self._limited(part, chain)
-        return chain()
+        return chain(None)
 
     def _split(self) -> list[float | Stages]:
         parts: list[float | Stages] = []
@@ -118,26 +120,25 @@ class ScopedStages:
         flush()
         return parts
 
-    def _limited(self, seconds: float, inner: Callable[[], Awaitable[Any]]) -> Callable[[], Coroutine[Any, Any, Any]]:
-        async def limited() -> Any:
-            with self._clock.move_on_at(self._clock.now() + seconds):
-                return await inner()
+    def _limited(self, seconds: float, inner: Inner) -> Inner:
+        async def limited(horizon: float | None) -> Any:
+            deadline = self._clock.now() + seconds
+            with self._clock.move_on_at(deadline):
+                return await inner(deadline if horizon is None else min(deadline, horizon))
             raise DeadlineExceeded(self._name, seconds)
 
         return limited
 
-    def _staged(
-        self, part: Stages, inner: Callable[[], Coroutine[Any, Any, Any]], keys: tuple[Any, ...]
-    ) -> Callable[[], Coroutine[Any, Any, Any]]:
+    def _staged(self, part: Stages, inner: Inner, keys: tuple[Any, ...]) -> Inner:
         carry_out = carry_out_with(self._name, self._clock, part, self)
 
-        async def staged() -> Any:
-            result = part.core.run_keyed(inner(), keys)
+        async def staged(horizon: float | None) -> Any:
+            result = part.core.run_keyed(inner(horizon), keys, horizon)
             if type(result) is Call:
                 await result
                 result = result.result()
                 if type(result) is Call:
-                    result = await carry_out(result, inner, (), {})
+                    result = await carry_out(result, inner, (horizon,), {})
             return result
 
         return staged

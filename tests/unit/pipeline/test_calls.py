@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import gc
 import inspect
 import traceback
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,9 @@ import anyio
 import pytest
 
 from corten.errors import CircuitOpen, CortenError, RateLimited
+from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.plugins import CallDetails, Observer
 from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
 from corten.testing import FakeClock
 
@@ -309,31 +312,123 @@ def test_two_apps_cannot_have_one_pipeline(pipeline: Callable[..., Pipeline], cl
         guard.bind(owner=object(), clock=clock, registry=registry)
 
 
-async def test_a_dropped_coroutine_gives_its_place_back(pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Bulkhead(1), Timeout(1))
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # nobody else can drive a coroutine of trio's
+async def test_a_coroutine_that_is_closed_or_dropped_gives_its_place_back(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(CircuitBreaker(), Bulkhead(1), Timeout(1))
 
     @guard
     async def forever() -> None:
         await anyio.sleep_forever()
 
+    def places() -> int:
+        return guard.statistics().bulkheads[0].running
+
     coroutine = forever()
-    try:
-        coroutine.send(None)
-    except RuntimeError:
-        pytest.skip("trio enters a scope")
-    assert guard.statistics().bulkheads[0].running == 1
+    coroutine.send(None)
+    assert places() == 1
     coroutine.close()
+    assert places() == 0
+    coroutine = forever()
+    coroutine.send(None)
+    assert places() == 1
+    del coroutine
+    gc.collect()
+    assert places() == 0
+    assert guard.statistics().cancelled == 2
+
+
+async def test_observers_surround_calls_but_not_hits(clock: FakeClock) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def observe(details: CallDetails) -> Iterator[None]:
+        seen.append(f"begin {details.pipeline}")
+        try:
+            yield
+        finally:
+            seen.append("end")
+
+    guard = Pipeline("shop", Cache(), Retry(wait=0), clock=clock, registry=Registry())
+    guarded = guard(load)
+    assert (await guarded(1))[0] == 1
+    assert seen == []
+    observers = [Observer("one", call=observe), Observer("two", call=observe), Observer("none")]
+    guard.bind(owner=object(), clock=clock, registry=Registry(), observers=observers)
+    assert (await guarded(2))[0] == (await guarded(2))[0] == 2
+    assert seen == ["begin shop", "begin shop", "end", "end"]
+    await guarded(1)
+    assert len(seen) == 4
+
+
+async def test_policies_can_change_while_calls_run(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Bulkhead(1), Retry(wait=0))
+    gate = anyio.Event()
+
+    @guard
+    async def wait() -> int:
+        await gate.wait()
+        return 1
+
+    results = []
+
+    async def run() -> None:
+        results.append(await wait())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        guard.configure([Bulkhead(2), Cache()])
+        assert guard.statistics().bulkheads[0].running == 1
+        group.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        assert guard.statistics().bulkheads[0].running == 2
+        gate.set()
+    assert results == [1, 1]
     assert guard.statistics().bulkheads[0].running == 0
-    if asyncio_runs():
-        coroutine = forever()
-        coroutine.send(None)
-        del coroutine
-        gc.collect()
-        assert guard.statistics().bulkheads[0].running == 0
 
 
-def asyncio_runs() -> bool:
-    try:
-        return asyncio.get_running_loop() is not None
-    except RuntimeError:
-        return False
+async def test_a_plain_function_that_would_wait_says_so_on_the_loops_thread(pipeline: Callable[..., Pipeline]) -> None:
+    @pipeline(RateLimit("1/s", burst=1, max_wait=5))
+    def compute() -> int:
+        return 1
+
+    assert compute() == 1
+    with pytest.raises(CortenError, match="would make this plain function wait, in the thread of an event loop"):
+        compute()
+
+
+def test_a_plain_function_waits_in_a_thread(pipeline: Callable[..., Pipeline], clock: FakeClock) -> None:
+    times = []
+
+    @pipeline(Retry(max_attempts=3, wait=1, jitter=0), RateLimit("1/s", burst=1, max_wait=5), CircuitBreaker())
+    def compute() -> int:
+        times.append(clock.now() - 1000)
+        if len(times) < 3:
+            raise OSError
+        return len(times)
+
+    assert compute() == 3
+    assert times == [0, 1, 3]
+
+
+async def test_a_plain_function_must_say_that_it_returns_an_awaitable(pipeline: Callable[..., Pipeline]) -> None:
+    @pipeline(CircuitBreaker())
+    def start():  # type: ignore[no-untyped-def]
+        return load(1)
+
+    with pytest.raises(TypeError, match="start returned an awaitable without saying so"):
+        start()  # type: ignore[no-untyped-call]
+
+
+def test_a_pipeline_forgets_functions_that_are_gone(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Cache(), Retry())
+
+    def make() -> weakref.ref[Any]:
+        @guard
+        async def work() -> None: ...
+
+        return weakref.ref(work)
+
+    gone = make()
+    gc.collect()
+    assert gone() is None

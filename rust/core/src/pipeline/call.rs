@@ -20,6 +20,8 @@ pub struct Call {
     pub(super) started: Nanos,
     /// The earliest deadline of the time limits entered; zero: none.
     deadline: Nanos,
+    /// A deadline that somebody else keeps, so that nothing is waited for beyond it; zero: none.
+    horizon: Nanos,
     /// The place in the queue of the stage at `position`.
     pub(super) ticket: Option<Arc<Ticket>>,
     pub(super) slots: [u64; SLOTS],
@@ -30,7 +32,7 @@ impl Call {
     #[inline]
     #[must_use]
     pub fn new(now: Nanos) -> Self {
-        Self { position: 0, reserved: false, started: now, deadline: 0, ticket: None, slots: [0; SLOTS] }
+        Self { position: 0, reserved: false, started: now, deadline: 0, horizon: 0, ticket: None, slots: [0; SLOTS] }
     }
 
     /// When it began.
@@ -46,10 +48,16 @@ impl Call {
         (self.deadline != 0).then_some(self.deadline)
     }
 
-    /// Nanoseconds until the earliest deadline.
+    /// Tells it of a deadline that somebody outside keeps: nothing is waited for beyond it.
+    pub fn set_horizon(&mut self, deadline: Nanos) {
+        self.horizon = deadline;
+    }
+
+    /// Nanoseconds until the earliest deadline, kept here or outside.
     #[inline]
     pub(super) fn time_left(&self, now: Nanos) -> Option<Nanos> {
-        self.deadline().map(|deadline| deadline.saturating_sub(now))
+        let outside = (self.horizon != 0).then_some(self.horizon);
+        self.deadline().into_iter().chain(outside).min().map(|deadline| deadline.saturating_sub(now))
     }
 
     /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.

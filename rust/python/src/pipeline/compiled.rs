@@ -101,11 +101,20 @@ impl Pipeline {
     }
 
     /// The same with a key for each keyed limit, in their order.
-    #[pyo3(signature = (coroutine, keys, /))]
-    fn run_keyed(slf: &Bound<'_, Self>, coroutine: Bound<'_, PyAny>, keys: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    /// Nothing is waited for beyond `horizon`, a deadline that somebody outside keeps.
+    #[pyo3(signature = (coroutine, keys, horizon=None, /))]
+    fn run_keyed(
+        slf: &Bound<'_, Self>,
+        coroutine: Bound<'_, PyAny>,
+        keys: &Bound<'_, PyTuple>,
+        horizon: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
+        if let Some(deadline) = horizon {
+            call.set_horizon(nanos_from_seconds(deadline));
+        }
         if let Err(error) = this.set_keys(&mut call, keys) {
             close(&coroutine)?;
             return Err(error);
