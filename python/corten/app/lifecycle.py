@@ -150,6 +150,8 @@ class Lifecycle:
             await self._finished.wait()
             if self._task is not None and not self.left_behind:
                 await asyncio.wait([self._task])
+                if not self._task.cancelled() and (error := self._task.exception()) is not None:
+                    raise error  # ours, not the user's: it must not vanish in a task that nobody awaits
         if self._group is not None:
             group, self._group = self._group, None
             try:

@@ -88,7 +88,7 @@ async def shut_down(life: Lifecycle, group: anyio.abc.TaskGroup, patience: Patie
     for phase in OVER_AT:
         with life.phase(phase):
             await _stop_tasks(life, group, [task for task in life.tasks if task.task.phase == phase], patience, phase)
-    with life.phase("resources"):
+    with life.phase("close"):
         errors, left_behind = await life.resources.close(patience.clock, patience.deadline, patience.grace)
         life.errors += errors
         life.left_behind += left_behind

@@ -40,7 +40,8 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
     for name, (probe, run) in own_checks(life).items():
         app.health.add(Check(name, run, (probe,), fresh=0.0))  # first: a plugin may answer probes while we start
     with life.phase("load"):
-        app.load()
+        for warning in app.load().warnings:
+            _log.warning("settings: %s", warning)
         app.installed.check_backend(backend)
         policies = pipeline_policies(app)
     with life.phase("resources"):
@@ -128,7 +129,9 @@ def choose_store(app: App[Any], life: Lifecycle) -> Any:
         stores[name] = store
     wanted = app.own_settings.dead_letters.store
     if not wanted and len(stores) <= 2:
-        return list(stores.values())[-1]
+        wanted = list(stores)[-1]
+    if wanted == "memory" and any(consumer.dead_letters for consumer in app.components.consumers):
+        _log.warning("app %s: dead letters are kept in memory only, and are gone when the process ends", app.name)
     if wanted not in stores:
         message = "no such store of dead letters" if wanted else "several plugins offer a store of dead letters"
         expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive()}"

@@ -41,7 +41,7 @@ async def test_phases_come_in_order_and_are_told_with_their_time() -> None:
         pass
     assert phases == [
         "load", "resources", "plugins", "pipelines", "tasks",
-        "not ready", "intake", "work", "flush", "resources",
+        "not ready", "intake", "work", "flush", "close",
     ]  # fmt: skip
 
 
