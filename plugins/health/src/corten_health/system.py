@@ -46,17 +46,26 @@ def read_memory(cgroup: Path = CGROUP) -> Memory:
 
 
 class CpuShare:
-    """The share of the machine's CPU time that was in use since the last time it was asked."""
+    """The share of the machine's CPU time that was in use since the last time it was asked.
 
-    def __init__(self, read: Callable[[], tuple[float, float]] | None = None) -> None:
+    :param read: seconds busy, and seconds in all
+    :param least: seconds in all that a share is of; until then the last one counts. None: one second of each CPU
+    """
+
+    def __init__(self, read: Callable[[], tuple[float, float]] | None = None, *, least: float | None = None) -> None:
         self._read = read if read is not None else _cpu_times
+        self._least = least if least is not None else float(psutil.cpu_count() or 1)
         self._last = self._read()
+        self._share = 0.0
 
     def take(self) -> float:
-        """The share since the last take, between 0 and 1."""
-        last, self._last = self._last, self._read()
-        total = self._last[1] - last[1]
-        return min(1.0, max(0.0, (self._last[0] - last[0]) / total)) if total > 0 else 0.0
+        """The share since the last take, between 0 and 1; a moment's burst, as at the start, is not one."""
+        now = self._read()
+        total = now[1] - self._last[1]
+        if total > 0 and total >= self._least:
+            self._share = min(1.0, max(0.0, (now[0] - self._last[0]) / total))
+            self._last = now
+        return self._share
 
 
 def _cpu_times() -> tuple[float, float]:
