@@ -1,0 +1,10 @@
+"""The plugin keeps to the hook manual."""
+
+from __future__ import annotations
+
+from corten.testing import check_plugin
+from corten_health import HealthPlugin
+
+
+def test_it_keeps_to_the_manual() -> None:
+    check_plugin(HealthPlugin, {"health.blocked_after": 0.0})
