@@ -96,7 +96,11 @@ class Doctor:
         try:
             app.sources.load([*app.own_sections(), *app.installed.sections()])
         except SettingsError as error:
-            yield from (_problem(each) for each in error.problems if each.message != "unknown section")
+            for each in error.problems:
+                found = _problem(each)
+                if each.message == "unknown section":
+                    found = msgspec.structs.replace(found, status="warning", fix="a broken plugin's, maybe")
+                yield found
         except PluginError as error:
             yield Diagnosis(_subject(error), "problem", _words(error), _fix(error))
 

@@ -6,11 +6,12 @@ import io
 from pathlib import Path
 
 from corten.errors import SettingsProblem
+from corten.settings.tree import shown_path
 
 
 def read_dotenv(file: Path, problems: list[SettingsProblem]) -> dict[str, tuple[str, int]]:
     """Names with their values and lines. ``${NAME}`` is not replaced: a password may well hold a dollar sign."""
-    shown = str(file)
+    shown = shown_path(file)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

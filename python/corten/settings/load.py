@@ -16,7 +16,7 @@ from corten.settings.effective import Effective, effective
 from corten.settings.names import PREFIX, fold, is_tabular, locate, nearest, variables
 from corten.settings.section import Section
 from corten.settings.toml import read_toml
-from corten.settings.tree import Leaf, Node, Origin, Table, dotted, grow, put
+from corten.settings.tree import Leaf, Node, Origin, Table, dotted, grow, put, shown_path
 
 DEFAULT: Final = "default"
 """The name of the instance that is the plain table."""
@@ -126,8 +126,9 @@ def load(
     env_file = (file.parent if file is not None else Path()) / ".env" if dotenv == "beside" else dotenv
     if env_file is not None:
         read = read_dotenv(env_file, problems)
+        shown = shown_path(env_file)
         values = {name: value for name, (value, _line) in read.items()}
-        loader.variables(values, lambda name: f"{env_file}:{read[name][1]} {name}", strict=True)
+        loader.variables(values, lambda name: f"{shown}:{read[name][1]} {name}", strict=True)
     loader.variables(environ, lambda name: f"environment {name}")
     if secrets is not None:
         loader.folder(secrets)

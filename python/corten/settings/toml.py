@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from corten.errors import SettingsProblem
-from corten.settings.tree import Node, Origin, Path, Table, grow
+from corten.settings.tree import Node, Origin, Path, Table, grow, shown_path
 
 _BLANK: Final = re.compile(r"[ \t]*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
@@ -27,7 +27,7 @@ _AT: Final = re.compile(
 
 def read_toml(file: FilePath, problems: list[SettingsProblem]) -> Table | None:
     """The tables of a file, or None where it cannot be read, which is then a problem with the place."""
-    shown = str(file)
+    shown = shown_path(file)
     try:
         content = file.read_bytes()
     except OSError as error:

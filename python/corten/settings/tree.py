@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -75,3 +77,12 @@ def dotted(path: Path) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
+
+
+def shown_path(file: PurePath) -> str:
+    """A file's path as sources name it: relative where it is below the current folder."""
+    try:
+        relative = os.path.relpath(file)
+    except (OSError, ValueError):  # there is no current folder any more, or it is on another drive
+        return str(file)
+    return str(file) if relative.startswith(os.pardir) else relative
