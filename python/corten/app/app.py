@@ -19,7 +19,7 @@ from corten.app.tasks import TaskStatistics
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.dead_letters import DeadLetterStore, MemoryDeadLetterStore
-from corten.errors import CortenError
+from corten.errors import CortenError, SettingsError
 from corten.events import Events
 from corten.flags import Flags
 from corten.health import Health
@@ -253,9 +253,21 @@ class App(Composition, Generic[S]):
         :raises SettingsError: which plugins are wanted cannot be read
         """
         if not self._sections:
-            self.installed.load(self.sources.autoload() if self._autoload is None else self._autoload)
+            self.installed.load(self._wanted_plugins() if self._autoload is None else self._autoload)
             self._sections = (*self.own_sections(), *self.installed.sections())
         return self._sections
+
+    def _wanted_plugins(self) -> bool | tuple[str, ...]:
+        try:
+            return self.sources.autoload()
+        except SettingsError as error:
+            # Nobody knows which plugins may be imported, but what is wrong besides can be told at once.
+            problems = list(error.problems)
+            try:
+                self.sources.load(self.own_sections())
+            except SettingsError as others:
+                problems += (each for each in others.problems if each.message != "unknown section")
+            raise SettingsError(list(dict.fromkeys(problems))) from None
 
     def own_sections(self) -> Sequence[Section]:
         """The sections of the settings that are there without any plugin."""
