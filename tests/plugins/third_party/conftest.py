@@ -95,6 +95,20 @@ class ThirdParty:
         result["plugins"] = [each for each in result["plugins"] if each[1].startswith("acme")]
         return result
 
+    def command(self, *arguments: str) -> Any:
+        """What the command prints as JSON, of an App in this folder that loads every installed plugin."""
+        (self.folder / "service.py").write_text("from corten import App\napp = App('host', config=None)\n")
+        done = subprocess.run(
+            [sys.executable, "-c", "from corten.cli import main; main()", *arguments, "--json", "service:app"],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            env={**os.environ, "PYTHONPATH": str(self.site)},
+            cwd=self.folder,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
 
 @pytest.fixture
 def third_party(tmp_path: Path) -> ThirdParty:

@@ -45,6 +45,10 @@ def test_a_wheel_is_found_ordered_run_and_listed(third_party: ThirdParty) -> Non
         ["beta", "acme-beta", "1.2.3", 1, "active"],
         ["alpha", "acme-alpha", "2.0", 2, "active"],
     ]
+    listed = {each["name"]: each for each in third_party.command("plugins")}
+    assert listed["alpha"]["distribution"] == "acme-alpha"
+    assert listed["alpha"]["version"] == "2.0"
+    assert listed["beta"]["order"] < listed["alpha"]["order"]
 
 
 def test_nothing_is_imported_that_autoload_does_not_ask_for(third_party: ThirdParty) -> None:
