@@ -13,7 +13,7 @@ from corten.settings.quantities import (
     parse_rate,
     parse_size,
 )
-from corten.settings.section import Section
+from corten.settings.section import Section, alias
 
 __all__ = [
     "Duration",
@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "Size",
     "Sourced",
+    "alias",
     "format_duration",
     "format_rate",
     "format_size",

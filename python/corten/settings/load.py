@@ -17,6 +17,7 @@ from corten.settings.names import PREFIX, fold, is_tabular, locate, nearest, var
 from corten.settings.section import Section
 from corten.settings.toml import read_toml
 from corten.settings.tree import Leaf, Node, Origin, Table, dotted, grow, put, shown_path
+from corten.settings.types import aliases
 
 DEFAULT: Final = "default"
 """The name of the instance that is the plain table."""
@@ -223,8 +224,9 @@ class _Loader:
     def aliases(self) -> dict[str, _Place]:
         found: dict[str, _Place] = {}
         for section in self.sections.values():
-            for name, field in section.aliases.items():
-                path, type_ = locate(section.type, tuple(field.split("."))) or ((field,), Any)
+            declared = [*aliases(section.type), *((name, tuple(at.split("."))) for name, at in section.aliases.items())]
+            for name, steps in declared:
+                path, type_ = locate(section.type, steps) or (steps, Any)
                 found[name] = ((section.name, *path) if section.name else path, type_)
         return found
 

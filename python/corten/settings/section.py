@@ -7,6 +7,14 @@ from collections.abc import Mapping
 import msgspec
 
 
+def alias(*names: str) -> msgspec.Meta:
+    """Further names of a field in the environment and the secrets folder, for those that come from elsewhere.
+
+    ``url: Annotated[str, alias("REDIS_URL")] = ""``
+    """
+    return msgspec.Meta(extra={"corten_aliases": names})
+
+
 class Section(msgspec.Struct, frozen=True):
     """A table of the settings file with the type that describes it."""
 

@@ -94,6 +94,25 @@ def _unwrapped(type_: Any) -> tuple[Any, tuple[Any, ...]]:
             return annotated, metas
 
 
+@cache
+def aliases(type_: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The names from elsewhere that a struct's fields declare with :func:`~corten.settings.alias`, and their paths."""
+    return tuple(_aliases(type_, (), frozenset()))
+
+
+def _aliases(
+    type_: Any, path: tuple[str, ...], seen: frozenset[Any]
+) -> collections.abc.Iterator[tuple[str, tuple[str, ...]]]:
+    for field in fields(type_):
+        below = (*path, field.encode_name)
+        for meta in _unwrapped(field.type)[1]:
+            extra = meta.extra if isinstance(meta, msgspec.Meta) else None
+            yield from ((name, below) for name in (extra or {}).get("corten_aliases", ()))
+        for shape in shapes(field.type):
+            if shape.kind == "struct" and shape.bare not in seen:
+                yield from _aliases(shape.bare, below, seen | {type_})
+
+
 def is_struct(type_: Any) -> bool:
     """Whether it is a msgspec struct class that is written as a table."""
     return is_class(type_, msgspec.Struct) and not type_.__struct_config__.array_like

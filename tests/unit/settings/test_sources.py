@@ -3,13 +3,13 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
 
 from corten.secrets import Secret
-from corten.settings import Duration, Section, Size, Sourced
+from corten.settings import Duration, Section, Size, Sourced, alias
 
 ORDER = ("default", "file", "dotenv", "environment", "secrets", "arguments")
 
@@ -176,6 +176,21 @@ def test_aliases_set_fields_and_empty_ones_set_nothing(loader) -> None:
     dsn = loader(environ={"DATABASE_URL": "x"}).section("postgres")["default"].dsn
     assert dsn == Secret("x")
     assert not loader(environ={"DATABASE_URL": ""}).is_active("postgres")
+
+
+def test_a_field_may_declare_its_names_from_elsewhere_at_any_depth(loader) -> None:
+    class Inner(msgspec.Struct, frozen=True):
+        key: Annotated[Secret | None, alias("SECRET_KEY", "APP_SECRET")] = None
+
+    class Outer(msgspec.Struct):
+        retention: Annotated[Duration, alias("METRICS_RETENTION")] = 1.0
+        inner: Inner = Inner()
+
+    sections = [Section("app", Outer)]
+    made = loader(environ={"APP_SECRET": "p", "METRICS_RETENTION": "24h"}, sections=sections).section("app")["default"]
+    assert (made.retention, made.inner.key) == (86400.0, Secret("p"))
+    loader.secret("SECRET_KEY", "q")
+    assert loader(sections=sections).section("app")["default"].inner.key == Secret("q")
 
 
 def test_a_settings_own_name_wins_over_its_alias_and_the_conflict_is_told(loader) -> None:
