@@ -99,9 +99,9 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A plain decimal number: no sign, exponent, `inf` or `nan`, which `f64` would take.
+/// A plain decimal number: no sign, exponent, `inf`, `nan`, `1.` or `.5`, which `f64` would take.
 fn number(text: &str) -> Option<f64> {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let plain = text.split('.').all(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()));
     if plain { text.parse().ok() } else { None }
 }
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        for text in ["", "100", "/s", "x/s", "-1/s", "1e3/s", "inf/s", "nan/s", "1..2/s", "1/1.2.3s", "1/s2", "1/s/s"] {
+        for text in ["", "100", "/s", "x/s", "-1/s", "1e3/s", "inf/s", "nan/s", "1..2/s", "1./s", ".5/s", "1/1.2.3s", "1/s2", "1/s/s"] {
             assert!(matches!(parse(text), Err(RateError::Form(_))), "{text}");
         }
         for text in ["1/", "1/moon", "1/3", "1/0s"] {
