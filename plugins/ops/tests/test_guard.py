@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import random
+
 import httpx
 import msgspec
 import pytest
 
 from corten.app import App
+from corten.health import Check
 from corten.plugins import Reply, Request, Route
 from corten.secrets import Secret
 from corten_ops import Ops, OpsSettings
@@ -250,3 +254,46 @@ async def test_who_does_not_read_the_reply_is_cut_off() -> None:
                     while True:
                         read += len(await stream.receive(1_000_000))
             assert read < 20_000_000
+
+
+async def test_a_credential_in_an_error_is_on_no_page_and_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    canary = "canary-5f2e"
+
+    async def away() -> None:
+        raise OSError(f"no route to postgresql://app:{canary}@db/x?password={canary}")
+
+    app = make(ops__token=f"{canary}-{TOKEN}")
+    app.health.add(Check("database", away))
+    with caplog.at_level(logging.DEBUG):
+        async with app, client(app) as http:
+            http.headers["authorization"] = f"Bearer {canary}-{TOKEN}"
+            for page in ("/", "/metrics", "/health", "/livez?verbose", "/readyz?verbose", "/startupz", "/nowhere"):
+                reply = await http.get(page)
+                assert canary not in reply.text + str(reply.headers), page
+            assert "no route to postgresql://***@db" in (await http.get("/health")).text
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert canary not in "".join(ours)
+
+
+async def test_noise_is_answered_with_a_refusal_or_not_at_all() -> None:
+    import anyio
+
+    noise = random.Random(7)
+    parts = (
+        b"GET ",
+        b"POST ",
+        b"/livez",
+        b" HTTP/1.1\r\n",
+        b"Host: localhost\r\n",
+        b"Content-Length: 5\r\n",
+        b"\r\n\r\n",
+    )
+    app = make(ops__header_timeout=0.3)
+    async with app:
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                pieces = [noise.choice((*parts, noise.randbytes(noise.randrange(20)))) for _ in range(12)]
+                group.start_soon(raw, app, b"".join(pieces))
+        assert app.get(Ops).statistics().errors == 0
+        async with client(app) as http:
+            assert (await http.get("/livez")).status_code == 200

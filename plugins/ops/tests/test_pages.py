@@ -146,6 +146,7 @@ async def test_the_index_names_what_there_is_and_escapes_it() -> None:
     assert "<script" not in reply.text
     assert "&lt;script&gt;" in reply.text
     assert "&lt;b&gt;bold" in reply.text
+    assert '<span class="closed">closed</span>' in reply.text
     for words in ("/readyz", "/metrics", "rates", "circuit_breaker", "app.ready"):
         assert words in reply.text
 

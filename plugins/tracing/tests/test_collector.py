@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 
+import anyio.lowlevel
 import pytest
 from tests.servers.otelcol import CollectorServer, attributes
 
@@ -154,3 +156,20 @@ async def test_a_collector_that_was_away_is_given_what_waited(
         assert "takes telemetry again" in words[1]
         assert tracing.statistics().spans_sent == 3
     collector.wait_for("traces", 3)
+
+
+async def test_a_collector_that_hangs_holds_up_neither_calls_nor_the_shutdown(collector: CollectorServer) -> None:
+    app = make(collector, tracing__timeout=0.5, tracing__interval=0.05)
+    async with app:
+        collector.freeze()
+        began = time.monotonic()
+        for _ in range(1000):
+            with app.get(Tracing).tracer.start_as_current_span("work"):
+                pass
+            await anyio.lowlevel.checkpoint()
+        assert time.monotonic() - began < 2.0
+        tracing = app.get(Tracing)
+    assert time.monotonic() - began < 10.0
+    assert tracing.statistics().spans_waiting == 1000
+    assert app.state == "stopped"
+    collector.thaw()

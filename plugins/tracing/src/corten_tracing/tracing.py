@@ -113,6 +113,7 @@ class Tracing:
             with self._clock.move_on_after(self._settings.interval):
                 await self._stopping.wait()
             await self.flush()
+        await self.flush()  # what ended while the last one was under way
 
     async def stop(self) -> None:
         """Have :meth:`run` send what waits and end; returns at once."""
@@ -120,8 +121,8 @@ class Tracing:
 
     async def flush(self) -> None:
         """Send what waits now. Ends at the first request that fails: the rest waits for the next time."""
-        await self._drain(self._spans, "traces", encode_spans)
-        await self._drain(self._records, "logs", lambda records: logs_request(records, self._resource))
+        if await self._drain(self._spans, "traces", encode_spans):
+            await self._drain(self._records, "logs", lambda records: logs_request(records, self._resource))
 
     async def export(self, snapshot: Snapshot) -> None:
         """Send a snapshot of the metrics.
@@ -152,11 +153,12 @@ class Tracing:
             self._sender.statistics(),
         )
 
-    async def _drain(self, queue: BoundedQueue[T], signal: Signal, encode: Callable[[Sequence[T]], Request]) -> None:
+    async def _drain(self, queue: BoundedQueue[T], signal: Signal, encode: Callable[[Sequence[T]], Request]) -> bool:
+        """Send a queue's items in batches; False where the collector is away or busy."""
         for _ in range(len(queue) // BATCH + 1):  # what comes meanwhile waits for the next time
             batch = queue.take(BATCH)
             if not batch:
-                return
+                break
             try:
                 outcome = await self._sender.send(signal, encode(batch))
             except BaseException:  # cancelled: it may have arrived, or not; a span twice is better than none
@@ -168,4 +170,5 @@ class Tracing:
                 queue.dropped += len(batch)
             else:
                 queue.give_back(batch)
-                return
+                return False
+        return True
