@@ -1,0 +1,63 @@
+"""Deliveries: who waits for which acknowledgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+from confluent_kafka import KafkaError
+
+from corten.errors import CortenError
+from corten_kafka.errors import send_error
+
+
+class Delivery:
+    """A number of messages whose acknowledgements are awaited together.
+
+    Counted on the producer's thread; ``expected`` is set on the loop when all were handed to librdkafka. The first
+    error is kept.
+    """
+
+    __slots__ = ("_finished", "_settled", "acknowledged", "error", "expected", "failed", "topic")
+
+    def __init__(self, finished: Callable[[Delivery], object], topic: str, expected: int | None = None) -> None:
+        self._finished = finished
+        self._settled: anyio.Event | None = None
+        self.topic = topic
+        self.expected = expected
+        self.acknowledged = 0
+        self.failed = 0
+        self.error: CortenError | None = None
+
+    def report(self, error: KafkaError | None, _message: object) -> None:
+        """What librdkafka calls for each message, on the producer's thread."""
+        if error is None:
+            self.acknowledged += 1
+        else:
+            if self.error is None:
+                self.error = send_error(error, self.topic)
+            self.failed += 1
+        if self.expected is not None and self.acknowledged + self.failed >= self.expected:
+            self._finished(self)
+
+    @property
+    def settled(self) -> bool:
+        """Whether librdkafka has said of each message what became of it."""
+        return self.expected is not None and self.acknowledged + self.failed >= self.expected
+
+    def wake(self) -> None:
+        """Called on the loop when the delivery is settled."""
+        if self._settled is not None:
+            self._settled.set()
+
+    async def wait(self) -> None:
+        """Wait until it is settled.
+
+        :raises MessageError: Kafka refused a message for good
+        :raises ResourceUnavailable: a message was not acknowledged in time
+        """
+        self._settled = anyio.Event()
+        if not self.settled:
+            await self._settled.wait()
+        if self.error is not None:
+            raise self.error

@@ -1,0 +1,166 @@
+"""The resource: publishes with every delivery awaited, makes topics, opens subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
+import anyio.to_thread
+import msgspec
+from confluent_kafka import KafkaException
+
+from corten.errors import MessageError, ResourceUnavailable
+from corten.messages.message import MessageDetails
+from corten.messages.publisher import OutgoingMessage
+from corten.messages.source import Partition, Source, Subscription
+from corten.plugins.descriptions import Observer
+from corten_kafka.errors import describe
+from corten_kafka.lag import Lag
+from corten_kafka.producer import Producer
+from corten_kafka.settings import KafkaSettings
+from corten_kafka.source import open_source
+from corten_kafka.topics import Topic, ensure_topics
+
+
+class KafkaStatistics(msgspec.Struct, frozen=True):
+    """What went through the producer."""
+
+    sent: int
+    """Messages acknowledged."""
+    failed: int
+    queued: int
+    """Messages sent and not acknowledged yet."""
+
+
+class Kafka:
+    """One cluster: a `corten.messages.Publisher`, and what consumers subscribe through."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        producer: Producer,
+        *,
+        app: str = "corten",
+        observers: Callable[[], Sequence[Observer]] = lambda: (),
+    ) -> None:
+        self.settings = settings
+        self.lag = Lag()
+        self._producer = producer
+        self._app = app
+        self._observers = observers
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: KafkaSettings,
+        *,
+        app: str = "corten",
+        observers: Callable[[], Sequence[Observer]] = lambda: (),
+    ) -> AsyncGenerator[Kafka, None]:
+        """Connect; leaving waits for the deliveries under way.
+
+        :param app: what the brokers log, unless the settings say something else
+        :param observers: asked at each send for those who want to know of it, or add headers
+        :raises ResourceUnavailable: no broker answered within the settings' ``connect_timeout``, or an option is wrong
+        """
+        try:
+            producer = Producer(settings.producer(app), settings.close_timeout)
+        except KafkaException as error:
+            raise ResourceUnavailable(f"Kafka producer cannot be made: {describe(error.args[0])}") from error
+        try:
+            kafka = cls(settings, producer, app=app, observers=observers)
+            await kafka.ping(settings.connect_timeout)
+            yield kafka
+        finally:
+            await producer.close()
+
+    async def ping(self, timeout: float = 2.0) -> int:
+        """How many brokers the cluster has, asked of one of them.
+
+        :raises ResourceUnavailable: none answered in time
+        """
+        try:
+            return await anyio.to_thread.run_sync(self._count_brokers, timeout, abandon_on_cancel=True)
+        except KafkaException as error:
+            raise ResourceUnavailable(
+                f"no Kafka broker of {self.settings.bootstrap_servers} answered within {timeout:g} s: "
+                f"{describe(error.args[0])}"
+            ) from error
+
+    def _count_brokers(self, timeout: float) -> int:
+        # A name that no topic has: an empty one would ask for the metadata of all of them.
+        return len(self._producer.client.list_topics("__consumer_offsets", timeout=timeout).brokers)
+
+    async def send(
+        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Publish one message and wait until all replicas in sync have it.
+
+        :raises MessageError: Kafka refused the message for good
+        :raises ResourceUnavailable: it was not acknowledged in time
+        """
+        observers = self._observers()
+        if not observers:
+            await self._producer.send(topic, value, key, [*headers.items()] if headers else None)
+            return
+        with _observed(observers, MessageDetails("publish", topic, headers=headers or {})):
+            carried = {**(headers or {}), **_injected(observers)}
+            await self._producer.send(topic, value, key, [*carried.items()] if carried else None)
+
+    async def send_many(self, messages: Iterable[OutgoingMessage]) -> int:
+        """Publish all and wait for every acknowledgement; returns how many.
+
+        Memory stays bounded however many there are: at most the settings' ``max_queued_messages`` are under way. When
+        one fails, those after it may or may not have been published.
+
+        :raises MessageError: Kafka refused one for good
+        :raises ResourceUnavailable: one was not acknowledged in time
+        """
+        observers = self._observers()
+        if not observers:
+            return await self._producer.send_many(messages)
+        with _observed(observers, MessageDetails("publish", "", count=0)):
+            return await self._producer.send_many(messages, tuple(_injected(observers).items()))
+
+    async def ensure_topics(self, topics: Mapping[str, int | Topic], *, timeout: float = 15.0) -> list[str]:
+        """Make the topics that are missing; a number says how many partitions. Those that exist stay as they are.
+
+        :returns: the names of those that were made
+        :raises MessageError: Kafka refuses a topic as it is described
+        :raises ResourceUnavailable: the cluster did not answer in time
+        """
+        described = {name: Topic(each) if isinstance(each, int) else each for name, each in topics.items()}
+        if any(each.partitions < 1 for each in described.values()):
+            raise MessageError(f"a topic has at least one partition; asked for: {topics}")
+        return await anyio.to_thread.run_sync(
+            ensure_topics, self.settings.common(self._app), described, timeout, abandon_on_cancel=True
+        )
+
+    def subscribe(
+        self, subscription: Subscription, revoke: Callable[[frozenset[Partition]], Awaitable[None]]
+    ) -> AbstractAsyncContextManager[Source]:
+        """Open a subscription, as `corten.messages.MessageSource` wants it."""
+        return open_source(self.settings.consumer(self._app, subscription.group), subscription, revoke, self.lag)
+
+    def statistics(self) -> KafkaStatistics:
+        """What went through the producer so far."""
+        return KafkaStatistics(self._producer.sent, self._producer.failed, self._producer.queued)
+
+
+def _observed(observers: Sequence[Observer], details: MessageDetails) -> ExitStack:
+    """All observers around a publication."""
+    with ExitStack() as stack:
+        for observer in observers:
+            if observer.message is not None:
+                stack.enter_context(observer.message(details))
+        return stack.pop_all()
+
+
+def _injected(observers: Sequence[Observer]) -> dict[str, bytes]:
+    """Headers that carry the current context."""
+    carried: dict[str, bytes] = {}
+    for observer in observers:
+        if observer.inject is not None:
+            carried.update(observer.inject())
+    return carried
