@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import msgspec
 from data import FLIGHTS
-from loading import begin, prepare, publish, totals
+from loading import begin, publish, totals
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from service import app
@@ -50,7 +50,6 @@ class Demo:
     async def run(self) -> None:
         """A task of the App: ends the App when ``--once`` is done."""
         count, console = self.options.flights, self.console
-        await prepare(app)
         there = await begin(app, count)
         if there:
             console.print(f"going on after a run that was cut off: {there:,} flights are there already")

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from api import api
 from model import Delays, Flight, Plane
+from tables import TOPIC, tables
 
 from corten import App
 from corten.asgi import serve
@@ -66,7 +67,7 @@ async def enriched(flight: Flight) -> tuple[object, ...]:
     )
 
 
-@app.consumer("flights", type=Flight, batch=4000, pipeline="store")
+@app.consumer(TOPIC, type=Flight, batch=4000, pipeline="store")
 async def store(flights: list[Flight]) -> None:
     """Keep a batch. What is there already is left alone, so that a batch that comes again changes nothing."""
     rows = [await enriched(flight) for flight in flights]
@@ -93,6 +94,7 @@ async def delays(destination: str) -> Delays | None:
     )
 
 
+app.add(tables)
 app.add(serve(api(app, delays), port=lambda: app.settings.port))
 
 if __name__ == "__main__":
