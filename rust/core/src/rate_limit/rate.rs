@@ -170,7 +170,10 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        for text in ["", "100", "/s", "x/s", "-1/s", "1e3/s", "inf/s", "nan/s", "1..2/s", "1./s", ".5/s", "1/1.2.3s", "1/s2", "1/s/s"] {
+        for text in [
+            "", "100", "/s", "x/s", "-1/s", "1e3/s", "inf/s", "nan/s", "1..2/s", "1./s", ".5/s", "1/1.2.3s", "1/s2",
+            "1/s/s",
+        ] {
             assert!(matches!(parse(text), Err(RateError::Form(_))), "{text}");
         }
         for text in ["1/", "1/moon", "1/3", "1/0s"] {
