@@ -64,6 +64,11 @@ class HttpServer:
         self.addresses: tuple[tuple[str, int], ...] = ()
         """Where it listens; empty while it does not."""
 
+    @property
+    def wanted(self) -> tuple[str, int]:
+        """The host and port it is to listen on; one that the settings decide needs these loaded."""
+        return self._host, self._port() if callable(self._port) else self._port
+
     def task(self) -> Task:
         """The server as a task of the App."""
         where = "" if callable(self._port) else f" {self._host}:{self._port}"
@@ -81,7 +86,7 @@ class HttpServer:
                 "corten.asgi.serve runs on asyncio only (uvicorn does): start the App with backend='asyncio'"
             )
         bound = self._ready_event()
-        sockets = _listen(self._host, self._port() if callable(self._port) else self._port)
+        sockets = _listen(*self.wanted)
         with contextlib.ExitStack() as stack:
             for each in sockets:
                 stack.callback(each.close)

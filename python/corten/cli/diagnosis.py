@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from corten.app import App, exit_codes
 from corten.app.pipelines import pipeline_policies
 from corten.app.resources import OwnedResource
-from corten.cli.addresses import listening, servers, unreachable, why_not_free
+from corten.asgi.server import HttpServer
+from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
 from corten.plugins import DevService, Resource
 from corten.settings import Settings
@@ -57,24 +59,30 @@ class Doctor:
 
     def diagnoses(self) -> Iterator[Diagnosis]:
         """All of them; what depends on something broken is left out."""
+        yield from self._broken_plugins()
+        settings_found = list(self._settings())  # which plugins are active shows only now
         yield from self._plugins()
-        for step in (self._settings(), self._composition()):
-            yield from step
+        yield from settings_found
+        yield from self._composition()
         try:
             settings = self._app.loaded
         except CortenError:
             return
+        yield from self._consumers()
         yield from self._ports(settings)
         if self._connect:
             yield from self._servers(settings)
 
+    def _broken_plugins(self) -> Iterator[Diagnosis]:
+        # What is wrong with the settings is told with all else that is wrong with them.
+        yield from (each for each in _raised(self._app.sections, "plugins") if each.subject != "settings")
+
     def _plugins(self) -> Iterator[Diagnosis]:
-        problems = list(_raised(self._app.sections, "plugins"))
-        yield from (each for each in problems if each.subject != "settings")
         for record in self._app.plugins:
             if record.state != "failed":
                 shown = f"{record.distribution} {record.version}".strip() or record.origin
-                yield Diagnosis(f"plugin {record.name}", "ok", shown)
+                away = "; not configured" if record.state == "inactive" else ""
+                yield Diagnosis(f"plugin {record.name}", "ok", shown + away)
 
     def _settings(self) -> Iterator[Diagnosis]:
         app = self._app
@@ -125,14 +133,49 @@ class Doctor:
         if names:
             yield Diagnosis("resources", "ok", names)
 
+    def _consumers(self) -> Iterator[Diagnosis]:
+        """Whether somebody brings the messages: plugins name their sources only when their resources are open."""
+        app = self._app
+        own = {source.name for source in app.components.sources}
+        active = [record for record in app.plugins if record.state == "active"]
+        brought = {record.name for record in active if "corten_message_sources" in record.hooks}
+        for consumer in app.components.consumers:
+            # A plugin's source bears its name, unless it has several.
+            if consumer.source in own or any(consumer.source.startswith(name) for name in brought):
+                continue
+            installed = any(record.name == consumer.source for record in app.plugins)
+            hint = app.hint_for_inactive().removeprefix("; ")
+            install = f"pip install 'corten[{consumer.source}]' and set its address; corten dev starts a server for it"
+            yield Diagnosis(
+                f"consumer {consumer.name}",
+                "problem",
+                f"nobody brings messages from {consumer.source!r}",
+                hint if installed and hint else install,
+            )
+
+    def _serving(self) -> Iterator[Address]:
+        for task in self._app.components.tasks:
+            server = getattr(task.run, "__self__", None)
+            if isinstance(server, HttpServer):
+                host, port = server.wanted
+                if port:
+                    yield Address(f"{task.name}.port", host, port)
+
     def _ports(self, settings: Settings) -> Iterator[Diagnosis]:
-        for address in listening(settings, self._sections()):
+        serving = list(self._serving())
+        if serving and find_spec("uvicorn") is None:
+            yield Diagnosis("serve", "problem", "uvicorn is not installed", "pip install 'corten[serve]'")
+        if serving and self._backend != "asyncio":
+            yield Diagnosis("serve", "problem", "serving runs on asyncio only", "leave out --backend")
+        for address in [*listening(settings, self._sections()), *serving]:
+            owner = address.path.rpartition(".")[0]
+            way_out = "choose another port for it" if address in serving else f"set {address.path}"
             why = why_not_free(address)
             if why:
-                fix = f"stop what listens there (this app, maybe), or set {address.path}"
+                fix = f"stop what listens there (this app, maybe), or {way_out}"
                 yield Diagnosis(f"port {address}", "problem", f"cannot be listened on: {why}", fix)
             else:
-                yield Diagnosis(f"port {address}", "ok", f"free for {address.path.rpartition('.')[0]}")
+                yield Diagnosis(f"port {address}", "ok", f"free for {owner}")
 
     def _servers(self, settings: Settings) -> Iterator[Diagnosis]:
         addresses = list(servers(settings, self._sections()))

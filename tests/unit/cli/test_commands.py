@@ -248,6 +248,24 @@ def test_doctor_tells_ports_that_are_taken(project) -> None:
     assert "set ops.port" in result.stdout
 
 
+def test_doctor_tells_ports_of_what_the_app_serves_and_consumers_without_messages(project) -> None:
+    code = """
+from corten.asgi import serve
+app.add(serve(object(), port=lambda: app.settings.level))
+
+@app.consumer("orders", type=dict)
+async def store(order: dict) -> None: ...
+"""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = project.corten("doctor", project.service(code), "--set", f"app.level={port}")
+    assert result.exit_code == 1
+    assert f"port 127.0.0.1:{port}" in result.stdout
+    assert "choose another port for it" in result.stdout
+    assert "nobody brings messages from 'kafka'" in result.stdout
+    assert "pip install 'corten[kafka]'" in result.stdout
+
+
 def test_doctor_tells_servers_that_do_not_answer(project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
