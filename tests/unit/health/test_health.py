@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
 from corten.health import Check, Finding, Health, Report
+from corten.testing import cancel_at_each_await
 from corten.testing.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -253,3 +255,18 @@ async def test_statistics_count_runs_and_failures(health: Health) -> None:
     await health.run()
     figures = health.statistics()
     assert (figures.checks, figures.runs, figures.hits, figures.failures, figures.timeouts) == (2, 2, 0, 1, 0)
+
+
+async def test_cancelled_at_any_await_it_leaves_no_run_under_way(health: Health) -> None:
+    async def slow() -> None:
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+
+    for name in "abc":
+        health.add(Check(name, slow, fresh=0.0))
+
+    def check() -> None:
+        assert all(entry.flight is None for entry in health._entries.values())
+
+    assert await cancel_at_each_await(health.run, check) > 3
+    assert (await health.run()).status == "up"
