@@ -78,7 +78,7 @@ def _cpu_times() -> tuple[float, float]:
 
 def judge(share: float, degraded: float, down: float) -> Status:
     """The status of something of which ``share`` is used."""
-    return "down" if share >= down else "degraded" if share >= degraded else "up"
+    return "down" if share > down else "degraded" if share > degraded else "up"
 
 
 def memory_check(settings: HealthSettings, read: Callable[[], Memory] = read_memory) -> Check:
@@ -127,7 +127,7 @@ def cpu_check(settings: HealthSettings, cpu: CpuShare) -> Check:
 
     async def run() -> Finding:
         share = cpu.take()
-        status: Status = "degraded" if share >= settings.cpu_degraded else "up"
+        status: Status = "degraded" if share > settings.cpu_degraded else "up"
         message = "" if status == "up" else f"{share:.0%} of the CPU time is in use"
         return Finding(status, message, {"used": round(share, 4), "cpus": psutil.cpu_count() or 0})
 
