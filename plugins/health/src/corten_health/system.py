@@ -78,7 +78,7 @@ def _cpu_times() -> tuple[float, float]:
 
 def judge(share: float, degraded: float, down: float) -> Status:
     """The status of something of which ``share`` is used."""
-    return "down" if share > down else "degraded" if share > degraded else "up"
+    return "down" if share >= down else "degraded" if share >= degraded else "up"
 
 
 def memory_check(settings: HealthSettings, read: Callable[[], Memory] = read_memory) -> Check:
