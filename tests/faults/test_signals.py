@@ -71,7 +71,7 @@ say("end")
 
 
 @contextmanager
-def program(folder: Path, where: str, backend: str, more: str = "") -> Iterator[subprocess.Popen[str]]:
+def program(folder: Path, where: str, backend: str, more: str = "", **environ: str) -> Iterator[subprocess.Popen[str]]:
     file = folder / "program.py"
     file.write_text(PROGRAM.format(more=textwrap.dedent(more)))
     process = subprocess.Popen(
@@ -79,7 +79,7 @@ def program(folder: Path, where: str, backend: str, more: str = "") -> Iterator[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        env={**os.environ, "PYTHONWARNINGS": "error", **environ},
     )
     try:
         yield process
@@ -236,3 +236,21 @@ def test_what_stops_the_start_is_said_without_a_traceback(tmp_path: Path, more: 
     assert words in errors
     assert "Traceback" not in errors
     assert out.count("closed") <= 1
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_who_wants_the_traceback_gets_it(tmp_path: Path, level: str) -> None:
+    more = """
+        from corten.hookspecs import hookimpl
+        from corten.plugins.loading import Plugins
+        class BadPlugin:
+            @hookimpl
+            def corten_settings(self):
+                raise KeyError("no good")
+        app.installed = Plugins([BadPlugin()])
+    """
+    with program(tmp_path, "nowhere", "asyncio", more, CORTEN_LOGS__LEVEL=level) as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 70
+    assert ("For the traceback: CORTEN_LOGS__LEVEL=debug" in errors) is (level == "info")
+    assert ("Traceback" in errors) is (level == "debug")

@@ -108,7 +108,9 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
             return _report(app, error, exit_codes.USAGE)
         try:
             app.load()
-        except Exception as error:  # noqa: BLE001 - reported below; a traceback helps nobody
+        except Exception as error:  # noqa: BLE001 - reported below; a traceback helps few
+            if os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug":  # no settings could be read to say so
+                configure("DEBUG", app=app.name)
             return _report(app, error, exit_codes.of(error))
         with logging_set_up(app):
             code: int = anyio.run(_main, app, life, signals, backend=backend, backend_options=options)
@@ -146,6 +148,13 @@ async def _live(app: App[Any], life: Lifecycle) -> int:
     return code
 
 
+def _is_puzzling(error: BaseException) -> bool:
+    """Whether somebody may want to see where it came from: it is not ours, or stands for one that is not."""
+    if isinstance(error, CortenError):
+        return error.__cause__ is not None and not isinstance(error.__cause__, CortenError | OSError)
+    return not isinstance(error, OSError)
+
+
 def _leave_behind(code: int) -> NoReturn:
     """End the process although something in it does not end: it would hold up the event loop, and the interpreter."""
     logging.shutdown()
@@ -159,7 +168,9 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
     lines = [f"corten: app {app.name!r} {what} (exit code {code})"]
     for leaf in exit_codes.leaves(error):
         words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
-        lines += [f"  {line}" for line in words.splitlines()]
+        lines += [f"  {line}" for text in (words, *getattr(leaf, "__notes__", ())) for line in text.splitlines()]
+    if any(_is_puzzling(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
+        lines.append("  For the traceback: CORTEN_LOGS__LEVEL=debug")
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
     _log.debug("app %s %s", app.name, what, exc_info=error)
