@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -52,6 +51,8 @@ class Clock:
 
         :raises RuntimeError: no asyncio loop is running in this thread
         """
+        import asyncio  # only where a loop runs, which has imported it
+
         loop = asyncio.get_running_loop()
         return loop.call_at(loop.time() + (deadline - self.now()), callback)
 

@@ -127,3 +127,9 @@ class MessageError(CortenError):
     """
 
     retryable = False
+
+
+def described(error: BaseException) -> str:
+    """``ValueError: its words``, or only the type where it has no words."""
+    words = str(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from typing import Any, Final, NoReturn
 
@@ -49,6 +48,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac
+
         return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
 
     def __hash__(self) -> int:
@@ -94,19 +95,19 @@ def dec_hook(kind: type[Any], value: object) -> object:
     raise NotImplementedError(f"objects of type {kind.__name__} are not decoded")
 
 
-_SENSITIVE: Final = re.compile(
-    r"(?:^|[_\-.])(?:password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|private_?key|access_?key"
-    r"|secret_?key|signing_?key)(?:$|[_\-.])",
-    re.IGNORECASE,
+# Texts, compiled by `re` when first asked for and kept there: compiling all at import would take a millisecond.
+_SENSITIVE: Final = (
+    r"(?i)(?:^|[_\-.])(?:password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|private_?key|access_?key"
+    r"|secret_?key|signing_?key)(?:$|[_\-.])"
 )
-_AUTHORITY: Final = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.\-]*://)(?P<rest>\S*)", re.IGNORECASE)
-_ONE_AUTHORITY: Final = re.compile(_AUTHORITY.pattern.replace(r"\S*", ".*"), re.IGNORECASE | re.DOTALL)
-_PARAMETER: Final = re.compile(r"(?P<key>[\w\-.]*)=(?P<value>'(?:[^'\\]|\\.)*'|[^&\s;]*)")
+_AUTHORITY: Final = r"(?i)(?P<scheme>\b[a-z][a-z0-9+.\-]*://)(?P<rest>\S*)"
+_ONE_AUTHORITY: Final = _AUTHORITY.replace("(?i)", "(?is)").replace(r"\S*", ".*")
+_PARAMETER: Final = r"(?P<key>[\w\-.]*)=(?P<value>'(?:[^'\\]|\\.)*'|[^&\s;]*)"
 
 
 def is_sensitive(name: str) -> bool:
     """Whether a field of that name (``api_key``, ``password``) holds what is not to be shown, whatever its type."""
-    return _SENSITIVE.search(name) is not None
+    return re.search(_SENSITIVE, name) is not None
 
 
 def redact_url(url: str) -> str:
@@ -129,4 +130,4 @@ def redact_url(url: str) -> str:
 
     # An unquoted password may hold blanks too: only where several addresses stand in one text do blanks end them.
     pattern = _AUTHORITY if url.count("://") > 1 else _ONE_AUTHORITY
-    return _PARAMETER.sub(parameter, pattern.sub(authority, url))
+    return re.sub(_PARAMETER, parameter, re.sub(pattern, authority, url))

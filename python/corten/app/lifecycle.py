@@ -7,7 +7,6 @@ leaving, in the task that does both.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -17,22 +16,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-import anyio.abc
 
 from corten.app.resources import KeptResource, Resources
-from corten.app.shutdown import Patience, shut_down
-from corten.app.startup import start
-from corten.app.tasks import SupervisedTask
 from corten.cache.tier import CacheTier
 from corten.dead_letters.store import DeadLetterStore
-from corten.errors import CortenError, PluginError
+from corten.errors import CortenError, PluginError, described
 from corten.events import PhaseFinished
 from corten.messages.source import MessageSource
-from corten.plugins.descriptions import Observer
-from corten.plugins.registration import described
 
 if TYPE_CHECKING:
+    import asyncio
+
+    import anyio.abc
+
     from corten.app.app import App
+    from corten.app.shutdown import Patience
+    from corten.app.tasks import SupervisedTask
+    from corten.plugins.descriptions import Observer
 
 _log = logging.getLogger("corten.app")
 
@@ -92,6 +92,8 @@ class Lifecycle:
         self._group: anyio.abc.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
         if backend == "asyncio":
+            import asyncio
+
             self._task = asyncio.get_running_loop().create_task(self._hold(backend), name=f"app {self.name}")
         else:
             self._group = anyio.create_task_group()
@@ -149,6 +151,8 @@ class Lifecycle:
         with anyio.CancelScope(shield=True):
             await self._finished.wait()
             if self._task is not None and not self.left_behind:
+                import asyncio
+
                 await asyncio.wait([self._task])
                 if not self._task.cancelled() and (error := self._task.exception()) is not None:
                     raise error  # ours, not the user's: it must not vanish in a task that nobody awaits
@@ -190,6 +194,8 @@ class Lifecycle:
             self._conclude()
 
     async def _live(self, group: anyio.abc.TaskGroup, backend: str) -> None:
+        from corten.app.startup import start  # with all that only a running App needs
+
         try:
             with self._start_scope:
                 await start(self._app, self, group, backend)
@@ -211,6 +217,8 @@ class Lifecycle:
         await self._shut_down(group)
 
     async def _shut_down(self, group: anyio.abc.TaskGroup) -> None:
+        from corten.app.shutdown import Patience, shut_down
+
         shutdown = self._app.shutdown_settings
         self._patience = Patience(self._app.clock, shutdown.deadline)
         if self._is_hurried:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.abc
 
 from corten.clock import Clock
 from corten.errors import CortenError, DeadlineExceeded, PluginError, ResourceUnavailable
@@ -19,6 +18,8 @@ from corten.plugins.descriptions import Resource
 from corten.plugins.order import Circle, in_order
 
 if TYPE_CHECKING:
+    import anyio.abc
+
     from corten.app.app import App
 
 _log = logging.getLogger("corten.app")

@@ -22,9 +22,8 @@ import anyio
 
 from corten.app import exit_codes
 from corten.app.lifecycle import Lifecycle, StoppedWhileStarting
-from corten.errors import CortenError
+from corten.errors import CortenError, described
 from corten.logs import LogLevel, configure
-from corten.plugins.registration import described
 
 if TYPE_CHECKING:
     from corten.app.app import App

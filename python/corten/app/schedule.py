@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -61,6 +60,8 @@ class Schedule:
 
     async def run(self) -> None:
         """Keep calling until :meth:`stop`."""
+        import random
+
         self._stopping = anyio.Event()
         due = self._clock.now() + (0.0 if self._at_start else self._interval)
         while not self._is_stopped:

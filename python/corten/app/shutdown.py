@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.abc
 
 from corten.app.tasks import SupervisedTask
 from corten.clock import Clock
@@ -20,6 +19,8 @@ from corten.errors import DeadlineExceeded
 from corten.plugins.descriptions import Phase
 
 if TYPE_CHECKING:
+    import anyio.abc
+
     from corten.app.lifecycle import Lifecycle
 
 _log = logging.getLogger("corten.app")

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio.abc
-
 from corten.app.consumers import consumer_tasks
 from corten.app.exporters import exporter_task
 from corten.app.pipelines import bind, pipeline_policies
 from corten.app.resources import OwnedResource
 from corten.app.tasks import SupervisedTask
-from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
+from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem, described
 from corten.health import Check, Finding
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.plugins.descriptions import Exporter, Observer, Resource, Task
-from corten.plugins.registration import Plugin, described
+from corten.plugins.registration import Plugin
 
 if TYPE_CHECKING:
+    import anyio.abc
+
     from corten.app.app import App
     from corten.app.lifecycle import Lifecycle
     from corten.cache.tier import CacheTier

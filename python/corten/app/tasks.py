@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from typing import Literal
@@ -138,6 +137,8 @@ class SupervisedTask:
             self._events.emit(TaskFailed(task=self.task.name, error=words))
             self._on_failed(error)
             return True
+        import random
+
         self.restarts += 1
         delay = self._rule.wait(len(self._failures), random.random())  # noqa: S311 - spreading, no secret
         self.state = "restarting"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Annotated, Final
 
 import msgspec
@@ -61,6 +60,8 @@ class Flags:
             return True
         if threshold == 0 or key is None:
             return False
+        from hashlib import blake2b  # needed by partial rollouts only
+
         digest = blake2b(salt + str(key).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") < threshold
 

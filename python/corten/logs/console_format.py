@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from corten.logs import record as parts
@@ -43,6 +42,8 @@ def escape(text: str) -> str:
 
 
 def _value(value: object) -> str:
+    import json
+
     text = str(parts.shown(value))
     plain = text and not any(each in text for each in ' "=\\')
     return escape(text if plain else json.dumps(text, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import msgspec
@@ -53,6 +52,8 @@ def _encode(line: dict[str, object]) -> str:
 
 
 def _escape(each: str) -> str:
+    import json
+
     return f"\\u{ord(each):04x}" if each.isascii() else json.dumps(each)[1:-1]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import anyio
-import anyio.lowlevel
 
 from corten.messages.commit_tracking import CommitTracker, Track, Unit
 from corten.messages.handling import Handling
@@ -78,6 +77,8 @@ class Lane:
 
     async def run(self) -> None:
         """Handle what is put until the lane is closed."""
+        from anyio.lowlevel import checkpoint
+
         floor, queue = self._floor, self._queue
         calls = 0
         while True:
@@ -93,7 +94,7 @@ class Lane:
             floor.progress.set()
             calls += 1
             if calls % _CHECKPOINT_EVERY == 0:
-                await anyio.lowlevel.checkpoint()
+                await checkpoint()
 
     async def _handle_one(self, units: Sequence[Unit], messages: Sequence[Message]) -> None:
         """Handle a message alone."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
 
 from corten.clock import Clock
 from corten.dead_letters.store import DeadLetterStore
@@ -22,6 +22,9 @@ from corten.messages.message import Message
 from corten.messages.source import MessageSource, Partition, Source, Subscription
 from corten.messages.stall import Stall
 from corten.metrics import Registry
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 _log = logging.getLogger("corten.messages")
 

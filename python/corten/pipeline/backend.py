@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from threading import get_ident
@@ -22,6 +21,8 @@ def on_trio() -> bool:
 
 def in_event_loop() -> bool:
     """Whether this thread runs an event loop right now, so that waiting here would stop it."""
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -36,6 +37,8 @@ def from_any_thread(callback: Callable[[], object]) -> Callable[[], None]:
     if on_trio():
         soon = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
     else:
+        import asyncio
+
         soon = asyncio.get_running_loop().call_soon_threadsafe
 
     def call() -> None:

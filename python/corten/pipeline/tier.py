@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -63,6 +62,8 @@ class SharedResults:
             self._warn("arguments", error)
             return None
         if len(text) > _READABLE:
+            from hashlib import blake2b
+
             return f"{self._prefix}{blake2b(text, digest_size=20).hexdigest()}"
         return self._prefix + text.decode()
 

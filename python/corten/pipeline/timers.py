@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from corten._core import Timers
 from corten.clock import Clock
+
+if TYPE_CHECKING:
+    import asyncio
 
 _timers: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[Clock, Timers]] = WeakKeyDictionary()
 

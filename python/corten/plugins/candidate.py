@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -61,6 +60,8 @@ def passed(plugin: object) -> Candidate:
 
 def nearest(name: str, names: Sequence[str]) -> str:
     """``; did you mean 'postgres'?``, where there is something near, else what there is."""
+    import difflib
+
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"

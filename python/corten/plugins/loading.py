@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, cast
-
-import pluggy
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from corten.errors import PluginError
-from corten.hookspecs import Hooks
 from corten.plugins.candidate import Candidate, installed, nearest, passed
 from corten.plugins.order import Circle, in_order
 from corten.plugins.record import PluginRecord
-from corten.plugins.registration import Plugin, register
 from corten.settings.section import Section
+
+if TYPE_CHECKING:
+    from corten.plugins.registration import Plugin
 
 T = TypeVar("T")
 
@@ -23,8 +22,6 @@ class Plugins:
 
     def __init__(self, in_code: Sequence[object] = ()) -> None:
         self._in_code = tuple(in_code)
-        self._manager = pluggy.PluginManager("corten")
-        self._manager.add_hookspecs(Hooks)
         self._ordered: list[Plugin] = []
         self._failures: list[tuple[Candidate, PluginError]] = []
 
@@ -34,6 +31,9 @@ class Plugins:
         :raises PluginError: one can't be loaded or ordered
         :raises ExceptionGroup: of PluginErrors, where there are several
         """
+        from corten.plugins.registration import manager, register
+
+        hooks = manager()
         code = [passed(each) for each in self._in_code]
         taken: dict[str, Candidate] = {}
         plugins: list[Plugin] = []
@@ -46,7 +46,7 @@ class Plugins:
                 self._failures.append((candidate, PluginError(candidate.name, message, candidate.origin)))
                 continue
             try:
-                plugins.append(register(self._manager, candidate))
+                plugins.append(register(hooks, candidate))
             except PluginError as error:
                 self._failures.append((candidate, error))
         self._ordered = sorted(plugins, key=lambda plugin: plugin.name)

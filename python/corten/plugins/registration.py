@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any
 
 import pluggy
 from pluggy import HookImpl
 
-from corten.errors import PluginError
+from corten.errors import PluginError, described
 from corten.hookspecs import Hooks
 from corten.plugins.candidate import Candidate, nearest
 from corten.plugins.record import PluginRecord, PluginState
@@ -76,10 +75,11 @@ class Plugin:
         )
 
 
-def described(error: BaseException) -> str:
-    """``ValueError: its words``, or only the type where it has no words."""
-    words = str(error)
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+def manager() -> pluggy.PluginManager:
+    """A plugin manager that knows the hooks."""
+    found = pluggy.PluginManager("corten")
+    found.add_hookspecs(Hooks)
+    return found
 
 
 def register(manager: pluggy.PluginManager, candidate: Candidate) -> Plugin:
@@ -87,6 +87,7 @@ def register(manager: pluggy.PluginManager, candidate: Candidate) -> Plugin:
 
     :raises PluginError: it can't be imported or made, doesn't work with this Corten, or has a hook that is none
     """
+    from importlib import metadata  # as slow to import as all of ours
 
     def broken(message: str) -> PluginError:
         return PluginError(candidate.name, message, candidate.origin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -212,6 +211,8 @@ class Converter:
         """A list or table written as JSON, or as ``a,b`` and ``a=1,b=2``."""
         kinds = {shape.kind for shape in containers}
         if text.lstrip()[:1] in {"[", "{"}:
+            import json
+
             try:
                 value = json.loads(text)
             except (json.JSONDecodeError, RecursionError):
@@ -377,6 +378,8 @@ def show(node: Node, type_: Any, path: Path) -> str:
     if isinstance(value, (int, float, datetime.date, datetime.time)):
         return str(value)
     if isinstance(value, str):
+        import json
+
         text = redact_url(value)
         text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
         return json.dumps(text, ensure_ascii=False)

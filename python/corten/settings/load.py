@@ -15,7 +15,6 @@ from corten.settings.dotenv import read_dotenv
 from corten.settings.effective import Effective, effective
 from corten.settings.names import PREFIX, fold, is_tabular, locate, nearest, variables
 from corten.settings.section import Section
-from corten.settings.toml import read_toml
 from corten.settings.tree import Leaf, Node, Origin, Table, dotted, grow, put, shown_path
 from corten.settings.types import aliases
 
@@ -120,6 +119,8 @@ def load(
     loader = _Loader(sections, problems, warnings, ignore_unknown)
     unreadable = False
     if file is not None:
+        from corten.settings.toml import read_toml  # tomllib compiles patterns when imported
+
         document = read_toml(file, problems)
         if document is not None:
             loader.root = document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -14,6 +13,8 @@ PREFIX: Final = "CORTEN_"
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant; None where none is near."""
+    import difflib  # wanted for problems only
+
     by_folded = {fold(each): each for each in known}
     close = difflib.get_close_matches(fold(name), by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None

@@ -1,0 +1,83 @@
+"""What `import corten` brings in, and what it leaves for later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import corten
+
+EDGES = frozenset(
+    {
+        "asyncpg",
+        "click",
+        "confluent_kafka",
+        "opentelemetry",
+        "prometheus_client",
+        "redis",
+        "rich",
+        "starlette",
+        "trio",
+        "uvicorn",
+        "uvloop",
+    }
+)
+"""Drivers, servers and what draws on terminals: nobody who only imports the library pays for these."""
+
+LATER = frozenset({"asyncio", "difflib", "hashlib", "importlib.metadata", "json", "pluggy", "ssl", "tomllib"})
+"""Slow to import, and wanted only once something runs: an event loop, the plugins' entry points, a settings file."""
+
+AS_USERS_DO = "from corten import App, Pipeline, RateLimit; App('users')"
+
+
+def loaded_by(program: str) -> frozenset[str]:
+    """All modules of a process of its own after a program."""
+    # Isolated: no .pth file or variable of whoever runs the tests has a say, but the paths are those of this process.
+    program = f"import sys; sys.path[:] = {sys.path!r}\n{program}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return frozenset(done.stdout.split())
+
+
+@pytest.mark.parametrize("program", ["import corten", "from corten import *", AS_USERS_DO])
+def test_importing_loads_no_driver_server_or_terminal(program: str) -> None:
+    assert not loaded_by(program) & EDGES
+
+
+def test_the_library_alone_loads_none_of_its_rooms() -> None:
+    assert {name for name in loaded_by("import corten") if name.startswith("corten.")} == set()
+
+
+def test_what_only_a_running_app_needs_is_not_loaded_to_make_one() -> None:
+    assert not loaded_by(AS_USERS_DO) & LATER
+
+
+def test_policies_load_neither_the_app_nor_the_plugins() -> None:
+    loaded = loaded_by("from corten import RateLimit")
+    assert "corten.policies.rate_limit" in loaded
+    assert not {name for name in loaded if name.startswith(("corten.app", "corten.messages", "corten.plugins"))}
+
+
+@pytest.mark.parametrize("name", corten.__all__)
+def test_every_public_name_is_found_where_it_is_defined(name: str) -> None:
+    value = getattr(corten, name)
+    assert value.__name__ == name
+    assert value is getattr(sys.modules[value.__module__], name)
+
+
+def test_a_name_is_looked_up_once() -> None:
+    assert corten.Pipeline is corten.Pipeline
+    assert "Pipeline" in vars(corten)
+
+
+def test_what_is_listed_and_starred_is_what_is_public() -> None:
+    starred: dict[str, object] = {}
+    exec("from corten import *", starred)
+    assert set(starred) - {"__builtins__"} == set(corten.__all__) <= set(dir(corten))
+
+
+def test_a_name_that_is_none_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'corten' has no attribute 'Ap'"):
+        corten.Ap  # noqa: B018 - asking is what is tested
