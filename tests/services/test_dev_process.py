@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,15 @@ async def test_one_that_ends_early_is_reported_with_the_end_of_its_log(tmp_path:
     ):
         async with guarded_process("the thing", command, port=free_port(), log=tmp_path / "log"):
             raise AssertionError("never entered")
+
+
+@pytest.mark.anyio
+async def test_somebody_elses_port_is_not_taken_for_the_servers(server: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ResourceUnavailable, match=rf"it cannot listen on 127.0.0.1:{port}: somebody else does"):
+            async with guarded_process("it", [sys.executable, server, str(port)], port=port, log=tmp_path / "log"):
+                raise AssertionError("never entered")
 
 
 @pytest.mark.anyio

@@ -63,8 +63,11 @@ async def guarded_process(
     :param ready: asked again and again once the port accepts, where that alone does not mean that it works
     :param stop_signal: what asks the server to end; PostgreSQL's fast shutdown is ``SIGINT``
     :param grace: seconds between that and SIGKILL
-    :raises ResourceUnavailable: it does not start, ends, or does not answer in time; with the end of its log
+    :raises ResourceUnavailable: somebody else has the port, or it does not start, ends, or does not answer in time; with the end of its log
     """
+    if await _accepts(host, port):
+        # Otherwise somebody else's answer would be taken for the server's.
+        raise ResourceUnavailable(f"{name} cannot listen on {host}:{port}: somebody else does; choose another port")
     began = _size(log)
     options = ["--log", str(log), "--signal", str(int(stop_signal)), "--grace", str(grace), "--"]
     process = await anyio.open_process(

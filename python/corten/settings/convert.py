@@ -55,7 +55,10 @@ class Converter:
                 if not holds_secret(type_):
                     return self._wrong(type_, node, path, "not UTF-8")
         if text and isinstance(value, str):
-            return self._text(type_, value, node, path)
+            # What in the environment is not UTF-8 comes as lone surrogates, which nothing can encode again.
+            return (
+                self._text(type_, value, node, path) if _is_utf8(value) else self._wrong(type_, node, path, "not UTF-8")
+            )
         if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
             return self._list(type_, list(cast("Sequence[object]", value)), node, path)
         return self._scalar(type_, value, node, path)
@@ -350,6 +353,14 @@ def _dec_hook(type_: type[Any], value: object) -> object:
         raise ValueError(f"Expected `{type_.__name__}`") from None
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _ungrown(node: Node) -> Any:
     return {key: _ungrown(inner) for key, inner in node.items.items()} if isinstance(node, Table) else node.value
 
@@ -382,7 +393,7 @@ def show(node: Node, type_: Any, path: Path) -> str:
 
         text = redact_url(value)
         text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-        return json.dumps(text, ensure_ascii=False)
+        return json.dumps(text, ensure_ascii=not _is_utf8(text))
     if isinstance(value, (list, tuple)):
         return f"a list of {len(cast('list[Any]', value))}"
     return f"a {type(value).__name__}"

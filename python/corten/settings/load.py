@@ -208,15 +208,17 @@ class _Loader:
     def unknown_variables(self, names: Iterable[str], where: Callable[[str], str], strict: bool) -> None:
         known = [name for section in self.sections.values() for name in self.variables_of(section)]
         for name in names:
+            # Anybody may have put it there: it is shown in logs and on terminals.
+            shown = name if name.isprintable() else ascii(name)[1:-1]
             # The prefix that all share would make everything look near.
             short = nearest(name[len(PREFIX) :], (each[len(PREFIX) :] for each in known))
             close = short and f"{PREFIX}{short}"
             if strict:
                 expected = close or f"{PREFIX}SECTION__FIELD of a known section"
-                self.problems.append(SettingsProblem(name, "unknown setting", expected, where(name)))
+                self.problems.append(SettingsProblem(shown, "unknown setting", expected, where(name)))
             else:
                 hint = f"; was {close} meant?" if close else ""
-                self.warnings.append(f"{where(name)} is not a setting of this app{hint}")
+                self.warnings.append(f"{where(name).replace(name, shown)} is not a setting of this app{hint}")
 
     @staticmethod
     def variables_of(section: Section) -> Iterable[str]:

@@ -185,6 +185,16 @@ def test_unknown_variables_warn_and_name_the_nearest(loader) -> None:
     )
 
 
+def test_what_is_not_utf8_or_not_printable_in_the_environment_is_told_in_plain_characters(loader) -> None:
+    found = problems(loader, environ={"CORTEN_APP__GREETING": "a\udcff", "CORTEN_POSTGRES__DSN": "b\udcff"})
+    assert str(found["app.greeting"]) == (
+        'app.greeting: not UTF-8 (is "a\\udcff"); expected text  [environment CORTEN_APP__GREETING]'
+    )
+    assert found["postgres.dsn"].value == "<secret>"
+    (warning,) = loader(environ={"CORTEN_\x1b[31m\udcff\nX": "1"}).warnings
+    assert warning == r"environment CORTEN_\x1b[31m\udcff\nX is not a setting of this app"
+
+
 def test_unknown_names_in_a_dotenv_file_are_problems(loader) -> None:
     loader.dotenv.write_text("# ours\nPATH=/bin\nCORTEN_APP__LEVLE=5\nthis is no line\n")
     found = problems(loader)
