@@ -97,7 +97,7 @@ impl Pipeline {
     fn run(slf: &Bound<'_, Self>, coroutine: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let this = slf.get();
         let now = this.clock.now();
-        Self::begin(slf, core::Call::new(now), coroutine, now)
+        Self::begin(slf, &mut core::Call::new(now), coroutine, now)
     }
 
     /// The same with a key for each keyed limit, in their order.
@@ -119,7 +119,7 @@ impl Pipeline {
             close(&coroutine)?;
             return Err(error);
         }
-        Self::begin(slf, call, coroutine, now)
+        Self::begin(slf, &mut call, coroutine, now)
     }
 
     /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
@@ -141,20 +141,20 @@ impl Pipeline {
     #[inline]
     fn begin(
         slf: &Bound<'_, Self>,
-        mut call: core::Call,
+        call: &mut core::Call,
         coroutine: Bound<'_, PyAny>,
         now: u64,
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         if this.has_timeout && on_trio(py)? {
             // A cancel scope must be entered before the first step; this form has taken none yet.
-            return Call::new(slf, call, Todo::Scope, Some(coroutine.unbind())).into_py_any(py);
+            return Call::new(slf, take(call), Todo::Scope, Some(coroutine.unbind())).into_py_any(py);
         }
-        match this.inner.enter(&mut call, now) {
+        match this.inner.enter(call, now) {
             Step::Proceed => {}
             step => {
                 return match this.todo(py, step) {
-                    Ok(Some(todo)) => Call::new(slf, call, todo, Some(coroutine.unbind())).into_py_any(py),
+                    Ok(Some(todo)) => Call::new(slf, take(call), todo, Some(coroutine.unbind())).into_py_any(py),
                     Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
                     Err(error) => {
                         close(&coroutine)?;
@@ -165,16 +165,16 @@ impl Pipeline {
         }
         match send(&coroutine, &py.None().into_bound(py)) {
             Sent::Returned(value) => {
-                this.inner.leave(&mut call, Outcome::Success, this.clock.now());
+                this.inner.leave(call, Outcome::Success, this.clock.now());
                 Ok(value)
             }
             Sent::Yielded(yielded) => {
-                let armed = Self::arm(slf, &mut call, &coroutine, yielded.bind(py))?;
-                Call::suspended(slf, call, coroutine.unbind(), yielded, armed).into_py_any(py)
+                let armed = Self::arm(slf, call, &coroutine, yielded.bind(py))?;
+                Call::suspended(slf, take(call), coroutine.unbind(), yielded, armed).into_py_any(py)
             }
-            Sent::Raised(error) => match this.raised(py, &mut call, error, false)? {
+            Sent::Raised(error) => match this.raised(py, call, error, false)? {
                 Settled::Value(value) => Ok(value),
-                Settled::Again(todo, error) => Call::again(slf, call, todo, error).into_py_any(py),
+                Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_py_any(py),
             },
         }
     }
@@ -271,10 +271,8 @@ impl Pipeline {
     fn timers<'py>(&self, yielded: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, Timers>)> {
         let py = yielded.py();
         // A future knows its loop; asking asyncio for the running one costs a system call on 3.11.
-        let event_loop = match yielded.getattr_opt(intern!(py, "get_loop"))? {
-            Some(get_loop) => get_loop.call0()?,
-            None => running_loop(py)?,
-        };
+        let known = if yielded.is_none() { None } else { yielded.call_method0(intern!(py, "get_loop")).ok() };
+        let event_loop = known.map_or_else(|| running_loop(py), Ok)?;
         let seen = self.timers.lock().as_ref().map(|(weak, timers)| (weak.clone_ref(py), timers.clone_ref(py)));
         if let Some((weak, timers)) = seen
             && weak.bind(py).upgrade().is_some_and(|known| known.is(&event_loop))
@@ -289,6 +287,11 @@ impl Pipeline {
         drop(previous); // outside the lock
         Ok((event_loop, timers))
     }
+}
+
+/// The call moves into an object; what stays behind has entered nothing.
+fn take(call: &mut core::Call) -> core::Call {
+    std::mem::replace(call, core::Call::new(0))
 }
 
 fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
