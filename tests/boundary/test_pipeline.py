@@ -177,20 +177,21 @@ def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:
     tried: set[tuple[int, int]] = set()
 
     @guard
-    async def work(number: int) -> int:
+    async def work(thread: int, number: int) -> int:
         if number % 5 == 0:
             await asyncio.sleep(0)
-        attempt = (threading.get_ident(), number)
+        attempt = (thread, number)
         if number % 7 == 0 and attempt not in tried:
             tried.add(attempt)
             raise OSError
         return number
 
-    async def many() -> None:
+    async def many(thread: int) -> None:
         for start in range(0, 1000, 20):
-            assert await asyncio.gather(*map(work, range(start, start + 20))) == list(range(start, start + 20))
+            numbers = range(start, start + 20)
+            assert await asyncio.gather(*(work(thread, number) for number in numbers)) == list(numbers)
 
-    threads = [threading.Thread(target=lambda: asyncio.run(many())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda own=number: asyncio.run(many(own))) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
