@@ -227,10 +227,14 @@ class App(Composition, Generic[S]):
         """How each supervised task is."""
         return tuple(task.statistics() for task in self.life.tasks)
 
-    def hint_for_inactive(self) -> str:
-        """What to set so that the plugins that are not configured become active; empty where there is nothing."""
-        inactive = ", ".join(plugin.name for plugin in self.installed.inactive)
-        return f"; not configured: {inactive}{self.installed.hint()}" if inactive else ""
+    def hint_for_inactive(self, likely: str = "") -> str:
+        """What to set so that plugins that are not configured become active; empty where there are none.
+
+        :param likely: the plugin that is probably meant; where it is among them the others are left out
+        """
+        inactive = [plugin.name for plugin in self.installed.inactive]
+        names = [likely] if likely in inactive else inactive
+        return f"; not configured: {', '.join(names)}{self.installed.hint(*names)}" if names else ""
 
     # -- living
 

@@ -23,7 +23,7 @@ def consumer_tasks(app: App[Any]) -> list[Task]:
         SettingsProblem(
             consumer.source,
             f"consumer {consumer.name!r} wants messages from {consumer.source!r}, and no plugin offers that",
-            f"a message source, one of: {', '.join(sorted(sources)) or 'none'}{app.hint_for_inactive()}",
+            f"a message source, one of: {', '.join(sorted(sources)) or 'none'}{app.hint_for_inactive(consumer.source)}",
         )
         for consumer in app.components.consumers
         if consumer.source not in sources

@@ -254,7 +254,9 @@ class Lifecycle:
         finally:
             seconds = self._app.clock.now() - began
             words = words or "; ".join(described(error) for error in self.errors[errors:])
-            _log.info("app %s: phase %s: %.3f s%s", self.name, name, seconds, f": {words}" if words else "")
+            level = logging.INFO if words in ("", "cancelled") else logging.ERROR
+            shown = ": " + " ".join(words.split()) if words else ""
+            _log.log(level, "app %s: phase %s: %.3f s%s", self.name, name, seconds, shown)
             self._app.events.emit(PhaseFinished(app=self.name, phase=name, seconds=seconds, error=words))
 
     # -- failing

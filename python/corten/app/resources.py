@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from corten.clock import Clock
-from corten.errors import CortenError, DeadlineExceeded, PluginError, ResourceUnavailable
+from corten.errors import (
+    CortenError,
+    DeadlineExceeded,
+    PluginError,
+    ResourceUnavailable,
+    SettingsError,
+    SettingsProblem,
+)
 from corten.plugins.descriptions import Resource
 from corten.plugins.order import Circle, in_order
 
@@ -155,13 +162,15 @@ class Resources:
             reason = f"app {app.name!r} has stopped and closed its resources"
         else:
             known = ", ".join(sorted(named(each) for each in self._found)) or "none"
-            reason = f"nobody provides it; open in app {app.name!r} are: {known}{app.hint_for_inactive()}"
+            hint = app.hint_for_inactive(app.installed.whose(key[0]))
+            reason = f"nobody provides it; open in app {app.name!r} are: {known}{hint}"
         return ResourceUnavailable(f"no {named(key)}: {reason}")
 
     def ordered(self, resources: Sequence[OwnedResource]) -> list[OwnedResource]:
         """Those to be opened, in the order of what they require, then of their names.
 
         :raises PluginError: two provide the same, one requires what nobody provides, or they require each other
+        :raises SettingsError: one requires what a plugin would provide that is not configured
         """
         by_key: dict[Key, OwnedResource] = {}
         for owned in resources:
@@ -172,6 +181,7 @@ class Resources:
         wanted = [owned for owned in resources if owned.key not in self._overrides]
         provided = {kind for kind, _ in (*by_key, *self._overrides)}
         requires: dict[OwnedResource, list[OwnedResource]] = {}
+        problems: list[SettingsProblem] = []
         for owned in wanted:
             for kind in owned.resource.requires:
                 if kind not in provided:
@@ -179,8 +189,14 @@ class Resources:
                     message = (
                         f"{named(owned.key)} requires {kind.__name__}, which nobody provides; provided are: {there}"
                     )
+                    if (whose := self._app.installed.whose(kind)) and (hint := self._app.hint_for_inactive(whose)):
+                        problem = f"{owned} requires {kind.__name__}, and the plugin {whose!r} is not configured"
+                        problems.append(SettingsProblem(whose, problem, hint.rpartition("; set ")[2]))
+                        continue
                     raise PluginError(owned.owner, message + self._app.hint_for_inactive(), owned.origin)
             requires[owned] = [each for each in wanted if each.resource.provides in owned.resource.requires]
+        if problems:
+            raise SettingsError(problems)
         try:
             return in_order(wanted, requires, _sort_name)
         except Circle as circle:

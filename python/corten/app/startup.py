@@ -134,7 +134,7 @@ def choose_store(app: App[Any], life: Lifecycle) -> Any:
         _log.warning("app %s: dead letters are kept in memory only, and are gone when the process ends", app.name)
     if wanted not in stores:
         message = "no such store of dead letters" if wanted else "several plugins offer a store of dead letters"
-        expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive()}"
+        expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive(wanted)}"
         raise SettingsError([SettingsProblem("dead_letters.store", message, expected, value=wanted)])
     return stores[wanted]
 

@@ -112,6 +112,12 @@ class Plugins:
         """Installed but not configured."""
         return [plugin for plugin in self._ordered if plugin.state == "inactive"]
 
+    def whose(self, kind: type[object]) -> str:
+        """The name of the inactive plugin in whose package a type is; empty where there is none."""
+        package = kind.__module__.partition(".")[0]
+        packages = {type(plugin.instance).__module__.partition(".")[0]: plugin.name for plugin in self.inactive}
+        return packages.get(package, "")
+
     def hint(self, *names: str) -> str:
         """What to set so that inactive plugins become active; all of them where none is named."""
         settings = [
@@ -119,7 +125,7 @@ class Plugins:
             for plugin in self.inactive
             if not names or plugin.name in names
             for section in plugin.sections
-            for field in section.activated_by[:1]
+            for field in section.activated_by
         ]
         return f"; set {' or '.join(settings)}" if settings else ""
 

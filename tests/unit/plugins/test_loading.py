@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from corten.app import App
-from corten.errors import PluginError
+from corten.errors import PluginError, SettingsError
 from corten.hookspecs import hookimpl
 from corten.plugins import Resource
 from corten.plugins.loading import Plugins
@@ -180,6 +181,26 @@ def test_a_plugin_that_is_not_configured_is_an_error_where_it_is_required() -> N
     app = App("test", plugins=[Configured, named("x", "configured")], autoload=False, config=None)
     with pytest.raises(PluginError, match="requires the plugin 'configured', which is not configured; set server.dsn"):
         app.load()
+
+
+class Needed:
+    """Something that the plugin of this module would provide."""
+
+
+@pytest.mark.anyio
+async def test_what_requires_a_plugin_that_is_not_configured_says_what_to_set() -> None:
+    app = App("test", plugins=[Configured], autoload=False, config=None)
+
+    @asynccontextmanager
+    async def opened(app: App[Any]) -> AsyncIterator[int]:
+        yield 1
+
+    app.add(Resource(int, opened, requires=(Needed,)))
+    with pytest.raises(SettingsError) as caught:
+        await app.__aenter__()
+    assert str(caught.value.problems[0]) == (
+        "configured: resource int requires Needed, and the plugin 'configured' is not configured; expected server.dsn"
+    )
 
 
 def test_a_section_is_one_plugins() -> None:
