@@ -63,7 +63,8 @@ async def guarded_process(
     :param ready: asked again and again once the port accepts, where that alone does not mean that it works
     :param stop_signal: what asks the server to end; PostgreSQL's fast shutdown is ``SIGINT``
     :param grace: seconds between that and SIGKILL
-    :raises ResourceUnavailable: somebody else has the port, or it does not start, ends, or does not answer in time; with the end of its log
+    :raises ResourceUnavailable: somebody else has the port; or it does not start, ends, or does not answer in time,
+        with the end of its log
     """
     if await _accepts(host, port):
         # Otherwise somebody else's answer would be taken for the server's.
