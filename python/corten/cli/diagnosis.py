@@ -128,7 +128,11 @@ class Doctor:
             resources.extend(OwnedResource(each, plugin.name, plugin.origin) for plugin, each in described)
             app.life.resources.ordered(resources)
 
-        yield from _raised(ordered, "resources")
+        inactive = [name for record in app.plugins if record.state == "inactive" for name in record.sections]
+        for each in _raised(ordered, "resources"):
+            of_app = each.subject == "resources"
+            fix = f"configure what provides it, or add it to the app{self._or_dev(*inactive)}"
+            yield msgspec.structs.replace(each, fix=fix) if of_app else each
         names = ", ".join(str(each).removeprefix("resource ") for each in resources)
         if names:
             yield Diagnosis("resources", "ok", names)
@@ -144,14 +148,20 @@ class Doctor:
             if consumer.source in own or any(consumer.source.startswith(name) for name in brought):
                 continue
             installed = any(record.name == consumer.source for record in app.plugins)
-            hint = app.hint_for_inactive().removeprefix("; ")
-            install = f"pip install 'corten[{consumer.source}]' and set its address; corten dev starts a server for it"
+            hint = app.installed.hint(consumer.source).removeprefix("; ")
+            install = f"pip install 'corten[{consumer.source}]'"
             yield Diagnosis(
                 f"consumer {consumer.name}",
                 "problem",
                 f"nobody brings messages from {consumer.source!r}",
-                hint if installed and hint else install,
+                (hint if installed and hint else install) + self._or_dev(consumer.source),
             )
+
+    def _or_dev(self, *sections: str) -> str:
+        """What ``corten dev`` could do about sections that have no address."""
+        offered = {service.section for _, service in self._app.installed.each("corten_dev_services", DevService)}
+        named = ", ".join(each for each in sections if each in offered)
+        return f"; for development: corten dev starts a server for {named}" if named else ""
 
     def _serving(self) -> Iterator[Address]:
         for task in self._app.components.tasks:
@@ -180,16 +190,13 @@ class Doctor:
     def _servers(self, settings: Settings) -> Iterator[Diagnosis]:
         addresses = list(servers(settings, self._sections()))
         away = unreachable(addresses, self._timeout)
-        dev = {service.section for _, service in self._app.installed.each("corten_dev_services", DevService)}
         for address in addresses:
             subject = f"server {address}"
             if address not in away:
                 yield Diagnosis(subject, "ok", f"{address.path} answers")
                 continue
             section = address.path.partition(".")[0]
-            fix = f"start the server, or correct {address.path}"
-            if section in dev:
-                fix += "; for development leave it out: corten dev starts one"
+            fix = f"start the server, or correct {address.path}{self._or_dev(section)}"
             message = f"{address.path}: {away[address]}"
             if not address.required:
                 message += "; the app starts without it"
@@ -214,7 +221,7 @@ def _raised(look: Callable[[], object], subject: str) -> Iterator[Diagnosis]:
 
 
 def _subject(error: BaseException, otherwise: str = "plugins") -> str:
-    return f"plugin {error.plugin}" if isinstance(error, PluginError) else otherwise
+    return f"plugin {error.plugin}" if isinstance(error, PluginError) and error.plugin != "app" else otherwise
 
 
 def _words(error: CortenError) -> str:

@@ -47,13 +47,16 @@ def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) 
     whole = cast("Any", value)
     from_secret = origin is not None and origin.hidden
     hidden = bool(whole) and (from_secret or any(_is_hidden(step, whole) for step in path))
-    shown = HIDDEN if hidden else plain(type_, whole)
+    shown = HIDDEN if hidden else plain(type_, whole, node.value if isinstance(node, Leaf) else None)
     source = origin.where(path) if origin is not None else "default"
     yield Effective(dotted(path), shown, source or "default", secret=hidden or isinstance(whole, Secret))
 
 
-def plain(type_: Any, value: Any) -> Any:
-    """A value as plain data: secrets hidden, quantities written out, structs without what has its default."""
+def plain(type_: Any, value: Any, raw: Any = None) -> Any:
+    """A value as plain data: secrets hidden, quantities written out.
+
+    Of structs inside, what has its default is left out, unless it is said in ``raw``, what the source had.
+    """
     if isinstance(value, Secret):
         return HIDDEN if value else ""
     quantity = _quantity(type_)
@@ -66,25 +69,36 @@ def plain(type_: Any, value: Any) -> Any:
         items = {} if tag is None else {tag[0]: tag[1]}
         for field in fields(type(value)):
             held = getattr(value, field.name)
-            if not field.required and held == _default(field):
+            said = _inside(raw, field.encode_name)
+            if said is None and not field.required and held == _default(field):
                 continue
             hidden = _is_hidden(field.encode_name, held)
-            items[field.encode_name] = HIDDEN if hidden else plain(field.type, held)
+            items[field.encode_name] = HIDDEN if hidden else plain(field.type, held, said)
         return items
     if isinstance(value, Mapping):
         inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
         pairs = cast("Mapping[object, Any]", value).items()
-        return {str(key): HIDDEN if _is_hidden(str(key), each) else plain(inner, each) for key, each in pairs}
+        return {
+            str(key): HIDDEN if _is_hidden(str(key), each) else plain(inner, each, _inside(raw, key))
+            for key, each in pairs
+        }
     if isinstance(value, (list, tuple, set, frozenset)):
         kinds = next((shape for shape in shapes(type_) if shape.kind == "list"), None)
         inner = kinds.inner[0] if kinds is not None and kinds.inner and not kinds.fixed else Any
-        each_plain = [plain(inner, each) for each in cast("list[Any]", value)]
+        each_plain = [plain(inner, each, _inside(raw, at)) for at, each in enumerate(cast("list[Any]", value))]
         return sorted(each_plain, key=str) if isinstance(value, (set, frozenset)) else each_plain
     if isinstance(value, str):
         return redact_url(value)
     if isinstance(value, PurePath):
         return str(value)
     return msgspec.to_builtins(value, enc_hook=repr)
+
+
+def _inside(raw: Any, key: Any) -> Any:
+    try:
+        return None if isinstance(raw, str) else raw[key]
+    except (TypeError, LookupError):
+        return None
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

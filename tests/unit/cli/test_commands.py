@@ -235,6 +235,8 @@ async def users() -> None: ...
     problems = [each["message"] for each in found["diagnoses"] if each["status"] == "problem"]
     assert any("pipelines.users" in each for each in problems)
     assert any("requires Missing, which nobody provides" in each for each in problems)
+    fix = next(each["fix"] for each in found["diagnoses"] if each["subject"] == "resources")
+    assert fix.startswith("configure what provides it")
 
 
 def test_doctor_tells_ports_that_are_taken(project) -> None:

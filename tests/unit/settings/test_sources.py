@@ -267,10 +267,15 @@ def test_effective_settings_hide_secrets_and_write_quantities_out(loader) -> Non
 
 
 def test_effective_settings_are_plain_data(loader) -> None:
-    toml = "[postgres]\ndsn = 'x'\n[pipelines.a]\npolicies = [{policy = 'cache', ttl = 120}]"
+    toml = "[postgres]\ndsn = 'x'\n[pipelines.a]\npolicies = ["
+    toml += "{policy = 'cache', ttl = 120}, {policy = 'retry'}, {policy = 'retry', max_attempts = 3}]"
     entries = loader(toml).effective()
     assert msgspec.json.decode(msgspec.json.encode(entries))
-    assert {each.path: each.value for each in entries}["pipelines.a.policies"] == [{"policy": "cache", "ttl": "2m"}]
+    assert {each.path: each.value for each in entries}["pipelines.a.policies"] == [
+        {"policy": "cache", "ttl": "2m"},
+        {"policy": "retry"},
+        {"policy": "retry", "max_attempts": 3},  # the default, but somebody said so
+    ]
 
 
 def test_the_settings_do_not_show_themselves(loader) -> None:
