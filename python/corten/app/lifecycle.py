@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from corten.app.resources import KeptResource, Resources
+from corten.app.resources import KeptResource, Resources, named
 from corten.cache.tier import CacheTier
 from corten.dead_letters.store import DeadLetterStore
-from corten.errors import CortenError, PluginError, described
+from corten.errors import CortenError, described
 from corten.events import PhaseFinished
 from corten.messages.source import MessageSource
 
@@ -263,9 +263,7 @@ class Lifecycle:
 
     def _resource_lost(self, kept: KeptResource) -> None:
         why = "" if kept.error is None else f": {described(kept.error)}"
-        owned = kept.owned
-        error = PluginError(owned.owner, f"{owned} ended while the app was running{why}", owned.origin)
-        error.__cause__ = kept.error
+        error = kept.owned.broken(f"{named(kept.owned.key)} ended while the app was running{why}", kept.error)
         _log.error("app %s: %s", self.name, error, exc_info=kept.error)
         self.fail(error)
 

@@ -53,6 +53,15 @@ class OwnedResource:
         whose = "" if self.owner == "app" else f" of plugin {self.owner!r}"
         return f"resource {named(self.key)}{whose}"
 
+    def broken(self, message: str, cause: BaseException | None = None) -> CortenError:
+        """The error that says so, with whose it is."""
+        if self.owner == "app":
+            error = CortenError(f"resource {message} ({self.origin})")
+        else:
+            error = PluginError(self.owner, message, self.origin)
+        error.__cause__ = cause
+        return error
+
 
 class KeptResource:
     """A resource that is open, or on the way there or back."""
@@ -62,6 +71,8 @@ class KeptResource:
         self.value: Any = None
         self.error: Exception | None = None
         self.is_open = False
+        self.is_told = False
+        """Whether somebody was told of the error already."""
         self.gone = anyio.Event()
         self._on_lost = on_lost
         self._turned = anyio.Event()
@@ -99,20 +110,19 @@ class KeptResource:
             raise self._why()
 
     def _why(self) -> Exception:
+        self.is_told = True
         error = self.error
         if error is None:
-            return PluginError(self.owned.owner, f"{named(self.owned.key)} ended while it opened", self.owned.origin)
+            return self.owned.broken(f"{named(self.owned.key)} ended while it opened")
         if isinstance(error, CortenError):
             error.add_note(f"{self.owned} ({self.owned.origin})")
             return error
-        words = f"{self.owned} cannot be opened: {type(error).__name__}: {error}"
+        words = f"cannot be opened: {type(error).__name__}: {error}"
         if isinstance(error, OSError):  # servers that are away mostly show themselves so
-            unavailable = ResourceUnavailable(words)
+            unavailable = ResourceUnavailable(f"{self.owned} {words}")
             unavailable.__cause__ = error
             return unavailable
-        broken = PluginError(self.owned.owner, words, self.owned.origin)
-        broken.__cause__ = error
-        return broken
+        return self.owned.broken(f"{named(self.owned.key)} {words}", error)
 
     def close(self) -> None:
         """Have it closed; :attr:`gone` tells when it is."""
@@ -176,8 +186,8 @@ class Resources:
         for owned in resources:
             first = by_key.setdefault(owned.key, owned)
             if first is not owned:
-                message = f"provides {named(owned.key)}, which {first.owner!r} ({first.origin}) provides already"
-                raise PluginError(owned.owner, message, owned.origin)
+                name = named(owned.key)
+                raise owned.broken(f"{name} is one that {first.owner!r} ({first.origin}) provides already")
         wanted = [owned for owned in resources if owned.key not in self._overrides]
         provided = {kind for kind, _ in (*by_key, *self._overrides)}
         requires: dict[OwnedResource, list[OwnedResource]] = {}
@@ -193,7 +203,7 @@ class Resources:
                         problem = f"{owned} requires {kind.__name__}, and the plugin {whose!r} is not configured"
                         problems.append(SettingsProblem(whose, problem, hint.rpartition("; set ")[2]))
                         continue
-                    raise PluginError(owned.owner, message + self._app.hint_for_inactive(), owned.origin)
+                    raise owned.broken(message + self._app.hint_for_inactive())
             requires[owned] = [each for each in wanted if each.resource.provides in owned.resource.requires]
         if problems:
             raise SettingsError(problems)
@@ -202,7 +212,7 @@ class Resources:
         except Circle as circle:
             first = circle.members[0]
             names = [named(each.key) for each in (*circle.members, first)]
-            raise PluginError(first.owner, f"requires itself: {' requires '.join(names)}", first.origin) from None
+            raise first.broken(f"{names[0]} requires itself: {' requires '.join(names)}") from None
 
     async def open(self, resources: Sequence[OwnedResource], group: anyio.abc.TaskGroup) -> None:
         """Open them one by one; what was opened stays so when one fails.
@@ -210,12 +220,17 @@ class Resources:
         :raises CortenError: one cannot be opened
         """
         for owned in self.ordered(resources):
-            kept = KeptResource(owned, self._on_lost)
+            kept = KeptResource(owned, self._lost)
             self._kept.append(kept)
             group.start_soon(kept.keep, self._app, name=str(owned))
             await kept.opened()
             self._found[owned.key] = kept.value
             _log.debug("app %s: %s is open", self._app.name, owned)
+
+    def _lost(self, kept: KeptResource) -> None:
+        self._found.pop(kept.owned.key, None)
+        kept.is_told = True
+        self._on_lost(kept)
 
     async def close(self, clock: Clock, deadline: float, grace: float) -> tuple[list[Exception], list[str]]:
         """Close them in reverse. One that overruns its share of the time is cancelled, then left behind.
@@ -239,14 +254,9 @@ class Resources:
                 if not kept.gone.is_set():
                     left_behind.append(str(kept.owned))
                     _log.error("app %s: %s did not close and is left behind", self._app.name, kept.owned)
-            elif kept.error is not None and kept.owned.key in self._found:
-                error = PluginError(
-                    kept.owned.owner,
-                    f"{named(kept.owned.key)} failed to close: {type(kept.error).__name__}: {kept.error}",
-                    kept.owned.origin,
-                )
-                error.__cause__ = kept.error
-                errors.append(error)
+            elif kept.error is not None and not kept.is_told:
+                words = f"{named(kept.owned.key)} failed to close: {type(kept.error).__name__}: {kept.error}"
+                errors.append(kept.owned.broken(words, kept.error))
             self._found.pop(kept.owned.key, None)
         self._kept.clear()
         self._found.clear()

@@ -153,7 +153,10 @@ async def test_resources_come_by_requirement_then_by_name() -> None:
     [
         ([resource(Pool, Client)], "Pool requires Client, which nobody provides; provided are: Pool"),
         ([resource(Pool, Client), resource(Client, Pool)], "Client requires Pool requires Client"),
-        ([resource(Pool), resource(Pool)], "provides Pool, which 'app' .added in code. provides already"),
+        (
+            [resource(Pool), resource(Pool)],
+            "Pool is one that 'app' .added in code. provides already",
+        ),
     ],
 )
 @pytest.mark.anyio
@@ -161,7 +164,7 @@ async def test_resources_that_cannot_be_ordered_stop_the_start(resources: list[R
     app = make()
     for each in resources:
         app.add(each)
-    with pytest.raises(PluginError, match=words):
+    with pytest.raises(CortenError, match=words):
         await app.__aenter__()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -10,6 +12,7 @@ import pytest
 from corten.app import App
 from corten.errors import CortenError, PluginError, ResourceUnavailable
 from corten.events import PhaseFinished
+from corten.plugins import Resource
 from corten.testing import FakeClock
 
 from .recorder import Client, Pool, Recorder
@@ -144,3 +147,57 @@ async def test_two_apps_in_one_process_share_nothing() -> None:
         assert second.state == "stopped"
         assert first.state == "running"
         assert isinstance(first.get(Pool), Pool)
+
+
+async def test_a_resource_that_ends_while_the_app_runs_fails_it() -> None:
+    app = make()
+    breaks = anyio.Event()
+
+    async def broken() -> None:
+        await breaks.wait()
+        raise ConnectionError("server gone for good")
+
+    @asynccontextmanager
+    async def opened(app: App[Any]) -> AsyncIterator[Pool]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(broken)
+            yield Pool()
+            group.cancel_scope.cancel()
+
+    app.add(Resource(Pool, opened))
+    async with app:
+        breaks.set()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert app.state == "failed"
+        assert "resource Pool ended while the app was running" in str(app.failure)
+        with pytest.raises(ResourceUnavailable):
+            app.get(Pool)
+
+
+async def test_what_goes_wrong_in_an_opening_that_was_cancelled_is_not_lost() -> None:
+    app = make()
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def opened(app: App[Any]) -> AsyncIterator[Pool]:
+        try:
+            await anyio.sleep_forever()
+            yield Pool()
+        finally:
+            log.append("cleaned up")
+            raise ValueError("while cleaning up")
+
+    app.add(Resource(Pool, opened))
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+
+            async def cancel() -> None:
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+
+            group.start_soon(cancel)
+            await app.__aenter__()
+    assert scope.cancelled_caught
+    assert log == ["cleaned up"]
+    assert "while cleaning up" in str(app.life.errors[0])
