@@ -238,9 +238,7 @@ class _Run:
         size = self._consumer.batch or 1
         for start in range(0, len(messages), size):
             batch = messages if len(messages) <= size else messages[start : start + size]
-            ends: dict[Partition, int] = {}
-            for message in batch:
-                ends[message.topic, message.partition] = message.offset + 1
+            ends = {(message.topic, message.partition): message.offset + 1 for message in batch}
             lane.put(([self.tracker.begin(partition, end) for partition, end in ends.items()], batch))
 
     async def _guard(self, run: Callable[[], Awaitable[None]], lanes: TaskGroup) -> None:

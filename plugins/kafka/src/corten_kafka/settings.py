@@ -102,7 +102,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "session.timeout.ms": max(1, round(self.session_timeout * 1000)),
             "partition.assignment.strategy": "cooperative-sticky",
             "queued.max.messages.kbytes": 16 * 1024,
-            "fetch.wait.max.ms": 100,
+            "fetch.queue.backoff.ms": 5,  # by default a second without fetching once the queue was full
             **self.consumer_options,
             "group.id": group,
             "enable.auto.commit": False,

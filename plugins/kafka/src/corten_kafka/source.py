@@ -273,31 +273,14 @@ class KafkaSource:
 
     def _fetch(self) -> None:
         """Take what librdkafka has: wait for one message, then whatever else is there."""
-        first: list[Any] = self._consumer.consume(1, _POLL)
-        rest: list[Any] = self._consumer.consume(self._subscription.max_batch - 1, 0) if first and self._subscription.max_batch > 1 else []
-        assigned = self._assigned
-        if first:
-            messages: list[Message] = []
-            for raw in (*first, *rest):
-                error = raw.error()
-                if error is not None:
-                    self._say(error)
-                    continue
-                topic, number = raw.topic(), raw.partition()
-                if (topic, number) not in assigned:
-                    continue  # revoked by a callback in between: somebody else gets it
-                value, headers = raw.value(), raw.headers()
-                messages.append(
-                    Message(
-                        topic,
-                        number,
-                        raw.offset(),
-                        b"" if value is None else value,
-                        raw.key(),
-                        tuple((name, content or b"") for name, content in headers) if headers else (),
-                        raw.timestamp()[1] / 1000.0,
-                    )
-                )
+        before = self._assigned
+        raws: list[Any] = self._consumer.consume(1, _POLL)
+        if raws:
+            raws += self._consumer.consume(self._subscription.max_batch, 0)
+            messages = self._convert(raws)
+            if self._assigned is not before:  # a rebalance in between: what was revoked is somebody else's
+                assigned = self._assigned
+                messages = [each for each in messages if (each.topic, each.partition) in assigned]
             if messages:
                 with self._lock:
                     self._batches.append(messages)
@@ -305,7 +288,30 @@ class KafkaSource:
                     wake, self._receiver_waits = self._receiver_waits, False
                 if wake:
                     self._call_soon(self._wake)
-        self._lag.measure(self._subscription.group, self._consumer, assigned)
+        self._lag.measure(self._subscription.group, self._consumer, self._assigned)
+
+    def _convert(self, raws: list[Any]) -> list[Message]:
+        """Messages of librdkafka as ours; errors among them are said."""
+        messages: list[Message] = []
+        append = messages.append
+        for raw in raws:
+            error = raw.error()
+            if error is not None:
+                self._say(error)
+                continue
+            value, headers = raw.value(), raw.headers()
+            append(
+                Message(
+                    raw.topic(),
+                    raw.partition(),
+                    raw.offset(),
+                    b"" if value is None else value,
+                    raw.key(),
+                    tuple([(name, content or b"") for name, content in headers]) if headers else (),
+                    raw.timestamp()[1] / 1000.0,
+                )
+            )
+        return messages
 
     def _wake(self) -> None:
         self._filled.set()
