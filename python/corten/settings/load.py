@@ -156,6 +156,7 @@ class _Loader:
         self.warnings = warnings
         self.ignore_unknown = ignore_unknown
         self.root = Table({}, _NOWHERE)
+        self.aliases = self.find_aliases()
 
     # -- sources
 
@@ -180,7 +181,7 @@ class _Loader:
         """Names of the environment, or of a file of such names."""
         found: dict[str, _Place] = {}
         unknown: list[str] = []
-        aliases = self.aliases()
+        aliases = self.aliases
         for name in values:
             if name in aliases:
                 # Compose files write `REDIS_URL: ${REDIS_URL:-}` for "none": somebody else's empty name sets nothing.
@@ -224,13 +225,19 @@ class _Loader:
     def variables_of(section: Section) -> Iterable[str]:
         return variables(section.type, (section.name,) if section.name else ())
 
-    def aliases(self) -> dict[str, _Place]:
+    def find_aliases(self) -> dict[str, _Place]:
+        """The names from elsewhere with what they set; a name that two settings claim sets the first."""
         found: dict[str, _Place] = {}
         for section in self.sections.values():
             declared = [*aliases(section.type), *((name, tuple(at.split("."))) for name, at in section.aliases.items())]
             for name, steps in declared:
                 path, type_ = locate(section.type, steps) or (steps, Any)
-                found[name] = ((section.name, *path) if section.name else path, type_)
+                place = ((section.name, *path) if section.name else path, type_)
+                first = found.setdefault(name, place)
+                if first[0] != place[0]:
+                    self.warnings.append(
+                        f"{name} is claimed by {dotted(first[0])} and {dotted(place[0])}; it sets the first"
+                    )
         return found
 
     def folder(self, folder: Path) -> None:
@@ -243,7 +250,7 @@ class _Loader:
             message = f"cannot be read: {error.strerror}"
             self.problems.append(SettingsProblem(str(folder), message, "a readable folder", str(folder)))
             return
-        aliases = self.aliases()
+        aliases = self.aliases
         for file in files:
             prefixed = file.name.upper().startswith(PREFIX)
             name = file.name[len(PREFIX) :] if prefixed else file.name

@@ -193,6 +193,16 @@ def test_a_field_may_declare_its_names_from_elsewhere_at_any_depth(loader) -> No
     assert loader(sections=sections).section("app")["default"].inner.key == Secret("q")
 
 
+def test_a_name_that_two_settings_claim_sets_the_first_and_the_conflict_is_told(loader) -> None:
+    class Plain(msgspec.Struct):
+        url: str = ""
+
+    sections = [Section(name, Plain, aliases={"SERVER_URL": "url"}) for name in ("a", "b")]
+    settings = loader(environ={"SERVER_URL": "x"}, sections=sections)
+    assert [settings.section(name)["default"].url for name in ("a", "b")] == ["x", ""]
+    assert settings.warnings == ("SERVER_URL is claimed by a.url and b.url; it sets the first",)
+
+
 def test_a_settings_own_name_wins_over_its_alias_and_the_conflict_is_told(loader) -> None:
     settings = loader(environ={"DATABASE_URL": "x", "CORTEN_POSTGRES__DSN": "y"})
     assert settings.section("postgres")["default"].dsn == Secret("y")
