@@ -32,7 +32,7 @@ $(STAMP)/requirements: requirements.txt constraints.txt plugins/*/pyproject.toml
 $(STAMP)/core: $(RUST) pyproject.toml | $(STAMP)/requirements
 	@tools/check-rust
 	@echo "compiling the core (a minute the first time) …"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --quiet --release --locked
+	@VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --release --locked >$(STAMP)/core.log 2>&1 || { cat $(STAMP)/core.log; exit 1; }
 	@touch $@
 
 $(STAMP)/plugins: $(STAMP)/core plugins/*/pyproject.toml

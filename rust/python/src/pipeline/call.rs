@@ -279,7 +279,6 @@ impl Call {
         closed.and(disarmed.map(drop))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pipeline)?;
         if let Some(state) = self.state.try_lock() {
