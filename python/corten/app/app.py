@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
@@ -29,10 +28,13 @@ from corten.pipeline import Pipeline
 from corten.plugins.descriptions import Observer
 from corten.plugins.loading import Plugins
 from corten.plugins.record import PluginRecord
-from corten.settings import Section, Settings
+from corten.settings import Section
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from corten.app.running import Backend, Loop
+    from corten.settings import Settings
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -102,9 +104,7 @@ class App(Composition, Generic[S]):
         self.life = Lifecycle(self, MemoryDeadLetterStore())
         self._settings_type = cast("type[msgspec.Struct] | None", settings)
         self._autoload = autoload
-        self.sources = SettingsSources(
-            None if config is None else Path(config), config == "corten.toml", dict(arguments or {})
-        )
+        self.sources = SettingsSources(config, config == "corten.toml", dict(arguments or {}))
         """Where the settings are read from; :meth:`configure` changes it."""
         self._sections: tuple[Section, ...] = ()
         self._flags: Flags | None = None
@@ -289,7 +289,7 @@ class App(Composition, Generic[S]):
             raise CortenError(f"app {self.name!r} has its settings already: configure it before")
         sources = self.sources
         self.sources = SettingsSources(
-            sources.config if config is None else Path(config),
+            sources.config if config is None else config,
             sources.optional if config is None else False,
             {**sources.arguments, **(arguments or {})},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from corten.app.settings import (
     CortenSettings,
@@ -13,7 +13,9 @@ from corten.app.settings import (
     ShutdownSettings,
     TasksSettings,
 )
-from corten.settings import Settings
+
+if TYPE_CHECKING:
+    from corten.settings import Settings
 
 
 class OwnSettings:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -13,7 +12,12 @@ from corten.app.tasks import Restarts
 from corten.flags import Rollout
 from corten.logs import LogFormat
 from corten.policies.policy import Policy
-from corten.settings import Duration, Section, Settings, load
+from corten.settings import Duration, Section
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from corten.settings import Settings
 
 
 class CortenSettings(msgspec.Struct, frozen=True):
@@ -98,14 +102,14 @@ OWN_SECTIONS: tuple[Section, ...] = (
 )
 """What is Corten's own in every App's settings."""
 
-SECRETS = Path("/run/secrets")
+SECRETS = "/run/secrets"
 """Where orchestrators mount secrets, a file for each."""
 
 
 class SettingsSources(msgspec.Struct, frozen=True):
     """Where an App's settings come from."""
 
-    config: Path | None
+    config: str | Path | None
     optional: bool
     """Whether the file may be missing."""
     arguments: Mapping[str, object]
@@ -115,14 +119,18 @@ class SettingsSources(msgspec.Struct, frozen=True):
 
         :raises SettingsError: with every problem there is
         """
-        file = self.config
+        from pathlib import Path
+
+        from corten.settings import load
+
+        file = None if self.config is None else Path(self.config)
         if file is not None and self.optional and not file.exists():
             file = None
         return load(
             sections,
             file=file,
             environ=os.environ,
-            secrets=SECRETS,
+            secrets=Path(SECRETS),
             arguments=self.arguments,
             ignore_unknown=ignore_unknown,
         )

@@ -145,7 +145,7 @@ def _settings(config: Path | None) -> OpsAddress:
             [Section("ops", OpsAddress)],
             file=file if config is not None or file.exists() else None,
             environ=os.environ,
-            secrets=SECRETS,
+            secrets=Path(SECRETS),
             ignore_unknown=True,
         )
     except SettingsError as error:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 
 TITLE = "corten pipeline"
 """How the file names of written functions begin, after the angle bracket."""
-_OURS = (f"<{TITLE} ", str(Path(__file__).parent))
+_OURS = (f"<{TITLE} ", __file__.removesuffix("traceback.py"))
 
 
 def trimmed(error: BaseException) -> TracebackType | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,6 +13,8 @@ from corten.metrics.snapshot import Snapshot
 from corten.pipeline.details import CallDetails
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from corten.app import App
 
 Phase = Literal["intake", "work", "flush"]

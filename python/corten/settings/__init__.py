@@ -1,7 +1,10 @@
-"""Typed settings from files, environment, secrets and arguments."""
+"""Typed settings from files, environment, secrets and arguments.
 
-from corten.settings.effective import Effective
-from corten.settings.load import Settings, Sourced, load
+What reads them is loaded when it is first used: policies and plugins only need the types of fields.
+"""
+
+from typing import TYPE_CHECKING
+
 from corten.settings.quantities import (
     Duration,
     Rate,
@@ -14,6 +17,10 @@ from corten.settings.quantities import (
     parse_size,
 )
 from corten.settings.section import Section, alias
+
+if TYPE_CHECKING:
+    from corten.settings.effective import Effective
+    from corten.settings.loading import Settings, Sourced, load
 
 __all__ = [
     "Duration",
@@ -32,3 +39,17 @@ __all__ = [
     "parse_rate",
     "parse_size",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'corten.settings' has no attribute {name!r}")
+    from corten.settings import loading
+
+    value: object = getattr(loading, name)
+    globals()[name] = value  # the next time it is found without asking here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
