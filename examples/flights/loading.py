@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from corten_kafka import Kafka
 from data import flights
 from tables import TOPIC
 
 from corten import App
 from corten.messages import OutgoingMessage
+from corten_kafka import Kafka
 from corten_postgres import Postgres
 
 

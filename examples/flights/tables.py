@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from corten_kafka import Kafka
 from data import number, table
 
 from corten import App
 from corten.plugins import Resource
+from corten_kafka import Kafka
 from corten_postgres import Postgres
 
 TOPIC = "flights"
