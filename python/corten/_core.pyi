@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, final, overload
 
 from corten.cache.statistics import CacheStatistics
 from corten.clock import Clock as AppClock
-from corten.pipeline.statistics import BreakerState
+from corten.events.event import BreakerState
 from corten.policies.rate_limit import RateLimitStatistics
 
 _K = TypeVar("_K")
@@ -360,8 +360,8 @@ class CircuitBreaker:
         """
     def statistics(self, clock: Clock) -> tuple[BreakerState, int, int, float | None]:
         """State, failures in a row, how often it opened, seconds until it is half open."""
-    def take_changes(self) -> list[tuple[BreakerState, BreakerState, float]]:
-        """The changes of state since they were last taken: before, after, when."""
+    def listen(self, listener: Callable[[BreakerState, BreakerState], object] | None) -> None:
+        """Have ``listener(before, after)`` called at each change of state; None: nobody."""
 
 @final
 class Bulkhead:

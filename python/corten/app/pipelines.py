@@ -65,4 +65,11 @@ def pipeline_policies(app: App[Any]) -> dict[str, Sequence[Any]]:
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:
     """Make a pipeline the App's own."""
-    pipeline.bind(owner=app, clock=app.clock, registry=app.registry, observers=app.observers, tiers=app.cache_tiers)
+    pipeline.bind(
+        owner=app,
+        clock=app.clock,
+        registry=app.registry,
+        observers=app.observers,
+        tiers=app.cache_tiers,
+        events=app.events,
+    )

@@ -47,6 +47,8 @@ def kind_of(function: Callable[..., Any]) -> Kind:
         return "awaitable"
     if inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         return "awaitable"
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):  # a plain decorator around an async function
+        return "awaitable"
     return "awaitable" if _is_awaitable(returns(function)) else "plain"
 
 

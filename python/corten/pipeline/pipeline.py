@@ -11,6 +11,7 @@ from corten import _core
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.errors import CortenError
+from corten.events import BreakerChanged, BreakerState, Events
 from corten.metrics.registry import Registry, default_registry
 from corten.pipeline.compile import Compiler, Layer
 from corten.pipeline.guarded import Guarded
@@ -53,6 +54,7 @@ class Pipeline:
         self._owner: object | None = None
         self._observers: tuple[Observer, ...] = ()
         self._tiers: tuple[CacheTier, ...] = ()
+        self._events: Events | None = None
         self._compiler = Compiler()
         self._counts = _core.PipelineCounts(name, self.registry.core)
         self._layers: tuple[Layer, ...] | None = None
@@ -140,8 +142,11 @@ class Pipeline:
         registry: Registry,
         observers: Sequence[Observer] = (),
         tiers: Sequence[CacheTier] = (),
+        events: Events | None = None,
     ) -> None:
-        """Make it one App's: its clock, its metrics, its plugins. What was counted so far goes on in its registry.
+        """Make it one App's: its clock, its metrics, its plugins, its events.
+
+        What was counted so far goes on in its registry.
 
         :raises CortenError: it is another's already
         """
@@ -156,6 +161,7 @@ class Pipeline:
             self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
         self._observers = tuple(each for each in observers if each.call is not None)
         self._tiers = tuple(tiers)
+        self._events = events
         if self._policies is not None:
             self._compile()
 
@@ -187,8 +193,14 @@ class Pipeline:
 
     def _compile(self) -> None:
         self._layers = self._compiler.compile(self.name, self.policies, self.clock, self._counts)
+        for breaker in self._compiler.state_of("circuit_breaker"):
+            breaker.listen(None if self._events is None else self._breaker_changed)
         for guarded in list(self._functions):
             self._install(guarded, self._layers)
+
+    def _breaker_changed(self, before: BreakerState, after: BreakerState) -> None:
+        if self._events is not None:
+            self._events.emit(BreakerChanged(pipeline=self.name, before=before, after=after))
 
     def _install(self, guarded: Guarded, layers: tuple[Layer, ...]) -> None:
         guarded.install(layers, self.clock, self._counts, self._observers, self._tiers)

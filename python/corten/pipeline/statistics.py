@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 
-BreakerState = Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]
+from corten.events.event import BreakerState
 
 
 class BreakerStatistics(msgspec.Struct, frozen=True):

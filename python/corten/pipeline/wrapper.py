@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import linecache
+import weakref
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
@@ -71,6 +72,11 @@ _TEXTS = {
 }
 
 
+def _forget(files: list[str]) -> None:
+    for file in files:
+        linecache.cache.pop(file, None)
+
+
 class Wrapper:
     """A function of a form, whose text and globals can be changed while others hold it.
 
@@ -92,8 +98,10 @@ class Wrapper:
             "__name__": getattr(function, "__module__", __name__),
             "__builtins__": builtins.__dict__,
         }
+        self._files: list[str] = []
         self.function = FunctionType(self._code("unconfigured", ()), self._globals, self._name)
         self._dress(function)
+        weakref.finalize(self.function, _forget, self._files).atexit = False
 
     def become(self, text: str, names: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
         """Run another text with these globals from the next call on; calls under way end as they began."""
@@ -120,6 +128,7 @@ class Wrapper:
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        self._files.append(file)
         scratch: dict[str, Any] = {}
         exec(compile(source, file, "exec", dont_inherit=True), scratch)  # noqa: S102
         code: CodeType = scratch[f"{self._prefix}guarded"].__code__

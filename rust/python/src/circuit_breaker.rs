@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corten_core::circuit_breaker::{CircuitBreaker as Core, Settings, State};
+use corten_core::circuit_breaker::{Change, CircuitBreaker as Core, Listen, Listener, Settings, State};
 use corten_core::clock::{Clock as _, nanos_from_seconds, seconds_from_nanos};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -47,10 +47,23 @@ impl CircuitBreaker {
         (seen.state.word(), seen.failures, seen.opened, left)
     }
 
-    /// The changes of state since they were last taken: before, after, when.
-    fn take_changes(&self) -> Vec<(&'static str, &'static str, f64)> {
-        let changes = self.inner.take_changes().into_iter();
-        changes.map(|change| (change.before.word(), change.after.word(), seconds_from_nanos(change.at))).collect()
+    /// Has `listener(before, after)` called at each change of state; None: nobody.
+    fn listen(&self, listener: Option<Py<PyAny>>) {
+        self.inner.listen(listener.map(|callback| Arc::new(Callback(callback)) as Listener));
+    }
+}
+
+/// A Python callable as a listener.
+#[derive(Debug)]
+struct Callback(Py<PyAny>);
+
+impl Listen for Callback {
+    fn changed(&self, change: Change) {
+        Python::attach(|py| {
+            if let Err(error) = self.0.call1(py, (change.before.word(), change.after.word())) {
+                error.write_unraisable(py, Some(self.0.bind(py)));
+            }
+        });
     }
 }
 

@@ -24,9 +24,9 @@ struct Entry {
 
 struct State {
     wheel: Wheel<Entry>,
-    /// When the loop's timer goes off; zero: there is none.
+    /// When the loop's next timer goes off; zero: there is none. Timers set before for a later time stay and do
+    /// nothing: to cancel them one would have to hold them, and they hold the loop.
     wakes_at: Nanos,
-    handle: Option<Py<PyAny>>,
 }
 
 /// A deadline that is set.
@@ -52,7 +52,7 @@ impl Timers {
     /// `face` is the `corten.clock.Clock`, whose `call_at` sets the loop's timer.
     #[new]
     fn new(core: &Clock, face: Py<PyAny>) -> Self {
-        let state = State { wheel: Wheel::new(TICK), wakes_at: 0, handle: None };
+        let state = State { wheel: Wheel::new(TICK), wakes_at: 0 };
         Self { clock: core.inner.clone(), face, state: Mutex::new(state) }
     }
 
@@ -65,8 +65,11 @@ impl Timers {
         let (mut due, this) = (Vec::new(), slf.get());
         let next = {
             let mut state = this.state.lock();
-            state.wakes_at = 0;
-            state.wheel.expire(this.clock.now(), |entry| due.push(entry));
+            let now = this.clock.now();
+            state.wheel.expire(now, |entry| due.push(entry));
+            if now >= state.wakes_at {
+                state.wakes_at = 0;
+            }
             state.wheel.earliest()
         };
         let py = slf.py();
@@ -96,21 +99,16 @@ impl Timers {
         let this = slf.get();
         let exact = matches!(this.clock, AnyClock::Fake(_));
         let wakes_at = if exact { deadline } else { (deadline / TICK + 1) * TICK };
-        let earlier = {
+        {
             let mut state = this.state.lock();
             if state.wakes_at != 0 && state.wakes_at <= wakes_at {
                 return Ok(());
             }
             state.wakes_at = wakes_at;
-            state.handle.take()
-        };
-        let py = slf.py();
-        if let Some(handle) = earlier {
-            handle.call_method0(py, intern!(py, "cancel"))?;
         }
+        let py = slf.py();
         let tick = slf.getattr(intern!(py, "tick"))?;
-        let handle = this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick))?;
-        this.state.lock().handle = Some(handle);
+        this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick))?;
         Ok(())
     }
 }

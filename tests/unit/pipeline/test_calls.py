@@ -10,7 +10,7 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import anyio
@@ -432,3 +432,12 @@ def test_a_pipeline_forgets_functions_that_are_gone(pipeline: Callable[..., Pipe
     gone = make()
     gc.collect()
     assert gone() is None
+
+
+async def test_a_plain_decorator_around_an_async_function_is_awaited(pipeline: Callable[..., Pipeline]) -> None:
+    @pipeline(CircuitBreaker())
+    @wraps(load)
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        return load(*args, **kwargs)
+
+    assert (await traced(3))[0] == 3

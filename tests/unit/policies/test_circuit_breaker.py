@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from corten.errors import CircuitOpen, DeadlineExceeded, RateLimited
+from corten.events import BreakerChanged, Events
+from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import CircuitBreaker, RateLimit, Timeout
 from corten.testing import FakeClock
@@ -162,3 +164,15 @@ async def test_types_decide_what_is_a_failure(pipeline: Callable[..., Pipeline])
 def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=f"circuit_breaker: {words}"):
         CircuitBreaker(**wrong)
+
+
+async def test_each_change_of_state_is_an_event(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(CircuitBreaker(failures=1, wait=30), name="rates")
+    guarded = guard(answer)
+    events, heard = Events(), []
+    events.subscribe(lambda event: heard.append((event.before, event.after)), BreakerChanged)
+    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    await fail(guarded)
+    clock.tick(30)
+    await guarded()
+    assert heard == [("closed", "open"), ("open", "half_open"), ("half_open", "closed")]

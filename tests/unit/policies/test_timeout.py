@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -237,6 +239,20 @@ def test_asyncio_counts_cancellations_as_its_own_timeout_does(pipeline: Callable
         assert await other == 0
 
     asyncio.run(main())
+
+
+def test_a_loop_that_is_closed_is_let_go() -> None:
+    guard = Pipeline("p", Timeout(30))
+    gone = []
+
+    @guard
+    async def quick() -> None:
+        gone.append(weakref.ref(asyncio.get_running_loop()))
+        await asyncio.sleep(0)
+
+    asyncio.run(quick())
+    gc.collect()
+    assert gone[0]() is None
 
 
 def test_bare_yields_are_limited_too() -> None:

@@ -2,6 +2,7 @@
 
 mod state;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -94,6 +95,16 @@ pub struct CircuitBreaker {
     /// `generation << 1 | failures in a row are not zero` while calls just pass; zero while the lock must be asked.
     steady: AtomicU64,
     inner: Mutex<Inner>,
+    listener: Mutex<Option<Listener>>,
+}
+
+/// Told of each change of state, outside of the lock.
+pub type Listener = Arc<dyn Listen>;
+
+/// Who wants to know of changes.
+pub trait Listen: Send + Sync + std::fmt::Debug {
+    /// A breaker changed.
+    fn changed(&self, change: Change);
 }
 
 impl CircuitBreaker {
@@ -101,7 +112,7 @@ impl CircuitBreaker {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let inner = Inner::new(settings);
-        Self { steady: AtomicU64::new(inner.steady()), inner: Mutex::new(inner) }
+        Self { steady: AtomicU64::new(inner.steady()), inner: Mutex::new(inner), listener: Mutex::new(None) }
     }
 
     /// Asks whether a call may be made.
@@ -138,15 +149,24 @@ impl CircuitBreaker {
         self.inner.lock().statistics()
     }
 
-    /// The changes of state since they were last taken, oldest first; the oldest are dropped when nobody takes them.
-    pub fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut self.inner.lock().changes).into()
+    /// Has every change of state told to `listener`, and to nobody else any more.
+    pub fn listen(&self, listener: Option<Listener>) {
+        *self.listener.lock() = listener;
     }
 
     fn change<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
-        let mut inner = self.inner.lock();
-        let result = act(&mut inner);
-        self.steady.store(inner.steady(), Ordering::Release);
+        let (result, change) = {
+            let mut inner = self.inner.lock();
+            let result = act(&mut inner);
+            self.steady.store(inner.steady(), Ordering::Release);
+            (result, inner.change.take())
+        };
+        if let Some(change) = change {
+            let listener = self.listener.lock().clone();
+            if let Some(listener) = listener {
+                listener.changed(change);
+            }
+        }
         result
     }
 }

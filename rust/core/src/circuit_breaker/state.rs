@@ -1,12 +1,7 @@
 //! The breaker's states and what moves it between them; under the lock.
 
-use std::collections::VecDeque;
-
 use super::{Admission, Permit, Settings, Statistics, Verdict};
 use crate::clock::Nanos;
-
-/// Changes kept for whoever takes them.
-const CHANGES: usize = 16;
 
 /// The states of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +57,8 @@ pub struct Change {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) settings: Settings,
-    pub(super) changes: VecDeque<Change>,
+    /// What has just happened, for whoever held the lock to tell.
+    pub(super) change: Option<Change>,
     state: State,
     generation: u64,
     failures: u32,
@@ -76,7 +72,7 @@ impl Inner {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            changes: VecDeque::new(),
+            change: None,
             state: State::Closed,
             generation: 1,
             failures: 0,
@@ -157,10 +153,9 @@ impl Inner {
     }
 
     fn enter(&mut self, state: State, now: Nanos) {
-        if self.changes.len() == CHANGES {
-            self.changes.pop_front();
+        if state != self.state {
+            self.change = Some(Change { before: self.state, after: state, at: now });
         }
-        self.changes.push_back(Change { before: self.state, after: state, at: now });
         self.state = state;
         self.generation += 1;
         self.failures = 0;

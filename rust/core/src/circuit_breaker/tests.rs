@@ -76,7 +76,32 @@ fn forced_and_disabled_and_metrics_only_stay_as_they_were_put() {
     breaker.set(State::MetricsOnly, 1);
     (0..5).for_each(|_| fail(&breaker, 1));
     assert_eq!((breaker.statistics().state, breaker.statistics().failures), (State::MetricsOnly, 5));
-    assert_eq!(breaker.take_changes().len(), 3);
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<(State, State)>>);
+
+impl Listen for Heard {
+    fn changed(&self, change: Change) {
+        self.0.lock().push((change.before, change.after));
+    }
+}
+
+#[test]
+fn a_listener_hears_of_each_change_once() {
+    let breaker = CircuitBreaker::new(SETTINGS);
+    let heard = Arc::new(Heard::default());
+    breaker.listen(Some(Arc::clone(&heard) as Listener));
+    fail(&breaker, 1);
+    fail(&breaker, 1);
+    let (first, second) = (permit(&breaker, 101), permit(&breaker, 101));
+    breaker.record(first, Verdict::Success, 102);
+    breaker.record(second, Verdict::Success, 102);
+    breaker.set(State::Closed, 103);
+    assert_eq!(
+        *heard.0.lock(),
+        [(State::Closed, State::Open), (State::Open, State::HalfOpen), (State::HalfOpen, State::Closed)]
+    );
 }
 
 /// The breaker as one would write it without a thought to speed.
