@@ -97,6 +97,5 @@ def test_two_wheels_that_provide_the_same_are_both_named(third_party: ThirdParty
     assert "plugin 'beta'" in error
     assert "of acme-beta 1.2.3" in error
     assert (
-        "str is one that 'alpha' (entry point alpha = acme_alpha:Plugin of acme-alpha 1.2.3) provides already"
-        in error
+        "str is one that 'alpha' (entry point alpha = acme_alpha:Plugin of acme-alpha 1.2.3) provides already" in error
     )
