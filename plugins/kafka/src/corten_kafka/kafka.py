@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from typing import Any, cast
 
 import anyio.to_thread
 import msgspec
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from corten.errors import MessageError, ResourceUnavailable
 from corten.messages.message import MessageDetails
@@ -46,6 +48,7 @@ class Kafka:
         self.settings = settings
         self.lag = Lag()
         self._producer = producer
+        self._admin = AdminClient(settings.common(app))
         self._app = app
         self._observers = observers
 
@@ -82,15 +85,16 @@ class Kafka:
         """
         try:
             return await anyio.to_thread.run_sync(self._count_brokers, timeout, abandon_on_cancel=True)
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
+            words = describe(error.args[0]) if isinstance(error, KafkaException) else "timed out"
             raise ResourceUnavailable(
-                f"no Kafka broker of {self.settings.bootstrap_servers} answered within {timeout:g} s: "
-                f"{describe(error.args[0])}"
+                f"no Kafka broker of {self.settings.bootstrap_servers} answered within {timeout:g} s: {words}"
             ) from error
 
     def _count_brokers(self, timeout: float) -> int:
-        # A name that no topic has: an empty one would ask for the metadata of all of them.
-        return len(self._producer.client.list_topics("__consumer_offsets", timeout=timeout).brokers)
+        # Not `list_topics`: that asks for all topics, or has a missing one made.
+        asked = cast("Any", self._admin).describe_cluster(request_timeout=timeout)
+        return len(asked.result(timeout + 1.0).nodes)
 
     async def send(
         self, topic: str, value: bytes, *, key: bytes | None = None, headers: Mapping[str, bytes] | None = None
@@ -133,9 +137,7 @@ class Kafka:
         described = {name: Topic(each) if isinstance(each, int) else each for name, each in topics.items()}
         if any(each.partitions < 1 for each in described.values()):
             raise MessageError(f"a topic has at least one partition; asked for: {topics}")
-        return await anyio.to_thread.run_sync(
-            ensure_topics, self.settings.common(self._app), described, timeout, abandon_on_cancel=True
-        )
+        return await anyio.to_thread.run_sync(ensure_topics, self._admin, described, timeout, abandon_on_cancel=True)
 
     def subscribe(
         self, subscription: Subscription, revoke: Callable[[frozenset[Partition]], Awaitable[None]]

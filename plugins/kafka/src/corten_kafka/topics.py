@@ -37,13 +37,12 @@ class Topic(msgspec.Struct, frozen=True):
     """Kafka's own words: ``{"retention.ms": "86400000"}``."""
 
 
-def ensure_topics(configuration: Mapping[str, Any], topics: Mapping[str, Topic], timeout: float) -> list[str]:
+def ensure_topics(admin: AdminClient, topics: Mapping[str, Topic], timeout: float) -> list[str]:
     """Make the topics that are missing and return their names; blocks. Those that exist stay as they are.
 
     :raises MessageError: Kafka refuses a topic as it is described
     :raises ResourceUnavailable: the cluster did not answer in time
     """
-    admin = AdminClient(dict(configuration))
     wanted = [
         NewTopic(
             name,
