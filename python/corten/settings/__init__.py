@@ -19,8 +19,7 @@ from corten.settings.quantities import (
 from corten.settings.section import Section, alias
 
 if TYPE_CHECKING:
-    from corten.settings.effective import Effective
-    from corten.settings.loading import Settings, Sourced, load
+    from corten.settings.loading import Effective, Settings, Sourced, load
 
 __all__ = [
     "Duration",

@@ -25,6 +25,10 @@ class Origin(msgspec.Struct, frozen=True):
     """Whether a name that nobody knows is an error (files) rather than a warning (the environment)."""
 
 
+NOWHERE = Origin(where=lambda _path: "")
+"""The origin of what no source has."""
+
+
 class Leaf(msgspec.Struct, frozen=True):
     """A value as a source gave it: a scalar, or a list with all that is in it."""
 

@@ -1,0 +1,76 @@
+"""What was loaded: typed sections, with the source of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from corten.settings.effective import Effective, effective
+from corten.settings.section import Section
+from corten.settings.tree import Node, Table
+
+DEFAULT: Final = "default"
+"""The name of the instance that is the plain table."""
+
+
+class Settings:
+    """What was loaded: typed sections, with the source of each value."""
+
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        active: Mapping[str, Mapping[str, msgspec.Struct]],
+        tree: Table,
+        warnings: Sequence[str],
+    ) -> None:
+        self._sections = {section.name: section for section in sections}
+        self._active = active
+        self._tree = tree
+        self.warnings: tuple[str, ...] = tuple(warnings)
+        """What is not wrong but is worth a look, such as variables that nobody reads."""
+
+    def section(self, name: str) -> Mapping[str, msgspec.Struct]:
+        """The active instances of a section by name; the plain table is ``default``.
+
+        :raises KeyError: no such section was asked for when the settings were loaded
+        """
+        try:
+            return self._active[name]
+        except KeyError:
+            known = ", ".join(sorted(filter(None, self._active)))
+            raise KeyError(f"no section {name!r} among the settings: {known}") from None
+
+    def is_active(self, name: str) -> bool:
+        """Whether a section has an active instance."""
+        return bool(self.section(name))
+
+    def effective(self) -> Sequence[Effective]:
+        """Each setting with its value and source, in the order of the sections; secrets hidden."""
+        found: list[Effective] = []
+        for name, instances in self._active.items():
+            table = self._table_of(name)
+            section = self._sections[name]
+            for instance, struct in instances.items():
+                path: tuple[str, ...] = (name,) if name else ()
+                node: Node | None = table
+                if instance == DEFAULT and section.instances and not _sets_any(section, table):
+                    continue  # there are named ones only
+                if instance != DEFAULT:
+                    path = (*path, instance)
+                    node = table.items.get(instance) if table is not None else None
+                found += effective(section.type, struct, node, path)
+        return found
+
+    def _table_of(self, name: str) -> Table | None:
+        node = self._tree.items.get(name) if name else self._tree
+        return node if isinstance(node, Table) else None
+
+    def __repr__(self) -> str:
+        return f"<Settings: {', '.join(name or 'corten' for name, held in self._active.items() if held)}>"
+
+
+def _sets_any(section: Section, table: Table | None) -> bool:
+    own = {field.encode_name for field in msgspec.structs.fields(section.type)}
+    return table is not None and not own.isdisjoint(table.items)
