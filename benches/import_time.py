@@ -1,6 +1,7 @@
 """How long ``import corten`` takes as a whole process beyond an empty one, next to what a service imports anyway.
 
-``corten`` alone is lazy; what counts is the line that users write, which imports the App, pipelines and policies.
+``corten`` alone is lazy; what counts is the line that users write, which imports the App, pipelines and policies. The
+target was set on a machine where starlette took 144 ms; on others it is the same share of what starlette takes there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ PROGRAMS = (
 )
 ROUNDS = 15
 TARGET = 0.1
+SHARE = TARGET / 0.144
 
 
 def seconds(program: str, environ: dict[str, str]) -> float:
@@ -51,10 +53,11 @@ def measure(environ: dict[str, str]) -> None:
     print("\nimport, whole process less an empty one (median)")
     base = statistics.median(empty)
     ours = statistics.median(found[OURS]) - base
+    allowed = SHARE * (statistics.median(found["import starlette.applications"]) - base)
     for program, times in found.items():
         taken = statistics.median(times) - base
         note = (
-            f"target {TARGET * 1e3:.0f} ms: {'met' if taken <= TARGET else 'MISSED'}"
+            f"target {TARGET * 1e3:.0f} ms, here {allowed * 1e3:.0f} ms: {'met' if taken <= allowed else 'MISSED'}"
             if "corten" in program
             else f"ours is {ours / taken:.2f} x"
         )

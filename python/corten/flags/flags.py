@@ -37,6 +37,9 @@ class Flags:
     """
 
     def __init__(self, table: Mapping[str, bool | Rollout] | None = None) -> None:
+        from hashlib import blake2b  # here once: in each call it would take as long as the rest
+
+        self._blake2b = blake2b
         self._limits: dict[str, tuple[int, bytes]] = {}
         self._states: dict[str, FlagState] = {}
         for name, flag in (table or {}).items():
@@ -60,9 +63,7 @@ class Flags:
             return True
         if threshold == 0 or key is None:
             return False
-        from hashlib import blake2b  # needed by partial rollouts only
-
-        digest = blake2b(salt + str(key).encode(), digest_size=8).digest()
+        digest = self._blake2b(salt + str(key).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") < threshold
 
     def states(self) -> tuple[FlagState, ...]:

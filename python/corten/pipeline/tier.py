@@ -62,9 +62,9 @@ class SharedResults:
             self._warn("arguments", error)
             return None
         if len(text) > _READABLE:
-            from hashlib import blake2b
+            import hashlib
 
-            return f"{self._prefix}{blake2b(text, digest_size=20).hexdigest()}"
+            return f"{self._prefix}{hashlib.blake2b(text, digest_size=20).hexdigest()}"
         return self._prefix + text.decode()
 
     def _warn(self, what: str, error: Exception) -> None:
