@@ -52,6 +52,8 @@ class Floor(Protocol):
     """Set when messages left a lane's queue."""
     progress: Signal
     """Set when units were finished or given up."""
+    idle: Signal
+    """Set when nothing is in flight."""
 
 
 class Lane:
@@ -80,6 +82,7 @@ class Lane:
         from anyio.lowlevel import checkpoint
 
         floor, queue = self._floor, self._queue
+        tracker = floor.tracker
         calls = 0
         while True:
             if not queue:
@@ -92,6 +95,8 @@ class Lane:
             floor.room.set()
             await self._handle(*work)
             floor.progress.set()
+            if not tracker.in_flight:
+                floor.idle.set()
             calls += 1
             if calls % _CHECKPOINT_EVERY == 0:
                 await checkpoint()

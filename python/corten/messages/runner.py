@@ -141,6 +141,7 @@ class _Run:
         self.queued = 0
         self.room = Signal()
         self.progress = Signal()
+        self.idle = Signal()
         self._consumer = consumer
         self._source = source
         self._clock = clock
@@ -258,7 +259,7 @@ class _Run:
             next_commit = self._clock.now() + _COMMIT_INTERVAL
             while self.tracker.in_flight and self._clock.now() < next_commit:
                 with self._clock.move_on_at(next_commit):
-                    await self.progress.wait()
+                    await self.idle.wait()
             try:
                 await self._commit()
                 failures = 0
