@@ -321,3 +321,9 @@ def test_the_module_of_each_command_holds_that_command_alone() -> None:
     folder = Path(corten.cli.__file__).parent
     for command in COMMANDS:
         assert (folder / f"{command}.py").read_text().count("@click.command()") == 1
+
+
+def test_every_command_is_documented() -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    for command in COMMANDS:
+        assert f"`corten {command}" in documented
