@@ -12,6 +12,7 @@ from corten.plugins.descriptions import (
     Route,
     Task,
 )
+from corten.plugins.record import PluginRecord, PluginState
 
 __all__ = [
     "CallDetails",
@@ -19,6 +20,8 @@ __all__ = [
     "Exporter",
     "Observer",
     "Phase",
+    "PluginRecord",
+    "PluginState",
     "Reply",
     "Request",
     "Resource",
