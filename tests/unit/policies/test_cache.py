@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -199,6 +201,22 @@ async def test_plain_functions_are_cached_too(pipeline: Callable[..., Pipeline])
     assert compute(3) == compute(3) == 6
     assert compute(3, y=3) == 9
     assert calls == [3, 3]
+
+
+async def test_results_go_with_the_function(pipeline: Callable[..., Pipeline]) -> None:
+    class Result:
+        pass
+
+    async def answer_and_forget() -> weakref.ref[Result]:
+        @pipeline(Cache(), Retry(on=(KeyError,)))
+        async def answer() -> Result:
+            return Result()
+
+        return weakref.ref(await answer())
+
+    gone = await answer_and_forget()
+    gc.collect()
+    assert gone() is None
 
 
 class Tier:

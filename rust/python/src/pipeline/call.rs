@@ -266,13 +266,13 @@ impl Call {
 
     /// Gives back what the call holds, and ends its coroutine; nothing where the call is over.
     fn abandon(&self, py: Python<'_>) -> PyResult<()> {
-        let (call, todo, coroutine, armed, yielded) = {
+        let (call, todo, coroutine, armed, unused) = {
             let mut state = self.state.lock();
             let todo = std::mem::replace(&mut state.todo, Todo::Done);
             let call = std::mem::replace(&mut state.call, core::Call::new(0));
-            (call, todo, state.coroutine.take(), state.armed.take(), state.yielded.take())
+            (call, todo, state.coroutine.take(), state.armed.take(), (state.yielded.take(), state.last.take()))
         };
-        drop(yielded);
+        drop(unused);
         let closed = coroutine.map_or(Ok(()), |coroutine| close(coroutine.bind(py)));
         let disarmed = armed.map_or(Ok(false), |armed| armed.disarm(py));
         self.give_back(call, &todo);
@@ -296,7 +296,7 @@ impl Call {
     fn __clear__(&self) {
         let cleared = {
             let mut state = self.state.lock();
-            (state.coroutine.take(), state.yielded.take(), state.result.take())
+            (state.coroutine.take(), state.yielded.take(), state.result.take(), state.last.take())
         };
         drop(cleared);
     }

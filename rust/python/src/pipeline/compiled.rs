@@ -8,6 +8,7 @@ use corten_core::retry::{Retry, Settings};
 use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -134,6 +135,26 @@ impl Pipeline {
             Some(todo) => todo,
         };
         Ok(Call::new(slf, call, todo, None))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.face)?;
+        visit.call(&self.counts)?;
+        for (_, filter) in &self.filters.filters {
+            visit.call(&filter.on)?;
+            visit.call(&filter.ignore)?;
+        }
+        for (_, bucket) in &self.keyed {
+            visit.call(bucket)?;
+        }
+        if let Some(timers) = self.timers.try_lock()
+            && let Some((event_loop, timers)) = timers.as_ref()
+        {
+            visit.call(event_loop)?;
+            visit.call(timers)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::counts::{Hits, PipelineCounts};
@@ -42,5 +43,12 @@ impl CacheLookup {
             }
             Err(error) => Err(error),
         }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.cache)?;
+        visit.call(&self.miss)?;
+        visit.call(&self.explain)
     }
 }
