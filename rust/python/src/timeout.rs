@@ -1,8 +1,5 @@
 //! Binding of [`corten_core::timeout`]: the deadlines of one event loop behind one of its timers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use corten_core::clock::{AnyClock, Clock as _, Nanos, seconds_from_nanos};
 use corten_core::timeout::{Key, Wheel};
 use parking_lot::Mutex;
@@ -16,14 +13,9 @@ use crate::clock::Clock;
 /// clock each is met exactly.
 const TICK: Nanos = 5_000_000;
 
-/// A task to cancel at its deadline, and the note that it was.
-struct Entry {
-    task: Py<PyAny>,
-    fired: Arc<AtomicBool>,
-}
-
 struct State {
-    wheel: Wheel<Entry>,
+    /// Tasks to cancel at their deadlines.
+    wheel: Wheel<Py<PyAny>>,
     /// When the loop's next timer goes off; zero: there is none. Timers set before for a later time stay and do
     /// nothing: to cancel them one would have to hold them, and they hold the loop.
     wakes_at: Nanos,
@@ -34,7 +26,6 @@ pub(crate) struct Armed {
     pub(crate) timers: Py<Timers>,
     pub(crate) task: Py<PyAny>,
     key: Key,
-    fired: Arc<AtomicBool>,
     /// How many cancellations the task had been asked for before.
     cancelling: i64,
 }
@@ -66,16 +57,15 @@ impl Timers {
         let next = {
             let mut state = this.state.lock();
             let now = this.clock.now();
-            state.wheel.expire(now, |entry| due.push(entry));
+            state.wheel.expire(now, |task| due.push(task));
             if now >= state.wakes_at {
                 state.wakes_at = 0;
             }
             state.wheel.earliest()
         };
         let py = slf.py();
-        for entry in due {
-            entry.fired.store(true, Ordering::Release);
-            entry.task.call_method0(py, intern!(py, "cancel"))?;
+        for task in due {
+            task.call_method0(py, intern!(py, "cancel"))?;
         }
         next.map_or(Ok(()), |deadline| Self::wake_at(slf, deadline))
     }
@@ -86,12 +76,17 @@ impl Timers {
     pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: Bound<'_, PyAny>) -> PyResult<Armed> {
         let py = slf.py();
         let cancelling = task.call_method0(intern!(py, "cancelling"))?.extract()?;
-        let (task, fired) = (task.unbind(), Arc::new(AtomicBool::new(false)));
-        let entry = Entry { task: task.clone_ref(py), fired: Arc::clone(&fired) };
-        let key = slf.get().state.lock().wheel.insert(deadline, entry);
+        let this = slf.get();
+        let (key, due_earlier) = {
+            let mut state = this.state.lock();
+            let key = state.wheel.insert(deadline, task.clone().unbind());
+            (key, state.wakes_at != 0 && state.wakes_at <= deadline)
+        };
         let key = key.ok_or_else(|| PyRuntimeError::new_err("more deadlines than can be counted"))?;
-        Self::wake_at(slf, deadline)?;
-        Ok(Armed { timers: slf.clone().unbind(), task, key, fired, cancelling })
+        if !due_earlier {
+            Self::wake_at(slf, deadline)?;
+        }
+        Ok(Armed { timers: slf.clone().unbind(), task: task.unbind(), key, cancelling })
     }
 
     /// Sees to it that the loop's timer goes off for `deadline`, not before it.
@@ -118,10 +113,10 @@ impl Armed {
     /// `CancelledError` that arrived stands for it. Counts as `asyncio.timeout` does, so that a cancellation from
     /// outside stays one.
     pub(crate) fn disarm(self, py: Python<'_>) -> PyResult<bool> {
-        let entry = self.timers.get().state.lock().wheel.remove(self.key);
-        drop(entry); // outside the lock
-        if !self.fired.load(Ordering::Acquire) {
-            return Ok(false);
+        // What is not in the wheel any more has been cancelled by it.
+        let waiting = self.timers.get().state.lock().wheel.remove(self.key);
+        if waiting.is_some() {
+            return Ok(false); // the task is dropped here, outside the lock
         }
         let left: i64 = self.task.call_method0(py, intern!(py, "uncancel"))?.extract(py)?;
         Ok(left <= self.cancelling)
