@@ -180,6 +180,53 @@ async def test_an_error_raised_in_answer_to_the_limit_is_that_error(
     assert when == 2
 
 
+async def test_cancel_scopes_inside_keep_their_own_deadlines(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    seen = []
+
+    @pipeline(Timeout(5), Retry(wait=0), Timeout(3))
+    async def work() -> None:
+        with clock.move_on_after(1) as scope:
+            await anyio.sleep_forever()
+        seen.append((clock.now() - 1000, scope.cancelled_caught))
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep_forever)
+            await anyio.sleep_forever()
+
+    [(when, error)] = await limited(clock, work, 20)
+    assert (when, seen) == (5, [(1, True), (4, True)])
+    assert isinstance(error, DeadlineExceeded)
+
+
+async def test_pipelines_in_pipelines_keep_their_limits_apart(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    @pipeline(Timeout(4), name="inner")
+    async def inner() -> None:
+        await anyio.sleep_forever()
+
+    @pipeline(Timeout(4), name="outer")
+    async def outer() -> None:
+        await inner()
+
+    [(when, error)] = await limited(clock, outer, 20)
+    assert when == 4
+    assert isinstance(error, DeadlineExceeded)
+
+    @pipeline(Timeout(9), name="patient")
+    async def patient() -> str:
+        try:
+            await inner()
+        except DeadlineExceeded as error:
+            await clock.sleep(1)
+            raise LookupError(error.what) from error
+        return ""
+
+    [(when, error)] = await limited(clock, patient, 20)
+    assert (when - 20, str(error)) == (5, "inner")
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has cancel scopes
 async def test_many_calls_share_one_timer_of_the_loop(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     timers = 0
