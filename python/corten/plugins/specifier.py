@@ -6,6 +6,7 @@ Pre-releases count as the versions they are.
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import zip_longest
 
@@ -57,9 +58,11 @@ def _holds(clause: str, version: str) -> bool:
         case "<=":
             return have <= want
         case "<":  # 2.0rc1 is not what anybody means by <2.0
-            return have < want and (_is_early(wanted) or not (_is_early(version) and have[0] == want[0]))
+            same = have[0] == want[0] if want[2] < 0 else have[:3] == want[:3]
+            return have < want and (_is_early(wanted) or not (_is_early(version) and same))
         case _:  # nor is 1.0.post1 meant by >1.0
-            return have > want and (want[2] >= 0 or not (have[2] >= 0 and have[0] == want[0]))
+            is_post_of_it = have[2] >= 0 > want[2] and have[:2] == want[:2] and want[3] == math.inf
+            return have > want and not is_post_of_it
 
 
 def _parse(version: str) -> tuple[tuple[int, ...], re.Match[str]]:
@@ -90,5 +93,5 @@ def _key(version: str) -> _Key:
         pre = (_PRE.get(word, word), int(match["pre_n"] or 0))
     else:
         pre = ("", 0) if match["dev"] and post < 0 else (_END, 0)
-    dev = float(match["dev_n"] or 0) if match["dev"] else float("inf")
+    dev = float(match["dev_n"] or 0) if match["dev"] else math.inf
     return release, pre, post, dev

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
@@ -30,8 +30,24 @@ def specifiers(draw: st.DrawFn) -> str:
 
 
 @given(specifiers(), versions)
+@settings(max_examples=300)
 def test_it_says_what_packaging_says(specifier: str, version: str) -> None:
     assert matches(specifier, version) == SpecifierSet(specifier, prereleases=True).contains(version)
+
+
+SUFFIXES = ("", "a1", "rc1", ".post1", ".dev1", "rc1.dev2", "a1.post2", ".post1.dev1", "a1.post2.dev3")
+NEAR = [release + suffix for release in ("0.2", "0.2.0", "1", "0.2.1") for suffix in SUFFIXES]
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "==", "!=", "~="])
+def test_it_says_so_of_all_that_are_near(operator: str) -> None:
+    for wanted in NEAR:
+        if operator == "~=" and wanted.startswith("1"):  # ~= needs two numbers
+            continue
+        specifier = operator + wanted
+        model = SpecifierSet(specifier, prereleases=True)
+        for version in NEAR:
+            assert matches(specifier, version) == model.contains(version), (specifier, version)
 
 
 @pytest.mark.parametrize(
