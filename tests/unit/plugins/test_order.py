@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corten.plugins.order import Circle, in_order
@@ -17,6 +17,7 @@ graphs = st.dictionaries(st.sampled_from("abcdefg"), st.sets(st.sampled_from("ab
 
 
 @given(graphs)
+@settings(deadline=None)
 def test_each_comes_after_what_it_requires_and_a_circle_is_named(graph: dict[str, set[str]]) -> None:
     items = sorted(set(graph).union(*graph.values()), reverse=True)
     try:

@@ -30,7 +30,7 @@ def specifiers(draw: st.DrawFn) -> str:
 
 
 @given(specifiers(), versions)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_it_says_what_packaging_says(specifier: str, version: str) -> None:
     assert matches(specifier, version) == SpecifierSet(specifier, prereleases=True).contains(version)
 
