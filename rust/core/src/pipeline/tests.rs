@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, State};
@@ -162,4 +164,93 @@ fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_mo
 fn too_many_policies_are_refused() {
     let policies = (0..9).map(|_| Policy::Timeout(1)).collect();
     assert!(Pipeline::new(policies, 0, Arc::new(Counts::default()), true).is_err());
+}
+
+/// A call under way, and what its caller was told to do.
+enum Held {
+    Proceeds,
+    Waits,
+    Queues(Arc<crate::bulkhead::Ticket>),
+}
+
+fn any_policy() -> impl Strategy<Value = u8> {
+    0_u8..6
+}
+
+proptest! {
+    /// Whatever the order of policies and whatever callers do: every call is counted once, and nothing stays held.
+    #[test]
+    fn nothing_leaks_and_every_call_is_counted_once(
+        kinds in prop::collection::vec(any_policy(), 0..7),
+        steps in prop::collection::vec((0_u8..8, 0_usize..16), 1..150),
+    ) {
+        let mut bulkheads = Vec::new();
+        let policies = kinds.iter().map(|kind| match kind {
+            0 => limit(2, 0),
+            1 => limit(1, 5_000_000),
+            2 => Policy::CircuitBreaker(breaker(2)),
+            3 => {
+                let bulkhead = Arc::new(Bulkhead::new(2, 1));
+                bulkheads.push(Arc::clone(&bulkhead));
+                Policy::Bulkhead { bulkhead, max_wait: Some(3_000_000) }
+            }
+            4 => retry(2),
+            _ => Policy::Timeout(2_000_000),
+        });
+        let p = pipeline(policies.collect());
+        let (mut now, mut begun, mut calls): (Nanos, u64, Vec<(Call, Held)>) = (1, 0, Vec::new());
+        let hold = |calls: &mut Vec<(Call, Held)>, call: Call, step: Step| match step {
+            Step::Proceed => calls.push((call, Held::Proceeds)),
+            Step::Wait(_) | Step::Again(_) => calls.push((call, Held::Waits)),
+            Step::Queue(ticket, _) => calls.push((call, Held::Queues(ticket))),
+            Step::Refuse(_) | Step::DeadlineExceeded(_) => {}
+        };
+        for (step, which) in steps {
+            now += 400_000;
+            if step < 3 || calls.is_empty() {
+                begun += 1;
+                let mut call = Call::new(now);
+                let entered = p.enter(&mut call, now);
+                hold(&mut calls, call, entered);
+                continue;
+            }
+            let (mut call, held) = calls.swap_remove(which % calls.len());
+            if step == 3 {
+                p.abandon(&mut call, now);
+                continue;
+            }
+            match held {
+                Held::Waits => {
+                    let entered = p.enter(&mut call, now);
+                    hold(&mut calls, call, entered);
+                }
+                Held::Queues(ticket) => {
+                    let entered =
+                        if ticket.is_granted() { p.enter_granted(&mut call, now) } else { p.give_up(&mut call, now) };
+                    hold(&mut calls, call, entered);
+                }
+                Held::Proceeds => {
+                    let outcome = match step {
+                        4 => Outcome::Success,
+                        5 => FAILED,
+                        6 => Outcome::Cancelled,
+                        _ => Outcome::TimedOut,
+                    };
+                    if let Next::RetryAfter(_) = p.leave(&mut call, outcome, now) {
+                        calls.push((call, Held::Waits));
+                    }
+                }
+            }
+        }
+        for (mut call, _) in calls {
+            p.abandon(&mut call, now);
+        }
+        for bulkhead in bulkheads {
+            let seen = bulkhead.statistics();
+            prop_assert_eq!((seen.running, seen.waiting), (0, 0));
+        }
+        let totals = p.counts().totals();
+        let ended = totals.successes + totals.errors + totals.timeouts + totals.cancelled;
+        prop_assert_eq!(ended + totals.refused.iter().sum::<u64>(), begun);
+    }
 }
