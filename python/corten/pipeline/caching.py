@@ -25,7 +25,7 @@ class _Flight:
     __slots__ = ("ended", "error", "landed", "traceback", "value")
 
     def __init__(self) -> None:
-        self.ended = anyio.Event()
+        self.ended: anyio.Event | None = None  # made by the first who waits: mostly nobody does
         self.landed = False
         self.value: Any = None
         self.error: Exception | None = None
@@ -101,6 +101,8 @@ class FunctionCache:
         """Make the call, or wait for the one that is under way."""
         place = (get_ident(), key)
         while (flight := self._flights.get(place)) is not None:
+            if flight.ended is None:
+                flight.ended = anyio.Event()
             await flight.ended.wait()
             if flight.landed:
                 self._count_hit()
@@ -122,7 +124,8 @@ class FunctionCache:
             return value
         finally:
             del self._flights[place]
-            flight.ended.set()
+            if flight.ended is not None:
+                flight.ended.set()
 
     async def _produce(self, key: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         shared = self.shared
