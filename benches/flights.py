@@ -34,7 +34,7 @@ def ours(kafka: KafkaServer, dsn: str, folder: str) -> float:
     environ = {
         **os.environ,
         "CORTEN_POSTGRES__DSN": dsn,
-        "CORTEN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "CORTEN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
         "CORTEN_APP__PORT": str(free_port()),
         "CORTEN_OPS__PORT": str(free_port()),
     }
@@ -48,7 +48,7 @@ def ours(kafka: KafkaServer, dsn: str, folder: str) -> float:
 
 def peer(kafka: KafkaServer, dsn: str, topic: str) -> float:
     """Rows a second of the peer."""
-    command = [sys.executable, str(ROOT / "benches/flights_peer.py"), kafka.bootstrap_servers, dsn, topic]
+    command = [sys.executable, str(ROOT / "benches/flights_peer.py"), kafka.bootstrap, dsn, topic]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output)
     assert result["stored"] + result["dead_lettered"] == FLIGHTS, result

@@ -101,7 +101,7 @@ def test_on_real_servers_a_killed_run_is_finished_by_the_next_one(
     with PostgresServer() as postgres:
         environ = {
             "CORTEN_POSTGRES__DSN": postgres.dsn(),
-            "CORTEN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "CORTEN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
         }
         killed = Demo(tmp_path, "--once", environ=environ)
         killed.wait_for(max(1, int(COUNT * share)))
