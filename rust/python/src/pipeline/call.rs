@@ -242,10 +242,9 @@ impl Call {
     }
 
     /// The admitted call returned.
-    fn succeeded(&self, py: Python<'_>) {
+    fn succeeded(&self) {
         let (mut call, ..) = self.take();
         let pipeline = self.pipeline.get();
-        let _ = py;
         pipeline.inner.leave(&mut call, Outcome::Success, pipeline.clock.now());
     }
 

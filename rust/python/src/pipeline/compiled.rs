@@ -137,7 +137,6 @@ impl Pipeline {
         Ok(Call::new(slf, call, todo, None))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.face)?;
         visit.call(&self.counts)?;

@@ -45,7 +45,6 @@ impl CacheLookup {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the slot's signature")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.cache)?;
         visit.call(&self.miss)?;
