@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import anyio
@@ -18,11 +19,11 @@ class Delivery:
     error is kept.
     """
 
-    __slots__ = ("_finished", "_settled", "acknowledged", "error", "expected", "failed", "topic")
+    __slots__ = ("_finished", "_wake", "acknowledged", "error", "expected", "failed", "topic")
 
     def __init__(self, finished: Callable[[Delivery], object], topic: str, expected: int | None = None) -> None:
         self._finished = finished
-        self._settled: anyio.Event | None = None
+        self._wake: Callable[[], object] | None = None
         self.topic = topic
         self.expected = expected
         self.acknowledged = 0
@@ -47,8 +48,8 @@ class Delivery:
 
     def wake(self) -> None:
         """Called on the loop when the delivery is settled."""
-        if self._settled is not None:
-            self._settled.set()
+        if self._wake is not None:
+            self._wake()
 
     async def wait(self) -> None:
         """Wait until it is settled.
@@ -56,8 +57,25 @@ class Delivery:
         :raises MessageError: Kafka refused a message for good
         :raises ResourceUnavailable: a message was not acknowledged in time
         """
-        self._settled = anyio.Event()
         if not self.settled:
-            await self._settled.wait()
+            await self._wait()
         if self.error is not None:
             raise self.error
+
+    async def _wait(self) -> None:
+        """Wait for :meth:`wake`, which the loop calls after this was entered."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # trio
+            event = anyio.Event()
+            self._wake = event.set
+            await event.wait()
+        else:  # a bare future costs half of an event, and there is one for each message sent by itself
+            future: asyncio.Future[None] = loop.create_future()
+
+            def wake() -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            self._wake = wake
+            await future
