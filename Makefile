@@ -20,6 +20,7 @@ help: ## show this
 $(STAMP)/venv:
 	@tools/check-python $(PYTHON)
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null  # uv makes them without
 	@mkdir -p $(STAMP)
 	@touch $@
 

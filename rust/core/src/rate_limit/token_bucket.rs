@@ -60,7 +60,7 @@ impl TokenBucket {
             let limit =
                 Limit { interval: self.interval.load(Ordering::Relaxed), burst: self.burst.load(Ordering::Relaxed) };
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 return limit;
             }
             pause();
