@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 import pytest
 
 from corten.dead_letters.letter import DeadLetter
@@ -36,12 +37,12 @@ async def test_a_letter_comes_back_as_it_was(postgres: Postgres) -> None:
     assert list(await store.list()) == letters(1)
 
 
-async def test_storing_twice_keeps_one_and_the_first_one(postgres: Postgres) -> None:
+async def test_storing_twice_keeps_one_and_the_latest_one(postgres: Postgres) -> None:
     store = PostgresDeadLetters(postgres)
     await store.put([*letters(3), *letters(3, reason="twice in one batch")])
     await store.put(letters(3, reason="once more"))
     found = await store.list()
-    assert {letter.reason for letter in found} == {"no departure"}
+    assert {letter.reason for letter in found} == {"once more"}
     assert await store.count() == 3
 
 
@@ -58,8 +59,8 @@ async def test_pages_follow_each_other_by_id(postgres: Postgres) -> None:
 async def test_what_was_replayed_no_longer_waits_but_waits_again_when_it_fails_again(postgres: Postgres) -> None:
     store = PostgresDeadLetters(postgres)
     await store.put(letters(3))
-    assert await store.mark_replayed("flights", ids(letters(2))) == 2
-    assert await store.mark_replayed("flights", ids(letters(2))) == 0
+    assert await store.mark_replayed(letters(2)) == 2
+    assert await store.mark_replayed(letters(2)) == 0
     assert await store.count() == 1
     await store.put(letters(1, reason="failed again"))
     found = await store.list()
@@ -67,6 +68,15 @@ async def test_what_was_replayed_no_longer_waits_but_waits_again_when_it_fails_a
         ("flights/0/000000", "failed again"),
         ("flights/0/000002", "no departure"),
     ]
+
+
+async def test_what_fails_again_before_its_replay_is_noted_waits_on(postgres: Postgres) -> None:
+    store = PostgresDeadLetters(postgres)
+    await store.put([msgspec.structs.replace(letter, failed_at=1_700_000_000.123457) for letter in letters(2)])
+    sent = await store.list()
+    await store.put([msgspec.structs.replace(sent[0], failed_at=1_700_000_000.123458, offset=77)])
+    assert await store.mark_replayed(sent) == 1
+    assert [(letter.id, letter.offset) for letter in await store.list()] == [("flights/0/000000", 77)]
 
 
 async def test_purging_drops_what_is_named_or_all_of_a_source(postgres: Postgres) -> None:
@@ -83,7 +93,7 @@ async def test_text_that_the_database_cannot_hold_is_stored_readably(postgres: P
     bad = DeadLetter(id="a\0b", source="s", topic="t", value=b"", cause="E", reason="byte \0 and \ud800")
     await store.put([bad])
     assert (await store.list())[0].reason == "byte \ufffd and ?"
-    assert await store.mark_replayed("s", ["a\0b"]) == 1
+    assert await store.mark_replayed(await store.list()) == 1
 
 
 async def test_a_full_store_refuses_and_forgets_nothing(postgres: Postgres) -> None:

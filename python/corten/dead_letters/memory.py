@@ -42,15 +42,15 @@ class MemoryDeadLetterStore:
         self._stored = self._replayed = self._purged = self._refused = 0
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters; one whose source and id wait already is left as it is.
+        """Store all or none of the letters; one whose source and id wait already takes its place.
 
         :raises ResourceUnavailable: the store would be fuller than it may be; nothing was stored
         """
-        new = {(letter.id, letter.source): letter for letter in reversed(letters)}
-        for known in new.keys() & self._letters.keys():
-            del new[known]
-        size = sum(_weight(letter) for letter in new.values())
-        if len(self._letters) + len(new) > self.max_letters or self._bytes + size > self.max_bytes:
+        new = {(letter.id, letter.source): letter for letter in letters}
+        known = new.keys() & self._letters.keys()
+        size = sum(_weight(letter) for letter in new.values()) - sum(_weight(self._letters[key]) for key in known)
+        added = len(new) - len(known)
+        if len(self._letters) + added > self.max_letters or self._bytes + size > self.max_bytes:
             self._refused += 1
             raise ResourceUnavailable(
                 f"the dead-letter store in memory is full: {len(self._letters)} of at most {self.max_letters} letters, "
@@ -58,7 +58,7 @@ class MemoryDeadLetterStore:
             )
         self._letters.update(new)
         self._bytes += size
-        self._stored += len(new)
+        self._stored += added
 
     async def list(
         self, *, source: str | None = None, limit: int = 100, after: str | None = None
@@ -74,9 +74,13 @@ class MemoryDeadLetterStore:
             return len(self._letters)
         return sum(letter.source == source for letter in self._letters.values())
 
-    async def mark_replayed(self, source: str, ids: Sequence[str]) -> int:
-        """Drop letters that were sent again; when one fails once more it is stored anew."""
-        count = self._drop(source, ids)
+    async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
+        """Drop letters that were sent again, but for those that have failed once more already."""
+        count = 0
+        for letter in letters:
+            waiting = self._letters.get((letter.id, letter.source))
+            if waiting is not None and waiting.failed_at == letter.failed_at:
+                count += self._drop(letter.source, (letter.id,))
         self._replayed += count
         return count
 

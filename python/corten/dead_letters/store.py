@@ -12,9 +12,7 @@ class DeadLetterStore(Protocol):
     """A bounded store that never evicts: a letter leaves it only by replay or purge."""
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters; one whose source and id wait already is left as it is.
-
-        One that was replayed and has failed again waits again.
+        """Store all or none of the letters; one whose source and id wait already, or were replayed, takes its place.
 
         :raises ResourceUnavailable: the store is full or can't be reached; nothing was stored
         """
@@ -30,8 +28,12 @@ class DeadLetterStore(Protocol):
         """How many letters wait."""
         ...
 
-    async def mark_replayed(self, source: str, ids: Sequence[str]) -> int:
-        """Note that letters were sent again; they no longer wait. Returns how many there were."""
+    async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
+        """Note that letters, as :meth:`list` gave them, were sent again; they no longer wait. Returns how many.
+
+        One with another ``failed_at`` by now has failed once more already, and waits on: noting its first replay would
+        lose its second failure.
+        """
         ...
 
     async def purge(self, source: str, ids: Sequence[str] | None = None) -> int:

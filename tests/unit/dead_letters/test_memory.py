@@ -25,11 +25,11 @@ async def test_letters_are_listed_by_id_page_by_page() -> None:
     assert await store.count(source="other") == 1
 
 
-async def test_the_same_letter_twice_is_kept_once() -> None:
+async def test_the_same_letter_twice_is_kept_once_as_it_was_last() -> None:
     store = MemoryDeadLetterStore()
     await store.put([letter(1, value=b"first"), letter(1, value=b"second")])
     await store.put([letter(1, value=b"third"), letter(1, "other")])
-    assert [each.value for each in await store.list(source="flights")] == [b"first"]
+    assert [each.value for each in await store.list(source="flights")] == [b"third"]
     assert await store.count() == 2
 
 
@@ -41,7 +41,7 @@ async def test_a_full_store_refuses_all_and_evicts_nothing() -> None:
     assert await store.count() == 1
     await store.put([letter(2)])
     await store.put([letter(1)])
-    assert await store.mark_replayed("flights", ["0001", "9999"]) == 1
+    assert await store.mark_replayed([letter(1), letter(9999)]) == 1
     await store.put([letter(3)])
     assert [each.id for each in await store.list()] == ["0002", "0003"]
     assert store.statistics().refused == 1
@@ -55,6 +55,9 @@ async def test_bytes_are_bounded_and_given_back() -> None:
     assert await store.purge("flights") == 1
     assert store.statistics().bytes == 0
     await store.put([letter(2, value=b"x" * 2000)])
+    await store.put([letter(2, value=b"x" * 10)])
+    await store.purge("flights")
+    assert store.statistics().bytes == 0
 
 
 async def test_purging_names_a_source() -> None:
@@ -68,6 +71,8 @@ async def test_purging_names_a_source() -> None:
 async def test_a_letter_that_fails_again_after_its_replay_waits_again() -> None:
     store = MemoryDeadLetterStore()
     await store.put([letter(1)])
-    await store.mark_replayed("flights", ["0001"])
+    await store.mark_replayed([letter(1)])
+    assert await store.count() == 0
     await store.put([letter(1)])
     assert await store.count() == 1
+    assert store.statistics().stored == 2

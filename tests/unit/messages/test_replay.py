@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import msgspec
 import pytest
 
 from corten.dead_letters import DeadLetter, MemoryDeadLetterStore
 from corten.errors import ResourceUnavailable
-from corten.messages import replay
+from corten.messages import OutgoingMessage, replay
 from corten.testing.messages import MemoryBroker
 
 pytestmark = pytest.mark.anyio
@@ -53,3 +56,19 @@ async def test_letters_still_wait_when_the_broker_is_away() -> None:
     with pytest.raises(ResourceUnavailable):
         await replay(store, broker, source="flights")
     assert await store.count() == 5
+
+
+async def test_a_letter_that_fails_again_before_its_replay_is_noted_waits_on() -> None:
+    store = await store_of(2)
+
+    class QuickConsumer(MemoryBroker):
+        """Somebody handles what is sent, and gives it up, before the broker's acknowledgement is seen."""
+
+        async def send_many(self, messages: Iterable[OutgoingMessage]) -> int:
+            count = await super().send_many(messages)
+            failed = (await store.list())[0]
+            await store.put([msgspec.structs.replace(failed, failed_at=5.0)])
+            return count
+
+    assert await replay(store, QuickConsumer(), source="flights") == 2
+    assert [(letter.id, letter.failed_at) for letter in await store.list()] == [("flights/0/00000", 5.0)]

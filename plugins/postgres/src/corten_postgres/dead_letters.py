@@ -40,7 +40,7 @@ create index if not exists corten_dead_letters_failed on corten_dead_letters (fa
 # Starting processes together would otherwise meet inside of "if not exists", which two can pass at once.
 _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended('corten_dead_letters', 0))"
 
-# A letter that was replayed and failed once more waits once more; one that waits already is left as it is.
+# A letter that failed once more takes the place of the one that waits or was replayed.
 _PUT: Final = """
 insert into corten_dead_letters (source, id, topic, message_partition, message_offset, key, value, headers, cause,
                                  reason, attempts, failed_at)
@@ -51,9 +51,17 @@ from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::byt
      as new(source, id, topic, message_partition, message_offset, key, value, headers, cause, reason, attempts,
             failed_at)
 on conflict (source, id) do update
-set cause = excluded.cause, reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at,
+set topic = excluded.topic, message_partition = excluded.message_partition, message_offset = excluded.message_offset,
+    key = excluded.key, value = excluded.value, headers = excluded.headers, cause = excluded.cause,
+    reason = excluded.reason, attempts = excluded.attempts, failed_at = excluded.failed_at,
     stored_at = now(), replayed_at = null
-where corten_dead_letters.replayed_at is not null
+"""
+
+_REPLAYED: Final = """
+update corten_dead_letters as stored set replayed_at = now()
+from unnest($1::text[], $2::text[], $3::timestamptz[]) as sent(source, id, failed_at)
+where stored.source = sent.source and stored.id = sent.id and stored.failed_at = sent.failed_at
+      and stored.replayed_at is null
 """
 
 _LIST: Final = """
@@ -114,12 +122,12 @@ class PostgresDeadLetters:
         self._prepared = True
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters by one statement; one that waits there already is left as it is.
+        """Store all or none of the letters by one statement; one that waits there already takes its place.
 
         :raises ResourceUnavailable: the store is full or can't be reached; nothing was stored
         """
         # One statement may not meet the same row twice.
-        unique = {(_text(letter.source), _text(letter.id)): letter for letter in reversed(letters)}
+        unique = {(_text(letter.source), _text(letter.id)): letter for letter in letters}
         if not unique:
             return
         if not self._prepared:
@@ -132,7 +140,7 @@ class PostgresDeadLetters:
                 _text(letter.cause), _text(letter.reason), letter.attempts,
                 datetime.fromtimestamp(letter.failed_at, UTC),
             )
-            for (source, id_), letter in reversed(unique.items())
+            for (source, id_), letter in unique.items()
         ]  # fmt: skip
         columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
         try:
@@ -159,15 +167,15 @@ class PostgresDeadLetters:
             _named(source),
         )
 
-    async def mark_replayed(self, source: str, ids: Sequence[str]) -> int:
-        """Note that letters were sent again; they no longer wait. Returns how many there were."""
+    async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
+        """Note that letters were sent again, but for those that have failed once more already. Returns how many."""
         if not self._prepared:
             await self.prepare()
         return await self._postgres.execute(
-            "update corten_dead_letters set replayed_at = now()"
-            " where source = $1 and id = any($2::text[]) and replayed_at is null",
-            _text(source),
-            [_text(id_) for id_ in ids],
+            _REPLAYED,
+            [_text(letter.source) for letter in letters],
+            [_text(letter.id) for letter in letters],
+            [datetime.fromtimestamp(letter.failed_at, UTC) for letter in letters],
         )
 
     async def purge(self, source: str, ids: Sequence[str] | None = None) -> int:
