@@ -23,7 +23,7 @@ from corten.messages.stall import Stall
 _LONGEST_REASON = 2000
 
 GoOn = Callable[[], bool]
-"""Asked after each wait: False where the messages are left to somebody else."""
+"""Asked before and after each wait: False where the messages are left to somebody else."""
 
 ObserveMessage = Callable[[MessageDetails], AbstractContextManager[object]]
 
@@ -119,6 +119,8 @@ class Handling:
                     if not may_heal(error) or (limit is not None and failed + 1 >= limit):
                         failures.append(Failure(messages[0], error, failed + 1))
                         return True
+                    if not go_on():
+                        return False
                     failed += 1
                     self._accounting.retry()
                     await self._stall.wait(failed, error, "handling")
@@ -160,6 +162,8 @@ class Handling:
                     await self._store.put(letters)
                     break
                 except Exception as error:  # noqa: BLE001 - whatever a store raises, the message must not be lost
+                    if not go_on():
+                        return False
                     failed += 1
                     await self._stall.wait(failed, error, "storing dead letters")
                     if not go_on():

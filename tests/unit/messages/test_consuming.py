@@ -373,6 +373,40 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(bench: Bench) ->
     assert bench.lag == 1
 
 
+async def test_what_fails_while_stopping_is_left_at_once(bench: Bench) -> None:
+    release = anyio.Event()
+
+    async def handle(_: Flight) -> None:
+        await release.wait()
+        raise RateLimited("p", "rate_limit", "no token", 3600.0)
+
+    runner = bench.runner(handle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await bench.publish(1)
+        await runner.stop()
+        release.set()
+    assert bench.lag == 1
+    assert await bench.store.count() == 0
+
+
+async def test_dead_letters_that_cannot_be_stored_do_not_hold_up_stopping(bench: Bench) -> None:
+    bench.store = MemoryDeadLetterStore(max_letters=0)
+    release = anyio.Event()
+
+    async def handle(_: Flight) -> None:
+        await release.wait()
+        raise ValueError
+
+    runner = bench.runner(handle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await bench.publish(1)
+        await runner.stop()
+        release.set()
+    assert bench.lag == 1
+
+
 async def test_failed_commits_are_repeated(bench: Bench) -> None:
     async def handle(_: Flight) -> None:
         bench.broker.available = False
