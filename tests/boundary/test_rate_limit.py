@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corten import _core
 from corten.policies.rate_limit import KeyedTokenBucket, RateLimitStatistics, TokenBucket
-from corten.settings import parse_rate
 from corten.testing.clock import FakeClock
 
 
@@ -117,25 +115,6 @@ def test_asking_for_more_than_a_bucket_holds_is_an_error_not_a_wait() -> None:
             ask(6)
     with pytest.raises(OverflowError):
         bucket.try_acquire(-1)
-
-
-@given(
-    number=st.decimals(min_value="0.01", max_value=999, places=2),
-    period=st.sampled_from(["s", "min", "h", "d", "10s", "ms", "1h30m", "2 minutes", "W"]),
-)
-def test_rates_are_read_as_the_settings_read_them(number: object, period: str) -> None:
-    text = f"{number}/{period}"
-    assert _core.parse_rate(text) == pytest.approx(parse_rate(text), rel=1e-12)
-
-
-@given(text=st.text(alphabet="0123456789./smhd -+e", max_size=8))
-@settings(max_examples=500)
-def test_what_the_core_takes_for_a_rate_the_settings_take_for_the_same(text: str) -> None:
-    try:
-        rate = _core.parse_rate(text)
-    except ValueError:
-        return
-    assert rate == pytest.approx(parse_rate(text), rel=1e-9)
 
 
 def test_equal_keys_share_a_bucket_and_others_do_not() -> None:

@@ -12,7 +12,8 @@ async def replay(store: DeadLetterStore, publisher: Publisher, *, source: str, l
     """Publish the letters of a source that wait now, once each, and note that they were sent again.
 
     A letter is noted as replayed after the broker has acknowledged it: where the program dies in between, the letter is
-    sent a second time by the next replay. One that fails again before it could be noted waits on. All consumer groups of the topic get it, not only the one that gave it up.
+    sent a second time by the next replay. One that fails again before it could be noted waits on. All consumer groups
+    of the topic get it, not only the one that gave it up.
 
     :param source: the consumer that gave the messages up
     :param limit: the most letters to send; None: all

@@ -9,6 +9,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from corten import _core
+
 Kind = Literal["duration", "size", "rate"]
 
 Duration = Annotated[
@@ -49,7 +51,6 @@ _NUMBER = r"\d+(?:\.\d+)?"
 _DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*([a-zµμ]+)", re.ASCII | re.IGNORECASE)
 _PLAIN = re.compile(rf"\s*{_NUMBER}\s*", re.ASCII)
 _SIZE = re.compile(rf"\s*({_NUMBER})\s*([a-z]+)\s*", re.ASCII | re.IGNORECASE)
-_RATE = re.compile(rf"\s*({_NUMBER})\s*/\s*(\S.*?)\s*", re.ASCII)
 # Longer texts are nobody's quantity; the bound keeps hostile ones from costing arithmetic on endless digits.
 _LONGEST: Final = 64
 
@@ -133,24 +134,23 @@ def format_size(size: int) -> str:
 def parse_rate(text: str) -> float:
     """Events a second of a rate: ``"100/s"``, ``"5/min"``, ``"10/30s"`` (ten in each thirty seconds).
 
-    :raises ValueError: it is not a rate, or is zero
+    The limits read it by the same code, in the core: what the settings take they take.
+
+    :raises ValueError: it is not a rate, is zero, or beyond what a limit can keep
     """
-    if len(text) <= _LONGEST and (match := _RATE.fullmatch(text)) is not None:
-        period = match[2]
+    if len(text) <= _LONGEST:
         try:
-            seconds = parse_duration(period if period[0].isdigit() else f"1{period}")
+            return _core.parse_rate(text)
         except ValueError:
-            seconds = 0.0
-        # "10/30" would leave open thirty of what.
-        if seconds > 0 and not _PLAIN.fullmatch(period):
-            rate = float(Decimal(match[1]) / Decimal(repr(seconds)))
-            if rate > 0 and math.isfinite(rate):
-                return rate
-    raise ValueError(f"not a rate: {_shown(text)}; expected {EXPECTED['rate']}, more than zero")
+            pass
+    raise ValueError(f"not a rate: {_shown(text)}; expected {EXPECTED['rate']}, between 1e-8 and 1e9 a second")
 
 
 def format_rate(rate: float) -> str:
-    """A rate of events a second as text; :func:`parse_rate` gives back exactly the same number."""
+    """A rate of events a second as text; :func:`parse_rate` gives back exactly the same number.
+
+    :raises ValueError: it is none that a limit can keep
+    """
     for seconds, unit in ((1, "s"), (60, "min"), (3600, "h"), (86400, "d")):
         events = rate * seconds
         text = f"{_plain(Decimal(repr(round(events, 9))))}/{unit}"

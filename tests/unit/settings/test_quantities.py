@@ -1,9 +1,10 @@
 """Durations, sizes and rates."""
 
 import math
+from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corten.settings import (
@@ -89,10 +90,32 @@ def test_a_rate_is_read_in_events_a_second(text: str, rate: float) -> None:
     assert parse_rate(text) == pytest.approx(rate, rel=1e-15)
 
 
-@pytest.mark.parametrize("text", ["", "100", "100/", "/s", "100/30", "0/s", "5/0s", "-5/s", "5/s/s", "a/s"])
+@pytest.mark.parametrize(
+    "text", ["", "100", "100/", "/s", "100/30", "0/s", "5/0s", "-5/s", "5/s/s", "a/s", "2000000000/s", "1/1000w"]
+)
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a rate"):
         parse_rate(text)
+
+
+@given(
+    st.decimals(min_value="0.01", max_value=999, places=2),
+    st.sampled_from(["s", "min", "h", "d", "10s", "ms", "1h30m", "2 minutes", "W", "1.5 Sec", "3us", "1w2d3h4m5s6ms"]),
+)
+def test_the_period_of_a_rate_is_read_as_a_duration(events: Decimal, period: str) -> None:
+    seconds = parse_duration(period if period[0].isdigit() else f"1{period}")
+    assert parse_rate(f"{events}/{period}") == pytest.approx(float(events) / seconds, rel=1e-12)
+
+
+@given(st.text(alphabet="0123456789. smhdwinu", max_size=8))
+@example("0s")
+def test_what_is_no_duration_is_no_period_of_a_rate(period: str) -> None:
+    try:
+        rate = parse_rate(f"1/{period}")
+    except ValueError:
+        return
+    period = period.strip()
+    assert rate == pytest.approx(1 / parse_duration(period if period[0].isdigit() else f"1{period}"), rel=1e-9)
 
 
 @given(st.just(0.0) | st.floats(min_value=1e-12, max_value=1e12))
