@@ -1,4 +1,4 @@
-"""Values that never show themselves, and addresses without their passwords."""
+"""Values that never show themselves; addresses and the words of errors without the secrets in them."""
 
 from __future__ import annotations
 
@@ -104,6 +104,16 @@ _AUTHORITY: Final = r"(?i)(?P<scheme>\b[a-z][a-z0-9+.\-]*://)(?P<rest>\S*)"
 _ONE_AUTHORITY: Final = _AUTHORITY.replace("(?i)", "(?is)").replace(r"\S*", ".*")
 _PARAMETER: Final = r"(?P<key>[\w\-.]*)=(?P<value>'(?:[^'\\]|\\.)*'|[^&\s;]*)"
 
+# In words of others a name speaks of a secret by any part of it, and = or : comes before the value: DSN words, query
+# strings, JSON and headers.
+_NAMED: Final = (
+    r"(?i)(?P<name>[\w\-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credential)[\w\-]*"
+    r"[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"')\]}]+)"
+)
+_AUTHORIZATION: Final = r"(?i)(?P<scheme>\b(?:Bearer|Basic)\s+)[\w\-.~+/=]+"
+_CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+_LONGEST_WORDS: Final = 500
+
 
 def is_sensitive(name: str) -> bool:
     """Whether a field of that name (``api_key``, ``password``) holds what is not to be shown, whatever its type."""
@@ -118,11 +128,6 @@ def redact_url(url: str) -> str:
     read in two ways it hides too much rather than too little.
     """
 
-    def authority(match: re.Match[str]) -> str:
-        userinfo, at, host = match["rest"].rpartition("@")
-        user, colon, _password = userinfo.partition(":")
-        return f"{match['scheme']}{user}{colon}{HIDDEN if colon else ''}{at}{host}"
-
     def parameter(match: re.Match[str]) -> str:
         key = match["key"]
         hidden = is_sensitive(key) or key.lower() in {"sslpassword", "key", "auth", "sig", "signature"}
@@ -130,4 +135,23 @@ def redact_url(url: str) -> str:
 
     # An unquoted password may hold blanks too: only where several addresses stand in one text do blanks end them.
     pattern = _AUTHORITY if url.count("://") > 1 else _ONE_AUTHORITY
-    return re.sub(_PARAMETER, parameter, re.sub(pattern, authority, url))
+    return re.sub(_PARAMETER, parameter, re.sub(pattern, _without_password, url))
+
+
+def redact(text: str) -> str:
+    """What somebody else said, an error's words say, as one line without passwords, named secrets and bearer tokens.
+
+    Control characters become a space, so that what a server said cannot start a line of its own in a log; what is
+    longer than 500 characters is cut off. For an address alone there is :func:`redact_url`.
+    """
+    line = re.sub(_CONTROL, " ", text[: 4 * _LONGEST_WORDS])
+    line = re.sub(_AUTHORITY, _without_password, line)
+    line = re.sub(_AUTHORIZATION, rf"\g<scheme>{HIDDEN}", line)
+    line = re.sub(_NAMED, rf"\g<name>{HIDDEN}", line).strip()
+    return line if len(line) <= _LONGEST_WORDS else line[: _LONGEST_WORDS - 1] + "…"
+
+
+def _without_password(match: re.Match[str]) -> str:
+    userinfo, at, host = match["rest"].rpartition("@")
+    user, colon, _password = userinfo.partition(":")
+    return f"{match['scheme']}{user}{colon}{HIDDEN if colon else ''}{at}{host}"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corten.secrets import Secret, dec_hook, enc_hook, is_sensitive, redact_url
+from corten.secrets import Secret, dec_hook, enc_hook, is_sensitive, redact, redact_url
 
 CANARY = "hunter2-canary"
 
@@ -133,3 +133,34 @@ def test_names_of_secrets_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["key", "max_size", "tokens", "secretary", "keyboard", "passage"])
 def test_other_names_are_not(name: str) -> None:
     assert not is_sensitive(name)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("connect to redis://:hunter2@cache:6379/0", "connect to redis://:<secret>@cache:6379/0"),
+        ("postgresql://app:p/w@db:5432/x failed", "postgresql://app:<secret>@db:5432/x failed"),
+        ("dsn host=db password=hunter2 user=app", "dsn host=db password=<secret> user=app"),
+        ("GET /x?api_key=hunter2&page=2", "GET /x?api_key=<secret>&page=2"),
+        ('{"token": "hunter2", "a": 1}', '{"token": <secret>, "a": 1}'),
+        ("Authorization: Bearer hunter2.abc-def", "Authorization: Bearer <secret>"),
+        ("http://example.org/a@b", "http://example.org/a@b"),
+        ("connection refused by 127.0.0.1:5432", "connection refused by 127.0.0.1:5432"),
+        ("user ann@example.org is unknown", "user ann@example.org is unknown"),
+    ],
+)
+def test_words_are_shown_without_credentials(words: str, shown: str) -> None:
+    assert redact(words) == shown
+
+
+@given(st.text(alphabet="abcXYZ0189_-.!$", min_size=8, max_size=20), st.sampled_from(["", "/x", "?ssl=1"]))
+def test_no_password_of_an_address_survives_in_words(password: str, rest: str) -> None:
+    password += "canary"
+    assert "canary" not in redact(f"cannot reach postgresql://user:{password}@host{rest}: refused")
+
+
+@given(st.text(max_size=3000))
+def test_words_become_one_short_line(text: str) -> None:
+    shown = redact(text)
+    assert len(shown) <= 500
+    assert len(shown.splitlines()) <= 1

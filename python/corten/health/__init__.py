@@ -2,7 +2,6 @@
 
 from corten.health.check import Check, Finding, Probe, Status
 from corten.health.health import Health, HealthStatistics
-from corten.health.redaction import redact
 from corten.health.report import CheckReport, Report
 
 __all__ = [
@@ -14,5 +13,4 @@ __all__ = [
     "Probe",
     "Report",
     "Status",
-    "redact",
 ]

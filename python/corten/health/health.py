@@ -11,8 +11,8 @@ import msgspec
 
 from corten.clock import Clock
 from corten.health.check import Check, Finding, Probe
-from corten.health.redaction import redact
 from corten.health.report import CheckReport, Report, overall, report_of
+from corten.secrets import redact
 
 _PROBES: tuple[str, ...] = get_args(Probe)
 

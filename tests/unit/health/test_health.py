@@ -94,7 +94,7 @@ async def test_an_error_is_down_with_its_words_and_without_its_credentials(healt
     health.add(Check("database", failing(OSError("no route to postgresql://app:hunter2@db/flights\nFORGED line"))))
     found = (await health.run()).checks["database"]
     assert found.status == "down"
-    assert found.message == "OSError: no route to postgresql://***@db/flights FORGED line"
+    assert found.message == "OSError: no route to postgresql://app:<secret>@db/flights FORGED line"
 
 
 async def test_an_error_without_words_is_named(health: Health) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from opentelemetry import trace
 
-from corten.health import redact
 from corten.logs import set_trace_provider
 from corten.logs.context import extra_fields
+from corten.secrets import redact
 from corten_tracing.otlp import Record
 from corten_tracing.queue import BoundedQueue
 from corten_tracing.spans import places

@@ -22,7 +22,7 @@ import msgspec
 
 from corten.clock import Clock
 from corten.errors import ResourceUnavailable
-from corten.health import redact
+from corten.secrets import redact
 from corten_tracing.settings import TracingSettings
 
 _log = logging.getLogger("corten.tracing")

@@ -15,9 +15,9 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from corten.errors import Refused
-from corten.health import redact
 from corten.messages.message import MessageDetails
 from corten.plugins import CallDetails, Observer
+from corten.secrets import redact
 from corten_tracing.queue import BoundedQueue
 
 _W3C = TraceContextTextMapPropagator()
