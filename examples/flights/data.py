@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import itertools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,38 +35,45 @@ def table(name: str) -> Iterator[dict[str, str]]:
 
 def number(text: str) -> int | None:
     """A whole number; None for what the data set calls ``NA``."""
-    return None if text in {"", "NA"} else round(float(text))
+    return None if text in {"", "NA"} else int(text)
 
 
 def minute_of_day(text: str) -> int | None:
     """``517`` is seventeen minutes past five."""
-    value = number(text)
-    return None if value is None else value // 100 * 60 + value % 100
+    if text in {"", "NA"}:
+        return None
+    hours, minutes = divmod(int(text), 100)
+    return hours * 60 + minutes
 
 
 def flights(topic: str, limit: int = FLIGHTS) -> Iterator[OutgoingMessage]:
     """Every flight as a message; the id comes from the data, so that sending it twice changes nothing."""
     encode = msgspec.json.Encoder().encode
     with zipfile.ZipFile(_folder() / "flights.csv.zip") as archive, archive.open("flights.csv") as raw:
-        rows = csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
-        for row, _ in zip(rows, range(limit), strict=False):
-            day = f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}"
-            name = f"{day}/{row['carrier']}{row['flight']}/{row['origin']}/{row['sched_dep_time']}"
+        rows = csv.reader(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
+        next(rows)  # the names of the columns, which are those below
+        for row in itertools.islice(rows, limit):
+            (
+                year, month, day, departed, scheduled, departure_delay, arrived, _, arrival_delay,
+                carrier, flight, tail_number, origin, destination, air_time, distance, *_,
+            ) = row  # fmt: skip
+            date = f"{year}-{month:0>2}-{day:0>2}"
+            name = f"{date}/{carrier}{flight}/{origin}/{scheduled}"
             value = {
                 "id": name,
-                "day": day,
-                "carrier": row["carrier"],
-                "number": int(row["flight"]),
-                "origin": row["origin"],
-                "destination": row["dest"],
-                "distance": int(row["distance"]),
-                "scheduled": minute_of_day(row["sched_dep_time"]),
-                "departed": minute_of_day(row["dep_time"]),
-                "arrived": minute_of_day(row["arr_time"]),
-                "departure_delay": number(row["dep_delay"]),
-                "arrival_delay": number(row["arr_delay"]),
-                "air_time": number(row["air_time"]),
-                "tail_number": None if row["tailnum"] == "NA" else row["tailnum"],
+                "day": date,
+                "carrier": carrier,
+                "number": int(flight),
+                "origin": origin,
+                "destination": destination,
+                "distance": int(distance),
+                "scheduled": minute_of_day(scheduled),
+                "departed": minute_of_day(departed),
+                "arrived": minute_of_day(arrived),
+                "departure_delay": number(departure_delay),
+                "arrival_delay": number(arrival_delay),
+                "air_time": number(air_time),
+                "tail_number": None if tail_number == "NA" else tail_number,
             }
             identity = name.encode()
             yield OutgoingMessage(topic, encode(value), identity, (("id", identity),))

@@ -88,7 +88,7 @@ class Demo:
             async with anyio.create_task_group() as group:
                 group.start_soon(publish, app, count, lambda sent: bars.update(publishing, completed=sent))
                 while done < count:
-                    await anyio.sleep(0.2)
+                    await anyio.sleep(0.4)
                     before, done, now = done, sum(await totals(app)), time.perf_counter()
                     moved = now if done != before else moved
                     bars.update(handling, completed=done, rate=f"{(done - there) / (now - began):,.0f}/s")
