@@ -12,7 +12,6 @@ import asyncio
 import json
 import sys
 import time
-from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -53,11 +52,8 @@ class Job:
 
     async def enriched(self, flight: Flight) -> tuple[object, ...]:
         aircraft = await self.plane(flight.tail_number) if flight.tail_number else None
-        fields = msgspec.structs.astuple(flight)
         return (
-            fields[0],
-            date.fromisoformat(flight.day),
-            *fields[2:],
+            *msgspec.structs.astuple(flight),
             await self.airline(flight.carrier),
             await self.airport(flight.destination),
             f"{aircraft.manufacturer} {aircraft.model}" if aircraft else None,

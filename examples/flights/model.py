@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 
 
@@ -13,7 +15,7 @@ class Flight(msgspec.Struct, frozen=True, gc=False):
     """
 
     id: str
-    day: str
+    day: date
     carrier: str
     number: int
     origin: str

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -55,11 +54,8 @@ async def plane(tail_number: str) -> Plane | None:
 async def enriched(flight: Flight) -> tuple[object, ...]:
     """The flight as a row of ``COLUMNS``."""
     aircraft = await plane(flight.tail_number) if flight.tail_number else None
-    fields = msgspec.structs.astuple(flight)
     return (
-        fields[0],
-        date.fromisoformat(flight.day),
-        *fields[2:],
+        *msgspec.structs.astuple(flight),
         await airline(flight.carrier),
         await airport(flight.destination),
         f"{aircraft.manufacturer} {aircraft.model}" if aircraft else None,
