@@ -97,6 +97,7 @@ class KafkaSource:
         self._wanted_paused = False
         self._paused = False
         self._assigned: set[Partition] = set()
+        self._gone: set[Partition] = set()
         self._commits: deque[_Commit] = deque()
         self._closed = False
         try:
@@ -276,7 +277,13 @@ class KafkaSource:
         before = self._assigned
         raws: list[Any] = self._consumer.consume(1, _POLL)
         if raws:
-            raws += self._consumer.consume(self._subscription.max_batch, 0)
+            self._gone = set()
+            more = self._consumer.consume(self._subscription.max_batch, 0)
+            if (raws[0].topic(), raws[0].partition()) in self._gone:
+                # Revoked meanwhile, and maybe assigned anew: then ``more`` begins at an earlier offset, and a commit
+                # of the first message would cover what was not handled.
+                raws = []
+            raws += more
             messages = self._convert(raws)
             if self._assigned is not before:  # a rebalance in between: what was revoked is somebody else's
                 assigned = self._assigned
@@ -337,6 +344,7 @@ class KafkaSource:
 
     def _on_revoke(self, _: object, partitions: list[TopicPartition]) -> None:
         gone = _named(partitions)
+        self._gone |= gone
         self._drop(gone)
         if not self._closing:
             self._let_finish(frozenset(gone))
