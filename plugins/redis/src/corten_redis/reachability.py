@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -55,8 +54,7 @@ class Reachability:
         """End the probe under way."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # which does not take our own cancellation for the task's
 
     def _watch(self, *, at_once: bool) -> None:
         if self._task is None or self._task.done():
