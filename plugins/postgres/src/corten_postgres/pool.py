@@ -101,11 +101,11 @@ class Pool:
         :raises ConnectionLost: the server can't be reached
         """
         self._slots -= 1
-        first = await self._open_in_slot()
+        self.give(await self._open_in_slot())  # at once: what is lent while this is cancelled holds the closing up
         others = [asyncio.ensure_future(self._open_in_slot()) for _ in range(self._reserve(count - 1))]
         # Those beyond the first may fail, for want of connections at the server, say: the pool goes on with fewer.
         found = await asyncio.gather(*others, return_exceptions=True)
-        for member in [first, *found]:
+        for member in found:
             if isinstance(member, Member):
                 self.give(member)
 
