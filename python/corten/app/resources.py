@@ -23,6 +23,7 @@ from corten.errors import (
 )
 from corten.plugins.descriptions import Resource
 from corten.plugins.order import Circle, in_order
+from corten.secrets import redact
 
 if TYPE_CHECKING:
     import anyio.abc
@@ -117,7 +118,7 @@ class KeptResource:
         if isinstance(error, CortenError):
             error.add_note(f"{self.owned} ({self.owned.origin})")
             return error
-        words = f"cannot be opened: {type(error).__name__}: {error}"
+        words = f"cannot be opened: {type(error).__name__}: {redact(str(error))}"
         if isinstance(error, OSError):  # servers that are away mostly show themselves so
             unavailable = ResourceUnavailable(f"{self.owned} {words}")
             unavailable.__cause__ = error
@@ -255,7 +256,9 @@ class Resources:
                     left_behind.append(str(kept.owned))
                     _log.error("app %s: %s did not close and is left behind", self._app.name, kept.owned)
             elif kept.error is not None and not kept.is_told:
-                words = f"{named(kept.owned.key)} failed to close: {type(kept.error).__name__}: {kept.error}"
+                words = (
+                    f"{named(kept.owned.key)} failed to close: {type(kept.error).__name__}: {redact(str(kept.error))}"
+                )
                 errors.append(kept.owned.broken(words, kept.error))
             self._found.pop(kept.owned.key, None)
         self._kept.clear()

@@ -149,6 +149,20 @@ async def test_two_apps_in_one_process_share_nothing() -> None:
         assert isinstance(first.get(Pool), Pool)
 
 
+@pytest.mark.parametrize("kind", [OSError, ValueError])
+async def test_an_error_of_opening_is_told_without_the_password_in_its_words(kind: type[Exception]) -> None:
+    @asynccontextmanager
+    async def opened(_: App[Any]) -> AsyncIterator[Pool]:
+        raise kind("invalid address postgres://app:hunter2@db/x?password=hunter2")
+        yield Pool()
+
+    app = make()
+    app.add(Resource(Pool, opened))
+    with pytest.raises(CortenError, match="invalid address postgres://app:<secret>@db/x") as caught:
+        await app.__aenter__()
+    assert "hunter2" not in str(caught.value)
+
+
 async def test_a_resource_that_ends_while_the_app_runs_fails_it() -> None:
     app = make()
     breaks = anyio.Event()
