@@ -10,6 +10,7 @@ import msgspec
 
 from corten.messages.received import Received
 from corten.pipeline import Pipeline
+from corten.pipeline.form import unaliased
 
 _MISSING: Any = msgspec.UNSET
 
@@ -79,12 +80,12 @@ def handler_shape(consumer: Consumer) -> HandlerShape:
 
     :raises TypeError: there is neither a ``type`` nor an annotation that can be resolved
     """
-    annotation = _first_annotation(consumer.handler)
+    annotation = unaliased(_first_annotation(consumer.handler))
     if consumer.batch is not None and annotation is not None:
         origin = get_origin(annotation)
         inner = get_args(annotation)
         if origin is not None and inspect.isclass(origin) and issubclass(origin, Sequence) and inner:
-            annotation = inner[0]
+            annotation = unaliased(inner[0])
         elif not isinstance(annotation, str):
             annotation = None
     if isinstance(annotation, str):  # names that only exist where the handler was defined

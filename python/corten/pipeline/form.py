@@ -64,9 +64,17 @@ def _flags(function: Callable[..., Any]) -> int:
 def returns(function: Callable[..., Any]) -> Any:
     """The annotated type of the result; ``Any`` where there is none that can be read."""
     try:
-        return typing.get_type_hints(inspect.unwrap(function)).get("return", Any)
+        return unaliased(typing.get_type_hints(inspect.unwrap(function)).get("return", Any))
     except Exception:  # noqa: BLE001 - a name that only type checkers know
         return Any
+
+
+def unaliased(annotation: Any) -> Any:
+    """What an alias of a ``type`` statement (Python 3.12) stands for; any other annotation as it is."""
+    while type(alias := typing.get_origin(annotation) or annotation).__name__ == "TypeAliasType":
+        arguments = typing.get_args(annotation)
+        annotation = alias.__value__[arguments] if arguments else alias.__value__
+    return annotation
 
 
 def _is_awaitable(annotation: Any) -> bool:

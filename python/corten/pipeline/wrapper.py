@@ -143,6 +143,8 @@ class Wrapper:
         wrapper.__doc__ = getattr(function, "__doc__", None)
         wrapper.__annotations__ = dict(getattr(function, "__annotations__", {}))
         wrapper.__dict__.update(getattr(function, "__dict__", {}))
+        if hasattr(function, "__type_params__"):  # since Python 3.12
+            wrapper.__type_params__ = function.__type_params__  # type: ignore[attr-defined]
         if self.form.signature is not None:
             parameters = self.form.signature.parameters.values()
             empty = self.form.signature.empty

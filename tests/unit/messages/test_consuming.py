@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
 import pytest
+from typing_extensions import TypeAliasType
 
 from corten.dead_letters import MemoryDeadLetterStore
 from corten.errors import MessageError, RateLimited, ResourceUnavailable
@@ -121,6 +122,32 @@ async def test_a_batch_of_received_values_knows_its_messages(bench: Bench) -> No
     async with bench.running(handle, type=msgspec.UNSET, batch=10):
         await bench.publish(1, -1, 2)
     assert {(each.value.number, each.message.value) for each in seen} == {(1, b'{"number":1}'), (2, b'{"number":2}')}
+
+
+async def test_an_annotation_may_be_an_alias_at_any_depth(bench: Bench) -> None:
+    # What a `type` statement makes since Python 3.12, on every Python.
+    seen: list[object] = []
+    item = TypeVar("item")
+    whole = TypeAliasType("whole", Flight)
+    one = TypeAliasType("one", Received[Flight])
+    many = TypeAliasType("many", list[item], type_params=(item,))
+
+    async def handle(flight: object) -> None:
+        seen.append(flight)
+
+    async def handle_batch(flights: object) -> None:
+        seen.append(flights)
+
+    handle.__annotations__["flight"] = whole
+    handle_batch.__annotations__["flights"] = many[one]
+    async with bench.running(handle, type=msgspec.UNSET):
+        await bench.publish(7)
+    async with bench.running(handle_batch, type=msgspec.UNSET, batch=10, group="batches"):
+        pass
+    flight, (received,) = seen
+    assert flight == Flight(7)
+    assert isinstance(received, Received)
+    assert received.value == Flight(7)
 
 
 async def test_bytes_arrive_as_they_are(bench: Bench) -> None:

@@ -11,10 +11,11 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
+from typing_extensions import TypeAliasType
 
 from corten.errors import CircuitOpen, CortenError, RateLimited
 from corten.metrics import Registry
@@ -53,6 +54,28 @@ async def test_it_looks_like_the_function_it_guards(pipeline: Callable[..., Pipe
     assert set(vars(guarded)) == {"__wrapped__", "__signature__"}
     with pytest.raises(TypeError, match="load"):
         await guarded()  # type: ignore[call-arg]
+
+
+def test_the_type_parameters_of_a_generic_function_stay(pipeline: Callable[..., Pipeline]) -> None:
+    async def first(each: object) -> object:
+        return each
+
+    parameters = (TypeVar("T"),)
+    first.__type_params__ = parameters  # type: ignore[attr-defined]  # as `async def first[T]` does since Python 3.12
+    assert pipeline(*EVERYTHING)(first).__type_params__ == parameters
+
+
+async def test_a_function_may_say_by_an_alias_that_it_gives_something_to_await(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    def later(each: int) -> object:
+        return doubled(each)
+
+    async def doubled(each: int) -> int:
+        return 2 * each
+
+    later.__annotations__["return"] = TypeAliasType("Later", Awaitable[int])
+    assert await pipeline(*EVERYTHING)(later)(4) == 8
 
 
 async def test_parameters_may_be_called_what_the_wrapper_uses_itself(pipeline: Callable[..., Pipeline]) -> None:
