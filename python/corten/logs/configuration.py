@@ -15,6 +15,20 @@ LogFormat = Literal["auto", "json", "console"]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
+TALKATIVE = ("uvicorn.error",)
+"""Loggers whose INFO tells what our own lines tell already; they speak from WARNING up, unless somebody set a level."""
+
+
+class _StandardErrorHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is at the moment, so that a progress display can put itself in between."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
 
 def configure(
     level: LogLevel | int = "INFO",
@@ -36,7 +50,7 @@ def configure(
         return None
     output = sys.stderr if stream is None else stream
     terminal = output.isatty()
-    handler = logging.StreamHandler(output)
+    handler = _StandardErrorHandler() if stream is None else logging.StreamHandler(stream)
     if format == "json" or (format == "auto" and not terminal):
         handler.setFormatter(JsonFormatter(app))
     else:
@@ -44,8 +58,13 @@ def configure(
     former = logger.level
     logger.setLevel(level)
     logger.addHandler(handler)
+    quieted = [each for name in TALKATIVE if not (each := logging.getLogger(name)).level]
+    for each in quieted:
+        each.setLevel(logging.WARNING)
 
     def undo() -> None:
+        for each in quieted:
+            each.setLevel(logging.NOTSET)
         logger.removeHandler(handler)
         logger.setLevel(former)
         handler.close()

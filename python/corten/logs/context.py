@@ -61,7 +61,8 @@ def trace_ids() -> tuple[str, str] | None:
         return None
 
 
-_STANDARD = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"})
+# "color_message" is uvicorn's: its message once more, with escapes for a terminal.
+_STANDARD = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message"})
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, object]:

@@ -240,3 +240,24 @@ class TestConfigure:
         with pytest.raises(ValueError, match="LOUD"):
             configure("LOUD", "json", io.StringIO(), root=root)  # type: ignore[arg-type]
         assert root.handlers == []
+
+
+def test_records_go_to_what_standard_error_is_at_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.Logger("of its own")
+    undo = configure(format="console", root=root)
+    assert undo is not None
+    later = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", later)
+    root.info("behind the progress bar")
+    undo()
+    assert "behind the progress bar" in later.getvalue()
+
+
+def test_servers_that_tell_what_we_tell_are_quieted_and_let_go() -> None:
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.NOTSET)
+    undo = configure(stream=io.StringIO(), root=logging.Logger("of its own"))
+    assert undo is not None
+    assert server.level == logging.WARNING
+    undo()
+    assert server.level == logging.NOTSET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -29,7 +30,14 @@ async def start(folder: Path) -> AsyncGenerator[Mapping[str, object], None]:
         "--storage-engine",
         "memory://tansu/",
     ]
-    async with guarded_process("Kafka (Tansu)", command, port=port, log=folder / "kafka.log"):
+    running = guarded_process(
+        "Kafka (Tansu)",
+        command,
+        port=port,
+        log=folder / "kafka.log",
+        stop_signal=signal.SIGKILL,  # it keeps nothing, and asked politely it takes its time
+    )
+    async with running:
         # Its group protocol lets a first member wait for about half the session timeout.
         yield {"bootstrap_servers": f"127.0.0.1:{port}", "session_timeout": 6.0}
 
