@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import anyio
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 
 from corten.errors import CortenError
 from corten_kafka.errors import send_error
@@ -19,24 +19,23 @@ class Delivery:
     error is kept.
     """
 
-    __slots__ = ("_finished", "_wake", "acknowledged", "error", "expected", "failed", "topic")
+    __slots__ = ("_finished", "_wake", "acknowledged", "error", "expected", "failed")
 
-    def __init__(self, finished: Callable[[Delivery], object], topic: str, expected: int | None = None) -> None:
+    def __init__(self, finished: Callable[[Delivery], object], expected: int | None = None) -> None:
         self._finished = finished
         self._wake: Callable[[], object] | None = None
-        self.topic = topic
         self.expected = expected
         self.acknowledged = 0
         self.failed = 0
         self.error: CortenError | None = None
 
-    def report(self, error: KafkaError | None, _message: object) -> None:
+    def report(self, error: KafkaError | None, message: Message) -> None:
         """What librdkafka calls for each message, on the producer's thread."""
         if error is None:
             self.acknowledged += 1
         else:
             if self.error is None:
-                self.error = send_error(error, self.topic)
+                self.error = send_error(error, message.topic() or "")
             self.failed += 1
         if self.expected is not None and self.acknowledged + self.failed >= self.expected:
             self._finished(self)

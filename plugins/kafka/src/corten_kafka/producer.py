@@ -57,7 +57,7 @@ class Producer:
         :raises MessageError: Kafka refused it for good
         :raises ResourceUnavailable: it was not acknowledged in time
         """
-        delivery = Delivery(self._settled.append, topic, 1)
+        delivery = Delivery(self._settled.append, 1)
         await self._produce(topic, value, key, headers, delivery)
         try:
             await delivery.wait()
@@ -72,7 +72,7 @@ class Producer:
         :raises MessageError: Kafka refused one for good
         :raises ResourceUnavailable: one was not acknowledged in time
         """
-        delivery = Delivery(self._settled.append, "")
+        delivery = Delivery(self._settled.append)
         produce, report = self.client.produce, delivery.report
         count = 0
         failure: CortenError | None = None
