@@ -60,6 +60,22 @@ class DeadlineExceeded(CortenError, TimeoutError):
         return f"{self.what} did not finish within {self.seconds:.3g} s"
 
 
+class PoolExhausted(DeadlineExceeded):
+    """Every connection of a pool was in use for as long as the call could wait.
+
+    :ivar state: the pool at that moment, in words
+    """
+
+    def __init__(self, what: str, seconds: float, state: str, way_out: str = "raise its size") -> None:
+        super().__init__(what, seconds)
+        self.args = (what, seconds, state, way_out)
+        self.state = state
+        self._way_out = way_out
+
+    def __str__(self) -> str:
+        return f"{self.what}: no connection came free within {self.seconds:.3g} s; {self.state}; {self._way_out}"
+
+
 class ResourceUnavailable(CortenError):
     """A resource (a pool, a client, a producer) cannot be had: its server is away or it was never provided."""
 

@@ -9,7 +9,6 @@ from corten.errors import DeadlineExceeded, ResourceUnavailable
 from corten_postgres.errors import (
     ConnectionLost,
     DeadlockDetected,
-    PoolExhausted,
     QueryError,
     QueryTimeout,
     SerializationFailure,
@@ -74,11 +73,3 @@ def test_a_long_statement_is_shown_as_one_short_line() -> None:
     line = one_line("select\n   *\nfrom " + "x" * 1000)
     assert line.startswith("select * from xxx")
     assert len(line) == 201
-
-
-def test_an_exhausted_pool_says_how_it_stands_and_what_to_do() -> None:
-    error = PoolExhausted("postgres 'default'", 0.25, "3 of 3 connections in use, 0 idle, 7 calls waiting")
-    assert str(error) == (
-        "postgres 'default': no connection came free within 0.25 s; 3 of 3 connections in use, 0 idle, "
-        "7 calls waiting; give connections back sooner, bound the callers, or raise max_size"
-    )

@@ -1,5 +1,6 @@
 """PostgreSQL for Corten, on asyncpg."""
 
+from corten.errors import PoolExhausted
 from corten_postgres.connection import Connection
 from corten_postgres.dead_letters import PostgresDeadLetters
 from corten_postgres.errors import (
@@ -10,7 +11,6 @@ from corten_postgres.errors import (
     ExclusionViolation,
     ForeignKeyViolation,
     NotNullViolation,
-    PoolExhausted,
     QueryError,
     QueryTimeout,
     RowError,

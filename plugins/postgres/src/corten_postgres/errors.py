@@ -129,24 +129,6 @@ class QueryTimeout(DeadlineExceeded):
     """A statement took longer than it may; it was cancelled at the server where the server still listened."""
 
 
-class PoolExhausted(DeadlineExceeded):
-    """Every connection was in use for as long as the call could wait.
-
-    :ivar state: the pool at that moment, in words
-    """
-
-    def __init__(self, what: str, seconds: float, state: str) -> None:
-        super().__init__(what, seconds)
-        self.args = (what, seconds, state)
-        self.state = state
-
-    def __str__(self) -> str:
-        return (
-            f"{self.what}: no connection came free within {self.seconds:.3g} s; {self.state}; give connections back "
-            "sooner, bound the callers, or raise max_size"
-        )
-
-
 _VIOLATIONS: dict[str, type[ConstraintViolation]] = {
     "23502": NotNullViolation,
     "23503": ForeignKeyViolation,

@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from corten.clock import Clock
-from corten.errors import ResourceUnavailable
-from corten_postgres.errors import ConnectionLost, PoolExhausted
+from corten.errors import PoolExhausted, ResourceUnavailable
+from corten_postgres.errors import ConnectionLost
 from corten_postgres.opening import RawConnection
 
 SETTLE_LIMIT: Final = 0.5
@@ -26,6 +26,7 @@ PING_LIMIT: Final = 1.0
 """Seconds that a connection has to show a sign of life."""
 
 _SIGN_OF_LIFE: Final = "select"
+_WAY_OUT: Final = "give connections back sooner, bound the callers, or raise max_size"
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -214,7 +215,7 @@ class Pool:
         if self._opening:
             return ConnectionLost(f"{self.name}: the server gave no connection within {limit:.3g} s; {self._words()}")
         self._exhausted += 1
-        return PoolExhausted(self.name, limit, self._words())
+        return PoolExhausted(self.name, limit, self._words(), _WAY_OUT)
 
     def _closed_error(self) -> ResourceUnavailable:
         return ConnectionLost(f"{self.name}: the pool is closed")

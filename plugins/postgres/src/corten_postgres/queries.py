@@ -22,7 +22,7 @@ class Queries(ABC):
     each verb all of them raise
 
     - :class:`~corten_postgres.ConnectionLost`: the connection broke or none can be made (retryable)
-    - :class:`~corten_postgres.PoolExhausted`, :class:`~corten_postgres.QueryTimeout`: time was up
+    - :class:`~corten.errors.PoolExhausted`, :class:`~corten_postgres.QueryTimeout`: time was up
     - :class:`~corten_postgres.ConstraintViolation` and its kinds, :class:`~corten_postgres.QueryError`
     """
 

@@ -33,7 +33,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_size: Count = 10
     """The most connections that are open at once."""
     acquire_timeout: Duration = 5.0
-    """How long a call waits for a connection before it fails with :class:`~corten_postgres.PoolExhausted`."""
+    """How long a call waits for a connection before it fails with :class:`~corten.errors.PoolExhausted`."""
     connect_timeout: Duration = 5.0
     command_timeout: Duration = 30.0
     """The longest a statement may take; 0 for no limit. A call may say another by ``timeout=``."""

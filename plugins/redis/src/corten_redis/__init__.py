@@ -1,6 +1,7 @@
 """Redis or Valkey for Corten, on redis-py and hiredis."""
 
-from corten_redis.errors import PoolExhausted, RedisError, RedisUnavailable
+from corten.errors import PoolExhausted
+from corten_redis.errors import RedisError, RedisUnavailable
 from corten_redis.plugin import RedisPlugin
 from corten_redis.redis import Redis, RedisStatistics
 from corten_redis.settings import RedisSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.exceptions as driver
 
-from corten.errors import CortenError, DeadlineExceeded, ResourceUnavailable
+from corten.errors import CortenError, ResourceUnavailable
 
 
 class RedisError(CortenError):
@@ -15,24 +15,6 @@ class RedisError(CortenError):
 
 class RedisUnavailable(ResourceUnavailable):
     """The server is away, did not answer in time, or is loading its data."""
-
-
-class PoolExhausted(DeadlineExceeded):
-    """Every connection was in use for as long as the call could wait.
-
-    :ivar state: the pool at that moment, in words
-    """
-
-    def __init__(self, what: str, seconds: float, state: str) -> None:
-        super().__init__(what, seconds)
-        self.args = (what, seconds, state)
-        self.state = state
-
-    def __str__(self) -> str:
-        return (
-            f"{self.what}: no connection came free within {self.seconds:.3g} s; {self.state}; "
-            "bound the callers, or raise max_connections"
-        )
 
 
 class Unreachable(driver.ConnectionError):

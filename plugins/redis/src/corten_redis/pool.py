@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from corten.clock import Clock
-from corten.errors import CortenError
-from corten_redis.errors import AWAY, PoolExhausted, Unreachable
+from corten.errors import CortenError, PoolExhausted
+from corten_redis.errors import AWAY, Unreachable
 from corten_redis.reachability import Reachability
 from corten_redis.settings import RedisSettings
 
@@ -134,7 +134,7 @@ class Pool(driver.ConnectionPool):
     def _too_late(self) -> PoolExhausted:
         self.exhausted += 1
         state = f"{self.in_use} of {self.max_connections} connections in use, {self.waiting} calls waiting"
-        return PoolExhausted(self._name, self._acquire_timeout, state)
+        return PoolExhausted(self._name, self._acquire_timeout, state, "bound the callers, or raise max_connections")
 
     def _wake(self) -> None:
         while self._waiters:

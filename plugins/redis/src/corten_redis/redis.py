@@ -66,7 +66,7 @@ class Redis:
     The verbs put the setting ``prefix`` before each key and raise
 
     - :class:`~corten_redis.RedisUnavailable`: the server is away (retryable); known to be so, they fail at once
-    - :class:`~corten_redis.PoolExhausted`: no connection came free in time
+    - :class:`~corten.errors.PoolExhausted`: no connection came free in time
     - :class:`~corten_redis.RedisError`: the server refused the command
 
     :ivar client: redis-py's own client on the same pool, for all other commands; keys and errors are as redis-py has

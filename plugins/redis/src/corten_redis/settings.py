@@ -21,7 +21,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 50
     """The most connections that are open at once."""
     acquire_timeout: Duration = 1.0
-    """How long a call waits for a connection before it fails with :class:`~corten_redis.PoolExhausted`."""
+    """How long a call waits for a connection before it fails with :class:`~corten.errors.PoolExhausted`."""
     connect_timeout: Duration = 1.0
     timeout: Duration = 2.0
     """The longest a command may take."""
