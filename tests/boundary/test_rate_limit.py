@@ -92,7 +92,7 @@ def test_unless_said_the_burst_is_the_number_before_the_slash(rate: str | float,
     [
         (("5",), ValueError, '"5" is not a rate: write a number, a slash and a unit of time, such as "100/s"'),
         (("5/moon",), ValueError, '"moon" in the rate "5/moon" is not a time'),
-        (("0/s",), ValueError, "must be more than zero and at most 1e9 a second, not 0 a second"),
+        (("0/s",), ValueError, "at most 1e9 a second, not 0 a second"),
         ((-1,), ValueError, "not -1 a second"),
         ((float("nan"),), ValueError, "not NaN a second"),
         ((None,), TypeError, "a rate is a text such as"),

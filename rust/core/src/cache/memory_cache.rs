@@ -154,27 +154,28 @@ impl<K, V> MemoryCache<K, V> {
             removed.push(pair);
             return removed;
         }
+        // Where nothing bounds the sum, it must not overflow.
+        let weight = match self.max_weight {
+            None if weight > u64::from(u32::MAX) => weight.min(u64::MAX / self.max_entries as u64),
+            _ => weight,
+        };
         self.counts.inserts += 1;
         match position {
             Some(Position(index)) => {
                 if self.slots.at(index).expires <= now {
                     self.counts.expirations += 1;
                 }
-                if let Some(old) = self.replace(index, pair, weight, expires) {
+                let others = self.weight() - self.slots.at(index).weight;
+                if self.max_weight.is_some_and(|most| weight > most - others.min(most)) {
+                    self.replace_by_heavier(index, pair, weight, expires, now, &mut removed);
+                } else if let Some(old) = self.replace(index, pair, weight, expires) {
                     removed.push(old);
                 }
-                // Heavier than before, it may push others out, and in the end itself.
-                self.make_room(0, 0, now, &mut removed);
             }
             None => {
                 self.make_room(1, weight, now, &mut removed);
-                let index = self.slots.add(hash, pair, weight, expires);
-                let slots = &self.slots;
-                self.table.insert_unique(hash, index, |&index| slots.at(index).hash);
                 let in_small = self.eviction == Eviction::S3Fifo && !self.ghost.take(hash);
-                self.slots.at_mut(index).in_small = in_small;
-                let queue = if in_small { &mut self.small } else { &mut self.main };
-                queue.push(&mut self.slots, index);
+                self.add(hash, pair, weight, expires, in_small);
             }
         }
         removed
@@ -240,13 +241,17 @@ impl<K, V> MemoryCache<K, V> {
     /// What was counted so far, and what it holds now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics { entries: self.len(), weight: self.small.weight + self.main.weight, ..self.counts }
+        Statistics { entries: self.len(), weight: self.weight(), ..self.counts }
+    }
+
+    fn weight(&self) -> u64 {
+        self.small.weight + self.main.weight
     }
 
     fn make_room(&mut self, entries: usize, weight: u64, now: Nanos, removed: &mut Removed<K, V>) {
         while !self.is_empty()
             && (self.len() + entries > self.max_entries
-                || self.max_weight.is_some_and(|most| self.small.weight + self.main.weight + weight > most))
+                || self.max_weight.is_some_and(|most| weight > most - self.weight().min(most)))
         {
             self.evict_one(now, removed);
         }
@@ -266,6 +271,42 @@ impl<K, V> MemoryCache<K, V> {
             Eviction::Lru => self.main.renew(&mut self.slots, index),
         }
         old
+    }
+
+    /// A new value that others must make room for. The entry is away while they do, or it might be the one that goes.
+    fn replace_by_heavier(
+        &mut self,
+        index: u32,
+        (key, value): (K, V),
+        weight: u64,
+        expires: Nanos,
+        now: Nanos,
+        removed: &mut Removed<K, V>,
+    ) {
+        let slot = self.slots.at(index);
+        let (hash, in_small) = (slot.hash, slot.in_small);
+        let frequency = MOST_FREQUENT.min(slot.frequency + 1);
+        let pair = match self.detach(index) {
+            Some((old_key, old_value)) => {
+                removed.push((key, old_value));
+                (old_key, value)
+            }
+            None => (key, value),
+        };
+        self.make_room(1, weight, now, removed);
+        let index = self.add(hash, pair, weight, expires, in_small);
+        self.slots.at_mut(index).frequency = frequency;
+    }
+
+    /// Puts an entry that there is room for into the table, a slot and the front of a queue.
+    fn add(&mut self, hash: u64, pair: (K, V), weight: u64, expires: Nanos, in_small: bool) -> u32 {
+        let index = self.slots.add(hash, pair, weight, expires);
+        let slots = &self.slots;
+        self.table.insert_unique(hash, index, |&index| slots.at(index).hash);
+        self.slots.at_mut(index).in_small = in_small;
+        let queue = if in_small { &mut self.small } else { &mut self.main };
+        queue.push(&mut self.slots, index);
+        index
     }
 
     /// Takes an entry out of the table, its queue and its slot.

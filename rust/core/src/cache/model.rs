@@ -95,8 +95,15 @@ impl Model {
             old.expires = Nanos::MAX; // for `get` to count a use
             self.get(key, 0);
             let old = self.small.iter_mut().chain(&mut self.main).find(|entry| entry.key == key).unwrap();
-            *old = Entry { hits: old.hits, ..new };
-            self.make_room(0, 0, now);
+            let hits = old.hits;
+            *old = Entry { hits, ..new.clone() };
+            let weight = Self::weight(&self.small) + Self::weight(&self.main);
+            if self.max_weight.is_some_and(|most| weight > most) {
+                let in_small = self.small.iter().any(|entry| entry.key == key);
+                self.remove(key);
+                self.make_room(1, new.weight, now);
+                if in_small { &mut self.small } else { &mut self.main }.push(Entry { hits, ..new });
+            }
             return;
         }
         self.make_room(1, new.weight, now);
@@ -292,6 +299,34 @@ fn a_scan_does_not_wash_out_what_is_used() {
         (1_000..2_000).for_each(|key| put(&mut cache, key));
         let kept = (0..50).filter(|&key| get(&mut cache, key)).count();
         assert_eq!(kept == 50, survives, "{eviction:?} kept {kept}");
+    }
+}
+
+#[test]
+fn what_was_just_put_in_anew_stays_however_much_heavier_it_is() {
+    for eviction in [Eviction::S3Fifo, Eviction::Lru] {
+        let mut cache = MemoryCache::new(2, Some(1), eviction);
+        for (key, weight) in [(0, 0), (1, 1), (0, 1)] {
+            let hash = cache.spread(key);
+            let position = cache.position(hash, |other| *other == key);
+            drop(cache.insert(position, hash, (key, key), weight, NEVER, 0));
+        }
+        assert_eq!(cache.all().collect::<Vec<_>>(), [(&0, &0)], "{eviction:?}");
+        assert_eq!((cache.statistics().weight, cache.statistics().evictions), (1, 1));
+    }
+}
+
+#[test]
+fn weights_however_large_never_overflow_their_sum() {
+    for max_weight in [None, Some(u64::MAX)] {
+        let mut cache = MemoryCache::new(3, max_weight, Eviction::S3Fifo);
+        for key in [1, 2, 3, 1, 2, 4] {
+            let hash = cache.spread(key);
+            let position = cache.position(hash, |other| *other == key);
+            drop(cache.insert(position, hash, (key, key), u64::MAX, NEVER, 0));
+            assert!(get(&mut cache, key));
+        }
+        assert_eq!(cache.statistics().weight, u64::MAX);
     }
 }
 

@@ -33,7 +33,7 @@ pub enum RateError {
         unit: String,
     },
     /// The number is zero, negative, not finite, or too small or large to be kept in nanoseconds.
-    #[error("a rate must be more than zero and at most 1e9 a second, not {0} a second")]
+    #[error("a rate must be at least 1e-8 a second (one in three years) and at most 1e9 a second, not {0} a second")]
     Range(f64),
 }
 
@@ -183,5 +183,7 @@ mod tests {
             assert!(matches!(parse(text), Err(RateError::Range(_))), "{text}");
         }
         assert!(Rate::per_second(f64::NAN).is_err());
+        let message = parse("1/5000d").unwrap_err().to_string();
+        assert!(message.contains("at least 1e-8 a second") && message.contains("0.0000000023"), "{message}");
     }
 }
