@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from corten import _core
@@ -49,6 +50,7 @@ class Compiler:
         """
         kept = self._state if clock is self._clock else {}  # times of one clock mean nothing to another
         state: dict[tuple[str, int], Any] = {}
+        changes: list[Callable[[], None]] = []  # of what is kept: made only when all could be compiled
         runs: list[tuple[Cache | None, list[tuple[Stage, str | None]]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:
@@ -59,7 +61,7 @@ class Compiler:
             place = (word, seen.get(word, 0))
             seen[word] = place[1] + 1
             key = policy.key if isinstance(policy, RateLimit) else None
-            runs[-1][1].append((self._stage(policy, place, kept, state, clock), key))
+            runs[-1][1].append((self._stage(policy, place, kept, state, changes, clock), key))
         if len(runs) > 1 and not runs[0][1]:
             del runs[0]  # a cache is the outermost policy
         layers: list[Layer] = []
@@ -69,6 +71,8 @@ class Compiler:
             stages = tuple(stage for stage, _ in run)
             core = _core.Pipeline(name, clock, counts, stages, index == 0)
             layers.append(Stages(core, stages, tuple(key for _, key in run if key is not None), index == 0))
+        for change in changes:
+            change()
         self._state, self._clock = state, clock
         return tuple(layers)
 
@@ -82,6 +86,7 @@ class Compiler:
         place: tuple[str, int],
         kept: dict[tuple[str, int], Any],
         state: dict[tuple[str, int], Any],
+        changes: list[Callable[[], None]],
         clock: Clock,
     ) -> Stage:
         old = kept.get(place)
@@ -89,7 +94,7 @@ class Compiler:
             case RateLimit():
                 kind = _core.TokenBucket if policy.key is None else _core.KeyedTokenBucket
                 if isinstance(old, kind):
-                    old.replace(policy.rate, policy.burst)
+                    changes.append(partial(old.replace, policy.rate, policy.burst))
                 else:
                     old = kind(policy.rate, policy.burst, clock=clock)
                 state[place] = old
@@ -98,14 +103,14 @@ class Compiler:
                 if old is None:
                     old = _core.CircuitBreaker(policy.failures, policy.wait, policy.trials)
                 else:
-                    old.replace(policy.failures, policy.wait, policy.trials)
+                    changes.append(partial(old.replace, policy.failures, policy.wait, policy.trials))
                 state[place] = old
                 return ("circuit_breaker", old, resolve(policy.on), resolve(policy.ignore))
             case Bulkhead():
                 if old is None:
                     old = _core.Bulkhead(policy.max_concurrent, policy.max_waiting)
                 else:
-                    old.resize(policy.max_concurrent, policy.max_waiting)
+                    changes.append(partial(old.resize, policy.max_concurrent, policy.max_waiting))
                 state[place] = old
                 return ("bulkhead", old, policy.max_wait)
             case Retry():

@@ -28,7 +28,10 @@ class Form(NamedTuple):
     kwargs: str
     """The others as a dict."""
     key: str
-    """What a cache knows the call by: the argument itself, or the tuple of all; ``self`` and ``cls`` are left out."""
+    """What a cache knows the call by: the argument itself, or the tuple of all; ``self`` and ``cls`` are left out.
+
+    Where it uses a function of ours its name has ``{_}`` in front, for a prefix that no parameter has.
+    """
     signature: inspect.Signature | None
 
 
@@ -117,7 +120,7 @@ def form_of(function: Callable[..., Any]) -> Form:
             "*args, **kwargs",
             "(*args,)",
             "{**kwargs}",
-            "(*args, *sorted(kwargs.items()))",
+            "({_}len(args), *args, *{_}sorted(kwargs.items()))",
             signature,
         )
     head: list[str] = []
@@ -145,7 +148,7 @@ def form_of(function: Callable[..., Any]) -> Form:
             head.append(f"**{name}")
             call.append(f"**{name}")
             kwargs.append(f"**{name}")
-            key.append(f"(*sorted({name}.items()),)")
+            key.append(f"(*{{_}}sorted({name}.items()),)")
         else:
             head.append(name if each.default is _EMPTY else f"{name}=None")
             if each.kind is inspect.Parameter.KEYWORD_ONLY:

@@ -125,7 +125,7 @@ class Pipeline:
         :raises ValueError: the policies don't fit a function of the pipeline; then nothing has changed
         """
         policies = tuple(policies)
-        for guarded in self._functions:
+        for guarded in list(self._functions):
             guarded.check(policies)
         self._policies, before = policies, self._policies
         try:

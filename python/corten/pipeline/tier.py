@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import math
+from typing import Any, cast
 
 import msgspec
 
@@ -14,6 +15,20 @@ _log = logging.getLogger("corten.pipeline")
 
 _READABLE = 200
 """Keys up to so many characters are stored as they are, longer ones as their hash."""
+
+
+def _distinct(key: object) -> object:
+    """A key such that different ones are different JSON; no argument can be the dict, which is not hashable."""
+    if key is None or type(key) in (str, int, bool):
+        return key
+    if type(key) is float:
+        return key if math.isfinite(key) else {"float": repr(key)}  # JSON has null for all of those
+    if type(key) is tuple:
+        return [_distinct(each) for each in cast("tuple[object, ...]", key)]
+    kind = type(key)
+    if isinstance(key, frozenset):  # in the same order in every process
+        key = sorted(msgspec.json.encode(_distinct(each)) for each in cast("frozenset[object]", key))
+    return {f"{kind.__module__}.{kind.__qualname__}": key}
 
 
 class SharedResults:
@@ -55,9 +70,12 @@ class SharedResults:
         await self._tier.set(text, data, self._ttl)
 
     def key(self, key: object) -> str | None:
-        """The tier's key: the arguments as JSON, so that 1 and "1" differ; None where they can't be written."""
+        """The tier's key: the arguments as JSON, so that 1 and "1" differ; None where they can't be written.
+
+        JSON writes more than it tells apart (bytes, dates and UUIDs become text): of those the type is named as well.
+        """
         try:
-            text = msgspec.json.encode(key)
+            text = msgspec.json.encode(_distinct(key))
         except (TypeError, ValueError, OverflowError) as error:
             self._warn("arguments", error)
             return None

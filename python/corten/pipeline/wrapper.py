@@ -97,6 +97,9 @@ class Wrapper:
         self._globals: dict[str, Any] = {
             "__name__": getattr(function, "__module__", __name__),
             "__builtins__": builtins.__dict__,
+            # By names of our own: a parameter may be called as the builtin is.
+            f"{self._prefix}len": len,
+            f"{self._prefix}sorted": sorted,
         }
         self._files: list[str] = []
         self.function = FunctionType(self._code("unconfigured", ()), self._globals, self._name)
@@ -123,7 +126,12 @@ class Wrapper:
         define = "def" if form.kind == "plain" else "async def"
         tail = f", ({', '.join(keys)},)" if keys else ""
         source = f"{define} {self._prefix}guarded({form.head}):\n" + _TEXTS[text].format(
-            _=self._prefix, call=form.call, args=form.args, kwargs=form.kwargs, key=form.key, keys=tail
+            _=self._prefix,
+            call=form.call,
+            args=form.args,
+            kwargs=form.kwargs,
+            key=form.key.replace("{_}", self._prefix),
+            keys=tail,
         )
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from corten.policies.check import at_least
+from corten.policies.check import at_least, whole
 from corten.settings import Duration
 
 
@@ -19,7 +19,7 @@ class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
     """Seconds after which a waiting call is refused; None: as long as it takes."""
 
     def __post_init__(self) -> None:
-        at_least("bulkhead", "max_concurrent", self.max_concurrent, 1)
-        at_least("bulkhead", "max_waiting", self.max_waiting, 0)
+        whole("bulkhead", "max_concurrent", self.max_concurrent, 1)
+        whole("bulkhead", "max_waiting", self.max_waiting, 0)
         if self.max_wait is not None:
             at_least("bulkhead", "max_wait", self.max_wait, 0)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from corten.policies.check import at_least, positive
+from corten.policies.check import positive, whole
 from corten.settings import Duration, Size
 
 
@@ -14,8 +14,8 @@ class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
     """Keeps results by the call's arguments; calls for the same key while one is under way share it (single flight).
 
     Each function has a cache of its own. The key is the argument itself or the tuple of all of them, without ``self``
-    or ``cls``; arguments must be hashable. Only results are kept, never errors; an error goes to all who waited for
-    that call.
+    or ``cls``; arguments must be hashable, and equal ones are one (``1``, ``1.0`` and ``True``). Only results are kept,
+    never errors; an error goes to all who waited for that call. Everybody gets the same object: don't change it.
     """
 
     ttl: Duration | None = None
@@ -34,8 +34,8 @@ class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
     def __post_init__(self) -> None:
         if self.ttl is not None:
             positive("cache", "ttl", self.ttl)
-        at_least("cache", "max_entries", self.max_entries, 1)
+        whole("cache", "max_entries", self.max_entries, 1, 2**32 - 2)
         if self.max_bytes is not None:
-            at_least("cache", "max_bytes", self.max_bytes, 1)
+            whole("cache", "max_bytes", self.max_bytes, 1, 2**63 - 1)
         if self.eviction not in ("s3fifo", "lru"):
             raise ValueError(f"cache: eviction is {self.eviction!r}; there are 's3fifo' and 'lru'")

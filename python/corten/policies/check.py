@@ -14,6 +14,19 @@ def at_least(policy: str, name: str, value: object, least: float) -> None:
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}")
 
 
+MOST = 2**32 - 1
+"""The largest whole number that the core counts by."""
+
+
+def whole(policy: str, name: str, value: object, least: int, most: int = MOST) -> None:
+    """Refuse what is no whole number, or less, or more than the core counts.
+
+    :raises ValueError: naming policy, field, value and what would be right
+    """
+    if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a whole number from {least} to {most}")
+
+
 def positive(policy: str, name: str, value: object) -> None:
     """Refuse what is not more than zero.
 

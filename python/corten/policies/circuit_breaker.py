@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from corten.policies.check import at_least, positive
+from corten.policies.check import positive, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
 from corten.settings import Duration
 
@@ -29,8 +29,8 @@ class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circu
     """These are no failures."""
 
     def __post_init__(self) -> None:
-        at_least("circuit_breaker", "failures", self.failures, 1)
+        whole("circuit_breaker", "failures", self.failures, 1)
         positive("circuit_breaker", "wait", self.wait)
-        at_least("circuit_breaker", "trials", self.trials, 1)
+        whole("circuit_breaker", "trials", self.trials, 1)
         resolve(self.on)
         resolve(self.ignore)

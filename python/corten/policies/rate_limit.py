@@ -29,7 +29,7 @@ class RateLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="rate_limit
     def __post_init__(self) -> None:
         try:
             TokenBucket(self.rate, self.burst)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"rate_limit: {error}") from None
         at_least("rate_limit", "max_wait", self.max_wait, 0)
         if self.key is not None and not self.key.isidentifier():

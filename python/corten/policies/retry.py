@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from corten.policies.check import at_least
+from corten.policies.check import at_least, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
 from corten.settings import Duration
 
@@ -36,7 +36,7 @@ class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
     """Never repeat these."""
 
     def __post_init__(self) -> None:
-        at_least("retry", "max_attempts", self.max_attempts, 1)
+        whole("retry", "max_attempts", self.max_attempts, 1)
         at_least("retry", "wait", self.wait, 0)
         at_least("retry", "backoff", self.backoff, 1)
         at_least("retry", "max_wait", self.max_wait, 0)

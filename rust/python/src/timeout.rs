@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use crate::clock::Clock;
 
@@ -14,8 +15,9 @@ use crate::clock::Clock;
 const TICK: Nanos = 5_000_000;
 
 struct State {
-    /// Tasks to cancel at their deadlines.
-    wheel: Wheel<Py<PyAny>>,
+    /// Tasks to cancel at their deadlines; weakly, or a loop that was closed on them would never be let go, nor what
+    /// they hold.
+    wheel: Wheel<Py<PyWeakrefReference>>,
     /// When the loop's next timer goes off; zero: there is none. Timers set before for a later time stay and do
     /// nothing: to cancel them one would have to hold them, and they hold the loop.
     wakes_at: Nanos,
@@ -64,10 +66,12 @@ impl Timers {
             state.wheel.earliest()
         };
         let py = slf.py();
-        for task in due {
-            task.call_method0(py, intern!(py, "cancel"))?;
+        // One task's odd `cancel` must not keep the others from their deadlines, nor the timer from the next.
+        let mut cancelled = Ok(());
+        for task in due.iter().filter_map(|task: &Py<PyWeakrefReference>| task.bind(py).upgrade()) {
+            cancelled = cancelled.and(task.call_method0(intern!(py, "cancel")).map(drop));
         }
-        next.map_or(Ok(()), |deadline| Self::wake_at(slf, deadline))
+        cancelled.and(next.map_or(Ok(()), |deadline| Self::wake_at(slf, deadline)))
     }
 }
 
@@ -76,15 +80,18 @@ impl Timers {
     pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: Bound<'_, PyAny>) -> PyResult<Armed> {
         let py = slf.py();
         let cancelling = task.call_method0(intern!(py, "cancelling"))?.extract()?;
+        let weak = PyWeakrefReference::new(&task)?.unbind();
         let this = slf.get();
         let (key, due_earlier) = {
             let mut state = this.state.lock();
-            let key = state.wheel.insert(deadline, task.clone().unbind());
+            let key = state.wheel.insert(deadline, weak);
             (key, state.wakes_at != 0 && state.wakes_at <= deadline)
         };
         let key = key.ok_or_else(|| PyRuntimeError::new_err("more deadlines than can be counted"))?;
-        if !due_earlier {
-            Self::wake_at(slf, deadline)?;
+        if !due_earlier && let Err(error) = Self::wake_at(slf, deadline) {
+            let unmet = this.state.lock().wheel.remove(key);
+            drop(unmet); // outside the lock
+            return Err(error);
         }
         Ok(Armed { timers: slf.clone().unbind(), task: task.unbind(), key, cancelling })
     }
@@ -93,7 +100,7 @@ impl Timers {
     fn wake_at(slf: &Bound<'_, Self>, deadline: Nanos) -> PyResult<()> {
         let this = slf.get();
         let exact = matches!(this.clock, AnyClock::Fake(_));
-        let wakes_at = if exact { deadline } else { (deadline / TICK + 1) * TICK };
+        let wakes_at = if exact { deadline } else { (deadline / TICK + 1).saturating_mul(TICK) };
         {
             let mut state = this.state.lock();
             if state.wakes_at != 0 && state.wakes_at <= wakes_at {
@@ -103,8 +110,11 @@ impl Timers {
         }
         let py = slf.py();
         let tick = slf.getattr(intern!(py, "tick"))?;
-        this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick))?;
-        Ok(())
+        let set = this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick));
+        if set.is_err() {
+            this.state.lock().wakes_at = 0; // there is no timer, and the next deadline must set one
+        }
+        set.map(drop)
     }
 }
 
@@ -116,7 +126,7 @@ impl Armed {
         // What is not in the wheel any more has been cancelled by it.
         let waiting = self.timers.get().state.lock().wheel.remove(self.key);
         if waiting.is_some() {
-            return Ok(false); // the task is dropped here, outside the lock
+            return Ok(false); // the reference is dropped here, outside the lock
         }
         let left: i64 = self.task.call_method0(py, intern!(py, "uncancel"))?.extract(py)?;
         Ok(left <= self.cancelling)

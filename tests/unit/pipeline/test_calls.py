@@ -287,6 +287,17 @@ async def test_wrong_policies_change_nothing(pipeline: Callable[..., Pipeline]) 
     await guarded(1)
 
 
+async def test_too_many_policies_leave_those_that_are_there_as_they_were(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(RateLimit("1/s", burst=1), Bulkhead(3))
+    guarded = guard(load)
+    with pytest.raises(ValueError, match="too long"):
+        guard.configure([RateLimit("1/s", burst=100), Bulkhead(7), *[Retry()] * 9])
+    await guarded(1)
+    with pytest.raises(RateLimited):
+        await guarded(1)
+    assert guard.statistics().bulkheads[0].max_concurrent == 3
+
+
 async def test_a_keyed_limit_counts_each_key(pipeline: Callable[..., Pipeline]) -> None:
     @pipeline(CircuitBreaker(), RateLimit("1/s", burst=1, key="tenant"))
     async def work(x: int, tenant: str) -> int:

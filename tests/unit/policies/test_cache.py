@@ -7,6 +7,8 @@ import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import anyio
@@ -301,3 +303,41 @@ async def test_what_cannot_be_written_stays_in_this_process(clock: FakeClock) ->
 def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=f"cache: .*{words}"):
         Cache(**wrong)
+
+
+async def test_parameters_may_be_called_what_the_key_is_made_with(pipeline: Callable[..., Pipeline]) -> None:
+    async def find(query: str, sorted: bool = True, **filters: int) -> tuple[Any, ...]:  # noqa: A002
+        return query, sorted, filters
+
+    guarded = pipeline(Cache())(find)
+    assert await guarded("a", False, x=1, y=2) == ("a", False, {"x": 1, "y": 2})
+    assert await guarded("a", False, y=2, x=1) is await guarded(query="a", sorted=False, x=1, y=2)
+
+
+async def test_a_pair_is_no_keyword_argument(pipeline: Callable[..., Pipeline]) -> None:
+    class Opaque:
+        __signature__ = "none that can be read"
+
+        async def __call__(self, *args: object, **kwargs: object) -> str:
+            return f"{args} {kwargs}"
+
+    guarded: Any = pipeline(Cache())(Opaque())
+    assert await guarded(("a", 1)) == "(('a', 1),) {}"
+    assert await guarded(a=1) == "() {'a': 1}"
+
+
+async def test_arguments_that_json_writes_alike_are_not_mixed_up_in_the_shared_tier(clock: FakeClock) -> None:
+    tier = Tier()
+
+    async def kind(value: object) -> str:
+        return f"{value!r}"
+
+    values = [
+        "YWJj", b"abc", None, float("inf"), float("nan"), 1, True, "1", 1.5, Decimal("1.5"), "1.5", (1,), "[1]",
+        date(2013, 1, 1), "2013-01-01", frozenset((1, 2)), (1, 2),
+    ]  # fmt: skip
+    for value in values:
+        assert await bound(tier, clock)(kind)(value) == repr(value)
+    assert len(tier.data) == len(values)
+    for value in values:
+        assert await bound(tier, clock)(kind)(value) == repr(value)

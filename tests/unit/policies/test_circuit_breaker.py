@@ -159,6 +159,7 @@ async def test_types_decide_what_is_a_failure(pipeline: Callable[..., Pipeline])
         ({"failures": 0}, "failures is 0"),
         ({"wait": 0}, "wait is 0; it must be a number above zero"),
         ({"trials": -1}, "trials"),
+        ({"failures": 2**32}, "failures is 4294967296; it must be a whole number from 1 to 4294967295"),
     ],
 )
 def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:

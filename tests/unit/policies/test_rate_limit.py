@@ -26,6 +26,7 @@ def test_settings_decode_it_by_its_word() -> None:
         ({"rate": "fast"}, 'rate_limit: "fast" is not a rate'),
         ({"rate": "1/moon"}, "rate_limit: .* is not a time"),
         ({"rate": "1/s", "burst": 0}, "rate_limit: burst must be at least 1, not 0"),
+        ({"rate": "1/s", "burst": 2**70}, "rate_limit: "),
         ({"rate": "1/s", "max_wait": -1.0}, "rate_limit: max_wait is -1.0"),
         ({"rate": "1/s", "key": "user id"}, "must be the name of a parameter"),
     ],

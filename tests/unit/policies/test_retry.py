@@ -181,7 +181,9 @@ async def test_no_attempt_is_waited_for_beyond_the_time_limit(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"max_attempts": 0}, "max_attempts is 0; it must be a number of at least 1"),
+        ({"max_attempts": 0}, "max_attempts is 0; it must be a whole number from 1 to"),
+        ({"max_attempts": 2**32}, "max_attempts is 4294967296"),
+        ({"max_attempts": 2.5}, "max_attempts is 2.5; it must be a whole number"),
         ({"wait": -1}, "wait is -1"),
         ({"backoff": 0.5}, "backoff is 0.5"),
         ({"jitter": 2}, "jitter is 2; it is a part of the wait"),

@@ -11,9 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
+from corten.clock import Clock, TimerHandle
 from corten.errors import DeadlineExceeded
 from corten.pipeline import Pipeline
-from corten.policies import Cache, Retry, Timeout
+from corten.policies import Bulkhead, Cache, Retry, Timeout
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -300,6 +301,45 @@ def test_a_loop_that_is_closed_is_let_go() -> None:
     asyncio.run(quick())
     gc.collect()
     assert gone[0]() is None
+
+
+def test_a_loop_that_is_closed_on_its_tasks_gives_their_places_back() -> None:
+    guard = Pipeline("p", Bulkhead(1), Timeout(30))
+
+    @guard
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def begin() -> None:
+        task = asyncio.ensure_future(hang())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is what is tested here
+        await asyncio.sleep(0)
+        assert guard.statistics().bulkheads[0].running == 1
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    gc.collect()
+    assert guard.statistics().bulkheads[0].running == 0
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e18, 1e300])
+def test_a_limit_beyond_all_time_is_none(seconds: float) -> None:
+    wakings = []
+
+    class Counting(Clock):
+        def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
+            wakings.append(deadline)
+            return super().call_at(deadline, callback)
+
+    @Pipeline("p", Timeout(seconds), clock=Counting())
+    async def work() -> int:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return 1
+
+    assert asyncio.run(work()) == 1
+    assert len(wakings) == 1
 
 
 def test_bare_yields_are_limited_too() -> None:

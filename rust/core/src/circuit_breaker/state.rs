@@ -96,6 +96,10 @@ impl Inner {
         if self.state == State::Open && now >= self.open_until {
             self.enter(State::HalfOpen, now);
         }
+        // Fewer trials are asked for than when it began: enough have succeeded, and nobody is on the way to say so.
+        if self.state == State::HalfOpen && self.successes >= self.settings.trials.max(1) {
+            self.enter(State::Closed, now);
+        }
         match self.state {
             State::Closed | State::Disabled | State::MetricsOnly => {
                 Admission::Admitted(Permit::new(self.generation, false))

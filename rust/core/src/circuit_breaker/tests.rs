@@ -28,6 +28,18 @@ fn opens_after_failures_in_a_row_and_says_for_how_long() {
 }
 
 #[test]
+fn fewer_trials_than_have_succeeded_close_it() {
+    let breaker = CircuitBreaker::new(SETTINGS);
+    fail(&breaker, 1);
+    fail(&breaker, 1);
+    breaker.record(permit(&breaker, 101), Verdict::Success, 101);
+    assert_eq!(breaker.statistics().state, State::HalfOpen);
+    breaker.replace(Settings { trials: 1, ..SETTINGS });
+    assert!(matches!(breaker.admit(102), Admission::Admitted(_)));
+    assert_eq!(breaker.statistics().state, State::Closed);
+}
+
+#[test]
 fn trials_decide_and_a_given_back_trial_is_free_again() {
     let breaker = CircuitBreaker::new(SETTINGS);
     fail(&breaker, 1);

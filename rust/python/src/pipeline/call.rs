@@ -406,8 +406,13 @@ impl Drop for Call {
         let done = matches!(self.state.get_mut().todo, Todo::Done);
         if !done {
             Python::attach(|py| {
+                // It may go while an exception is on its way, which closing the coroutine would lose.
+                let pending = PyErr::take(py);
                 if let Err(error) = self.abandon(py) {
                     error.write_unraisable(py, None);
+                }
+                if let Some(pending) = pending {
+                    pending.restore(py);
                 }
             });
         }
