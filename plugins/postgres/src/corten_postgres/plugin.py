@@ -93,7 +93,7 @@ def measurements(pools: Iterable[tuple[str, Postgres]]) -> Iterable[Measurement]
     """What the pools show of themselves at this moment."""
     for instance, postgres in pools:
         now = postgres.statistics()
-        attributes = (("instance", instance),)
+        attributes = (("pool", instance),)
         for name, value, description in (
             ("size", now.size, "Connections that are open or being opened."),
             ("idle", now.idle, "Connections that nobody uses."),

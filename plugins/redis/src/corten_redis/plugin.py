@@ -90,7 +90,7 @@ def measurements(servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier]) -
     """What the pools and tiers show of themselves at this moment."""
     for instance, redis in servers.items():
         now = redis.statistics()
-        attributes = (("instance", instance),)
+        attributes = (("pool", instance),)
         for name, value, description in (
             ("up", float(now.up), "Whether the server is there."),
             ("pool_idle", now.idle, "Connections that nobody uses."),
@@ -110,11 +110,11 @@ def measurements(servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier]) -
         done = tier.statistics()
         for outcome, value in (("hit", done.hits), ("miss", done.misses), ("bypassed", done.bypassed)):
             yield Measurement(
-                "corten_redis_tier_reads", value, (("instance", instance), ("outcome", outcome)),
+                "corten_redis_tier_reads", value, (("pool", instance), ("outcome", outcome)),
                 "Reads of the shared cache tier.", kind="counter",
             )  # fmt: skip
         yield Measurement(
-            "corten_redis_tier_dropped", done.dropped, (("instance", instance),),
+            "corten_redis_tier_dropped", done.dropped, (("pool", instance),),
             "Writes to the shared cache tier that were dropped.", kind="counter",
         )  # fmt: skip
 
