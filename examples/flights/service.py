@@ -20,8 +20,9 @@ from corten_postgres import Postgres
 class FlightsSettings(msgspec.Struct, frozen=True):
     """``[app]``: what is the service's own."""
 
+    host: str = "127.0.0.1"
+    """Where the HTTP API listens."""
     port: int = 8000
-    """Of the HTTP API."""
 
 
 app = App("flights", settings=FlightsSettings, config=Path(__file__).with_name("corten.toml"))
@@ -91,7 +92,7 @@ async def delays(destination: str) -> Delays | None:
 
 
 app.add(tables)
-app.add(serve(api(app, delays), port=lambda: app.settings.port))
+app.add(serve(api(app, delays), host=lambda: app.settings.host, port=lambda: app.settings.port))
 
 if __name__ == "__main__":
     app.run()

@@ -37,14 +37,19 @@ class HttpServer:
 
     :param asgi_app: the application; its own lifespan is run too
     :param host: a name or an address; loopback unless said
-    :param port: 0 for any that is free; :attr:`addresses` tells which. A callable is asked when the App starts, when
-        its settings are known
+    :param port: 0 for any that is free; :attr:`addresses` tells which. Callables, for both, are asked when the App
+        starts, when its settings are known
     :param options: further ones of ``uvicorn.Config``
     :raises TypeError: an option is about owning the process
     """
 
     def __init__(
-        self, asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any
+        self,
+        asgi_app: Any,
+        *,
+        host: str | Callable[[], str] = "127.0.0.1",
+        port: int | Callable[[], int] = 8000,
+        **options: Any,
     ) -> None:
         refused = sorted(set(options) & set(_NOT_OURS))
         if refused:
@@ -67,11 +72,12 @@ class HttpServer:
     @property
     def wanted(self) -> tuple[str, int]:
         """The host and port it is to listen on; one that the settings decide needs these loaded."""
-        return self._host, self._port() if callable(self._port) else self._port
+        host = self._host() if callable(self._host) else self._host
+        return host, self._port() if callable(self._port) else self._port
 
     def task(self) -> Task:
         """The server as a task of the App."""
-        where = "" if callable(self._port) else f" {self._host}:{self._port}"
+        where = "" if callable(self._port) or callable(self._host) else f" {self._host}:{self._port}"
         return Task(f"serve{where}", self.run, self.stop, "intake", ready=self.ready)
 
     async def run(self) -> None:
@@ -119,13 +125,20 @@ class HttpServer:
             self._server.should_exit = True
 
 
-def serve(asgi_app: Any, *, host: str = "127.0.0.1", port: int | Callable[[], int] = 8000, **options: Any) -> Task:
+def serve(
+    asgi_app: Any,
+    *,
+    host: str | Callable[[], str] = "127.0.0.1",
+    port: int | Callable[[], int] = 8000,
+    **options: Any,
+) -> Task:
     """Serve an ASGI application from within an App: ``app.add(serve(api, port=8000))``.
 
     The port is bound when the App runs; at shutdown, requests under way are finished in the first phase, before work
     drains and resources close. asyncio only. Needs ``pip install 'corten[serve]'``.
 
-    :param port: a callable is asked when the App starts: ``port=lambda: app.settings.port``
+    :param host: loopback unless said; a callable is asked when the App starts
+    :param port: the same: ``port=lambda: app.settings.port``
     :param options: further ones of ``uvicorn.Config``
     """
     return HttpServer(asgi_app, host=host, port=port, **options).task()
