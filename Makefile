@@ -18,7 +18,7 @@ help: ## show this
 
 # --- installing ------------------------------------------------------------------------------------------------------
 $(STAMP)/venv:
-	@tools/check-python $(PYTHON)
+	@tools/check-python $(PYTHON) && tools/check-rust  # before anything is downloaded
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null  # uv makes them without
 	@mkdir -p $(STAMP)
