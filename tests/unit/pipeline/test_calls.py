@@ -17,7 +17,7 @@ import anyio
 import pytest
 from typing_extensions import TypeAliasType
 
-from corten.errors import CircuitOpen, CortenError, RateLimited
+from corten.errors import CircuitOpen, CortenError, DeadlineExceeded, RateLimited
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
@@ -475,3 +475,49 @@ async def test_a_plain_decorator_around_an_async_function_is_awaited(pipeline: C
         return load(*args, **kwargs)
 
     assert (await traced(3))[0] == 3
+
+
+class Incomplete(RateLimited):
+    """A user's refusal that says nothing of ours."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "full")
+
+
+class Late(DeadlineExceeded):
+    def __init__(self) -> None:
+        Exception.__init__(self, "late")
+
+
+@pytest.mark.parametrize("error", [Incomplete, Late])
+async def test_errors_derived_from_ours_need_none_of_their_attributes(
+    pipeline: Callable[..., Pipeline], error: type[Exception]
+) -> None:
+    guard = pipeline(Retry(max_attempts=1), Bulkhead(1))
+
+    @guard
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(error):
+        await work()
+    assert guard.statistics().errors == 1
+    assert guard.statistics().bulkheads[0].running == 0
+
+
+async def test_an_error_that_cannot_be_asked_shows_behind_what_that_raised(pipeline: Callable[..., Pipeline]) -> None:
+    class Odd(Exception):
+        @property
+        def retryable(self) -> bool:
+            raise ValueError("not to be asked")
+
+    guard = pipeline(Retry(), Bulkhead(1))
+
+    @guard
+    async def work() -> None:
+        raise Odd
+
+    with pytest.raises(ValueError, match="not to be asked") as caught:
+        await work()
+    assert isinstance(caught.value.__context__, Odd)
+    assert guard.statistics().bulkheads[0].running == 0

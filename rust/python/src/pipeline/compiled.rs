@@ -253,6 +253,7 @@ impl Pipeline {
             Err(wrong) => {
                 // An `isinstance` or a property of the user's failed: the call is over, and that is what is raised.
                 self.inner.abandon(call, self.clock.now());
+                wrong.value(py).setattr(intern!(py, "__context__"), error.value(py))?;
                 return Err(wrong);
             }
         };

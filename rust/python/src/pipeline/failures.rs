@@ -60,13 +60,19 @@ impl Filters {
     /// A refusal by a part of this pipeline further inside.
     fn within(&self, error: &Bound<'_, PyAny>, refused: bool) -> PyResult<Option<Within>> {
         let py = error.py();
-        if refused && error.getattr(intern!(py, "pipeline"))?.eq(&self.name)? {
-            let policy = error.getattr(intern!(py, "policy"))?;
-            let word = policy.cast::<PyString>().ok().map(|policy| policy.to_string_lossy());
+        // A subclass of the user's may have left our attributes out.
+        let text = |name| match error.getattr_opt(name)?.map(Bound::cast_into::<PyString>) {
+            Some(Ok(text)) => Ok::<_, PyErr>(Some(text)),
+            _ => Ok(None),
+        };
+        let ours = |text: Option<Bound<'_, PyString>>| text.map_or(Ok(false), |text| text.as_any().eq(&self.name));
+        if refused && ours(text(intern!(py, "pipeline"))?)? {
+            let policy = text(intern!(py, "policy"))?;
+            let word = policy.as_ref().map(|policy| policy.to_string_lossy());
             let kind = Kind::ALL.into_iter().find(|kind| word.as_deref() == Some(kind.word()));
             return Ok(kind.map(Within::Refused));
         }
-        if error.is_instance(refusals::deadline_type(py)?)? && error.getattr(intern!(py, "what"))?.eq(&self.name)? {
+        if error.is_instance(refusals::deadline_type(py)?)? && ours(text(intern!(py, "what"))?)? {
             return Ok(Some(Within::TimedOut));
         }
         Ok(None)
