@@ -21,7 +21,10 @@ class DeadLetterStore(Protocol):
     async def list(
         self, *, source: str | None = None, limit: int = 100, after: str | None = None
     ) -> Sequence[DeadLetter]:
-        """The letters that wait, ordered by id, from the one after ``after``."""
+        """The letters that wait, ordered by id, from the one after ``after``.
+
+        Pages are of one source: ids are unique within it, and two sources may hold letters of one message.
+        """
         ...
 
     async def count(self, *, source: str | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from corten.messages.source import Partition
 
@@ -97,11 +97,16 @@ class CommitTracker:
         changed, self._changed = self._changed, {}
         return changed
 
-    def put_back(self, positions: Mapping[Partition, int]) -> None:
-        """Give back positions that could not be committed; newer ones stand, those of forgotten partitions drop."""
-        for partition, position in positions.items():
-            if partition in self._tracks:
-                self._changed.setdefault(partition, position)
+    def put_back(self, positions: Iterable[Partition]) -> None:
+        """Have partitions whose positions could not be committed tried again, those of forgotten ones left out.
+
+        What is tried is where the partition stands by then: one that went and came back meanwhile has a new track, and
+        the old position would undo what others have committed in between.
+        """
+        for partition in positions:
+            track = self._tracks.get(partition)
+            if track is not None and track.position >= 0:
+                self._changed.setdefault(partition, track.position)
 
     def revoke(self, partitions: Iterable[Partition]) -> list[Track]:
         """Begin nothing more of these partitions; returns the tracks of those that have one."""

@@ -78,6 +78,21 @@ def test_a_failed_commit_does_not_overwrite_a_newer_position() -> None:
     assert tracker.take() == {("a", 0): 2}
 
 
+def test_a_position_from_before_a_partition_went_and_came_back_is_not_tried_again() -> None:
+    tracker = CommitTracker()
+    partition = ("t", 0)
+    tracker.finish(tracker.begin(partition, 10))
+    failing = tracker.take()
+    tracker.forget(tracker.revoke([partition]))
+    unit = tracker.begin(partition, 51)  # others have committed up to 50
+    tracker.put_back(failing)
+    assert not tracker.has_changes
+    tracker.finish(unit)
+    assert tracker.take() == {partition: 51}
+    tracker.put_back(failing)
+    assert tracker.take() == {partition: 51}
+
+
 def test_gaps_below_what_was_started_are_filled_and_nothing_beyond_is_begun() -> None:
     tracker = CommitTracker()
     first, second, third = (tracker.begin(("a", 0), end) for end in (1, 2, 3))
