@@ -11,6 +11,9 @@ import anyio
 
 from corten import _core
 
+LONGEST = 1e9
+"""The longest that a thread is blocked at a time, in seconds: thirty years; beyond three hundred systems refuse."""
+
 
 class TimerHandle(Protocol):
     """What :meth:`Clock.call_at` gives back."""
@@ -38,7 +41,7 @@ class Clock:
 
     def block(self, seconds: float) -> None:
         """Block this thread for a number of seconds of this clock; for plain functions, in threads without a loop."""
-        time.sleep(max(0.0, seconds))
+        time.sleep(min(max(0.0, seconds), LONGEST))
 
     async def sleep_until(self, deadline: float) -> None:
         """Wait until this clock shows ``deadline``; always a checkpoint."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from corten._core import Call
-from corten.clock import Clock
+from corten.clock import LONGEST, Clock
 from corten.errors import CortenError
 from corten.pipeline.backend import in_event_loop
 from corten.pipeline.compile import Stages
@@ -32,7 +32,7 @@ def wait(name: str, call: Call, clock: Clock) -> None:
     granted = threading.Event()
     if not call.on_grant(granted.set):
         until = call.until
-        granted.wait(None if until is None else max(0.0, until - clock.now()))
+        granted.wait(None if until is None else min(max(0.0, until - clock.now()), LONGEST))
 
 
 def run_blocking_with(name: str, clock: Clock, layer: Stages) -> RunBlocking:

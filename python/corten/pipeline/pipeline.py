@@ -108,11 +108,16 @@ class Pipeline:
 
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        if (found := self._called.pop(function, None)) is None:
+        key: object = function
+        try:
+            hash(key)
+        except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
+            key = (id(function),)
+        if (found := self._called.pop(key, None)) is None:
             found = self(_awaited(function))
             if len(self._called) >= _REMEMBERED:
                 del self._called[next(iter(self._called))]
-        self._called[function] = found
+        self._called[key] = found
         result: R = await found(*args, **kwargs)
         return result
 

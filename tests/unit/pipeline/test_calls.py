@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 import gc
 import inspect
+import threading
+import time
 import traceback
 import warnings
 import weakref
@@ -521,3 +523,45 @@ async def test_an_error_that_cannot_be_asked_shows_behind_what_that_raised(pipel
         await work()
     assert isinstance(caught.value.__context__, Odd)
     assert guard.statistics().bulkheads[0].running == 0
+
+
+async def test_callables_that_are_not_hashable_can_be_called(pipeline: Callable[..., Pipeline]) -> None:
+    class Equal:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __init__(self, number: int) -> None:
+            self.number, self.calls = number, 0
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        async def __call__(self, by: int) -> int:
+            self.calls += 1
+            return self.number * by
+
+    guard, two, three = pipeline(Cache()), Equal(2), Equal(3)
+    assert [await guard.call(each, 5) for each in (two, three, two, three)] == [10, 15, 10, 15]
+    assert (two.calls, three.calls) == (1, 1)
+
+
+def test_a_plain_function_may_wait_for_its_place_beyond_all_time() -> None:
+    guard = Pipeline("p", Bulkhead(1, max_waiting=1, max_wait=1e12), registry=Registry())
+    entered, leave, results = threading.Event(), threading.Event(), list[int]()
+
+    @guard
+    def work(number: int) -> int:
+        entered.set()
+        leave.wait(10)
+        return number
+
+    threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in (1, 2)]
+    threads[0].start()
+    assert entered.wait(10)
+    threads[1].start()
+    give_up = time.monotonic() + 10
+    while guard.statistics().bulkheads[0].waiting == 0 and time.monotonic() < give_up and threads[1].is_alive():
+        threading.Event().wait(0.001)
+    leave.set()
+    for each in threads:
+        each.join(10)
+    assert sorted(results) == [1, 2]
