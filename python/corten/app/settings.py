@@ -123,9 +123,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
 
         from corten.settings import load
 
-        file = None if self.config is None else Path(self.config)
-        if file is not None and self.optional and not file.exists():
-            file = None
+        file = None if self.config is None or self.missing() is not None else Path(self.config)
         return load(
             sections,
             file=file,
@@ -134,6 +132,13 @@ class SettingsSources(msgspec.Struct, frozen=True):
             arguments=self.arguments,
             ignore_unknown=ignore_unknown,
         )
+
+    def missing(self) -> Path | None:
+        """The file that may be missing, and is."""
+        from pathlib import Path
+
+        file = None if self.config is None else Path(self.config)
+        return file if file is not None and self.optional and not file.exists() else None
 
     def autoload(self) -> bool | tuple[str, ...]:
         """Which plugins the settings want: asked before there are plugins, so before the other settings can be read."""

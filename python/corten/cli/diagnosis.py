@@ -69,6 +69,7 @@ class Doctor:
         except CortenError:
             return
         yield from self._consumers()
+        yield from self._dead_letters()
         yield from self._ports(settings)
         if self._connect:
             yield from self._servers(settings)
@@ -96,7 +97,9 @@ class Doctor:
             for warning in loaded.warnings:
                 yield Diagnosis("settings", "warning", warning)
             count = sum(each.source != "default" for each in loaded.effective())
-            yield Diagnosis("settings", "ok", f"{count} set, the rest are defaults; see corten config")
+            file = app.sources.missing()
+            away = "" if file is None else f"; there is no {file.absolute()}"
+            yield Diagnosis("settings", "ok", f"{count} set, the rest are defaults; see corten config{away}")
 
     def _settings_without_broken_plugins(self) -> Iterator[Diagnosis]:
         """What is wrong in the sections that are known; the others may be the broken plugins'."""
@@ -156,6 +159,24 @@ class Doctor:
                 f"nobody brings messages from {consumer.source!r}",
                 (hint if installed and hint else install) + self._or_dev(consumer.source),
             )
+
+    def _dead_letters(self) -> Iterator[Diagnosis]:
+        """Whether somebody brings the store that the settings name: stores too come only with open resources."""
+        app = self._app
+        wanted = app.own_settings.dead_letters.store
+        brought = [each for each in app.plugins if "corten_dead_letter_stores" in each.hooks and each.state != "failed"]
+        active = [each.name for each in brought if each.state == "active"]
+        if wanted in ("", "memory") or any(wanted == name or wanted.startswith(f"{name}.") for name in active):
+            return
+        plugin = wanted.partition(".")[0]
+        inactive = [each.name for each in brought if each.state == "inactive"]
+        if plugin in inactive:
+            fix = app.installed.hint(plugin).removeprefix("; ") or f"configure the plugin {plugin!r}"
+            fix += self._or_dev(plugin)
+        else:
+            fix = f"choose one of: {', '.join(['memory', *active, *inactive])}"
+        message = f"dead_letters.store: nobody brings the store {wanted!r}"
+        yield Diagnosis("dead letters", "problem", message, fix)
 
     def _or_dev(self, *sections: str) -> str:
         """What ``corten dev`` could do about sections that have no address."""

@@ -12,6 +12,9 @@ def main() -> None:
         if find_spec(needed) is None:
             sys.stderr.write(f"corten: the command needs {needed}, which is not installed: pip install 'corten[cli]'\n")
             raise SystemExit(2)
-    from corten.cli.group import corten
+    try:
+        from corten.cli.group import corten
 
-    corten(prog_name="corten")
+        corten(prog_name="corten")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -20,6 +20,9 @@ COMMANDS: Final = {
 }
 """Each is the function of that name in the module of that name."""
 
+INTERRUPTED: Final = 130
+"""The exit code of Ctrl-C: 128 + SIGINT."""
+
 
 class CommandGroup(click.Group):
     """Imports a command only when it is asked for: a health probe runs every few seconds and shows no tables."""
@@ -48,6 +51,13 @@ class CommandGroup(click.Group):
             if close is None:
                 raise
             raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{close}'?", error.ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; Ctrl-C before an App runs ends with 130, not with click's own 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in ``--help``, without importing what is listed."""

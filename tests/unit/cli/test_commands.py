@@ -268,6 +268,55 @@ async def store(order: dict) -> None: ...
     assert "pip install 'corten[kafka]'" in result.stdout
 
 
+STORES = """
+class StorePlugin(GoodPlugin):
+    @hookimpl
+    def corten_dead_letter_stores(self, app): return [("store", object())]
+
+class OtherPlugin:
+    @hookimpl
+    def corten_settings(self): return [Section("other", Server, activated_by=("dsn",))]
+
+    @hookimpl
+    def corten_dead_letter_stores(self, app): return []
+
+app = App("demo", plugins=[StorePlugin, OtherPlugin], autoload=False)
+"""
+
+
+@pytest.mark.parametrize("store", ["", "memory", "store", "store.second"])
+def test_doctor_is_content_with_a_store_of_dead_letters_that_is_brought(project, store: str) -> None:
+    project.settings(f"[dead_letters]\nstore = '{store}'\n")
+    assert project.corten("doctor", project.service(PLUGIN + STORES)).exit_code == 0
+
+
+@pytest.mark.parametrize(("store", "fix"), [("other", "set other.dsn"), ("nowhere", "one of: memory, store, other")])
+def test_doctor_tells_a_store_of_dead_letters_that_nobody_brings(project, store: str, fix: str) -> None:
+    project.settings(f"[dead_letters]\nstore = '{store}'\n")
+    found = project.json("doctor", project.service(PLUGIN + STORES))
+    assert not found["starts"]
+    [problem] = [each for each in found["diagnoses"] if each["status"] == "problem"]
+    assert f"nobody brings the store '{store}'" in problem["message"]
+    assert fix in problem["fix"]
+
+
+def test_doctor_and_run_say_where_they_looked_for_a_file_that_may_be_missing(project) -> None:
+    file = str(project.folder / "corten.toml")
+    settings = [
+        each for each in project.json("doctor", project.service())["diagnoses"] if each["subject"] == "settings"
+    ]
+    assert f"there is no {file}" in settings[0]["message"]
+    result = project.corten("run", project.service("app.pipeline('users')"))
+    assert result.exit_code == 78
+    assert f"There is no settings file {file}" in result.stderr
+
+
+def test_ctrl_c_while_a_module_is_imported_ends_with_130(project) -> None:
+    result = project.corten("doctor", project.service("raise KeyboardInterrupt"))
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
 def test_doctor_tells_servers_that_do_not_answer(project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
