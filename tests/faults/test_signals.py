@@ -132,12 +132,27 @@ def test_the_second_signal_ends_at_once(tmp_path: Path, backend: str, number: in
             process_is_up(process)
             process.send_signal(number)
             until(process, "now")
+            time.sleep(0.3)  # those that come together are one
         began = time.monotonic()
         process.send_signal(number)
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 128 + number, errors
     assert time.monotonic() - began < 5
     assert "second signal" in errors
+
+
+@backends
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_launcher_hands_on_as_well_is_one(tmp_path: Path, backend: str, number: int) -> None:
+    with program(tmp_path, "run", backend) as process:
+        until(process, "now")
+        process.send_signal(number)
+        time.sleep(0.02)
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "second signal" not in errors
+    assert "closed" in out
 
 
 def process_is_up(process: subprocess.Popen[str]) -> None:

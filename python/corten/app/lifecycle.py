@@ -223,7 +223,8 @@ class Lifecycle:
         self._patience = Patience(self._app.clock, shutdown.deadline)
         if self._is_hurried:
             self._patience.hurry()
-        _log.info("app %s stops%s", self.name, f": {self._stop_reason}" if self._stop_reason else "")
+        level = logging.INFO if self._start_error is None else logging.DEBUG
+        _log.log(level, "app %s stops%s", self.name, f": {self._stop_reason}" if self._stop_reason else "")
         await shut_down(self, group, self._patience, shutdown.pre_drain if self._pre_drain else 0.0)
 
     def _conclude(self) -> None:
@@ -232,7 +233,7 @@ class Lifecycle:
         self.state = "stopped" if self.failure is None else "failed"
         for error in self.errors:
             _log.error("app %s: while stopping: %s", self.name, described(error))
-        _log.info("app %s has stopped", self.name)
+        _log.log(logging.INFO if self._start_error is None else logging.DEBUG, "app %s has stopped", self.name)
         self._finished.set()
         self._turned.set()
         self.over.set()
@@ -254,7 +255,10 @@ class Lifecycle:
         finally:
             seconds = self._app.clock.now() - began
             words = words or "; ".join(described(error) for error in self.errors[errors:])
-            level = logging.INFO if words in ("", "cancelled") else logging.ERROR
+            if words not in ("", "cancelled"):
+                level = logging.ERROR
+            else:  # undoing a start that failed: the error is what matters
+                level = logging.INFO if self._start_error is None else logging.DEBUG
             shown = ": " + " ".join(words.split()) if words else ""
             _log.log(level, "app %s: phase %s: %.3f s%s", self.name, name, seconds, shown)
             self._app.events.emit(PhaseFinished(app=self.name, phase=name, seconds=seconds, error=words))

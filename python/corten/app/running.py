@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,6 +35,9 @@ Backend = Literal["asyncio", "trio"]
 Loop = Literal["uvloop"] | Callable[[], asyncio.AbstractEventLoop] | None
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TOGETHER = 0.2
+"""Seconds within which several signals are one. Ctrl-C reaches the terminal's whole process group, and launchers such
+as `uv run` and `timeout` hand it on as well: it comes twice within milliseconds."""
 
 
 class Signals:
@@ -42,15 +46,20 @@ class Signals:
     def __init__(self, life: Lifecycle) -> None:
         self._life = life
         self._received: int | None = None
+        self._at = 0.0
         self._wake: Callable[[Callable[[], object]], object] | None = None
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Called between two bytecodes of the main thread, whatever it is doing."""
+        now = time.monotonic()
         if self._received is not None:
+            if now - self._at < TOGETHER:
+                return
             # Not by sys.exit: whatever hangs would hold that up.
             os.write(2, f"corten: second signal ({signal.Signals(number).name}): left at once\n".encode())
             os._exit(exit_codes.SIGNAL + number)
         self._received = number
+        self._at = now
         if self._wake is not None:
             self._wake(self._stop)
 
@@ -89,6 +98,9 @@ class Signals:
         try:
             yield
         finally:
+            if self._received is not None:
+                # An App that stops quickly must not leave the twin of the signal to the default: that kills.
+                time.sleep(max(0.0, self._at + TOGETHER - time.monotonic()))
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -168,6 +180,9 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
     for leaf in exit_codes.leaves(error):
         words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
         lines += [f"  {line}" for text in (words, *getattr(leaf, "__notes__", ())) for line in text.splitlines()]
+    file = app.sources.missing()
+    if file is not None and code == exit_codes.SETTINGS:
+        lines.append(f"  There is no settings file {file.absolute()}")
     if any(_is_puzzling(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
         lines.append("  For the traceback: CORTEN_LOGS__LEVEL=debug")
     sys.stderr.write("\n".join(lines) + "\n")

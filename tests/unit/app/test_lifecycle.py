@@ -215,3 +215,14 @@ async def test_what_goes_wrong_in_an_opening_that_was_cancelled_is_not_lost() ->
     assert scope.cancelled_caught
     assert log == ["cleaned up"]
     assert "while cleaning up" in str(app.life.errors[0])
+
+
+async def test_undoing_a_start_that_failed_is_not_what_is_logged_last(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "corten.app")
+    app = App("a", autoload=False, config=None)
+    app.pipeline("users")
+    with pytest.raises(CortenError):
+        async with app:
+            pass
+    assert "pipelines.users" in caplog.messages[-1]
+    assert caplog.records[-1].levelname == "ERROR"
