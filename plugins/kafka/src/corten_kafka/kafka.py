@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import Any, cast
@@ -22,6 +23,9 @@ from corten_kafka.producer import Producer
 from corten_kafka.settings import KafkaSettings
 from corten_kafka.source import open_source
 from corten_kafka.topics import Topic, ensure_topics
+
+_ASK_AGAIN = 0.01
+"""Seconds between two looks at an answer that librdkafka's thread brings."""
 
 
 class KafkaStatistics(msgspec.Struct, frozen=True):
@@ -84,17 +88,24 @@ class Kafka:
         :raises ResourceUnavailable: none answered in time
         """
         try:
-            return await anyio.to_thread.run_sync(self._count_brokers, timeout, abandon_on_cancel=True)
+            return await self._count_brokers(timeout)
         except (KafkaException, TimeoutError) as error:
             words = describe(error.args[0]) if isinstance(error, KafkaException) else "timed out"
             raise ResourceUnavailable(
-                f"no Kafka broker of {self.settings.bootstrap_servers} answered within {timeout:g} s: {words}"
+                f"no Kafka broker of {self.settings.bootstrap_servers} answered within {timeout:g} s: {words};"
+                " start it, or correct bootstrap_servers"
             ) from error
 
-    def _count_brokers(self, timeout: float) -> int:
+    async def _count_brokers(self, timeout: float) -> int:
         # Not `list_topics`: that asks for all topics, or has a missing one made.
         asked = cast("Any", self._admin).describe_cluster(request_timeout=timeout)
-        return len(asked.result(timeout + 1.0).nodes)
+        # Not `result` in a thread: the interpreter joins it at its end, so who stops the app meanwhile would wait.
+        until = time.monotonic() + timeout + 1.0
+        while not asked.done():
+            if time.monotonic() > until:
+                raise TimeoutError
+            await anyio.sleep(_ASK_AGAIN)
+        return len(asked.result().nodes)
 
     async def send(
         self, topic: str, value: bytes, *, key: bytes | None = None, headers: Mapping[str, bytes] | None = None
