@@ -90,6 +90,8 @@ class Composition:
         :param jitter: up to so much is added at random to each moment, so that many processes do not act at once
         :param at_start: whether the first run is at once
         """
+        if callable(interval):
+            raise TypeError('every needs an interval: write @app.every("30s")')
 
         def decorate(function: _F) -> _F:
             schedule = Schedule(

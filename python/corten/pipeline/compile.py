@@ -57,6 +57,8 @@ class Compiler:
             if isinstance(policy, Cache):
                 runs.append((policy, []))
                 continue
+            if not hasattr(type(policy), "__struct_config__"):
+                raise ValueError(_unknown(policy))
             word = str(policy.__struct_config__.tag)
             place = (word, seen.get(word, 0))
             seen[word] = place[1] + 1
@@ -126,4 +128,10 @@ class Compiler:
             case Timeout():
                 return ("timeout", policy.seconds)
             case _:
-                raise ValueError(f"{policy!r} is not a policy that a pipeline knows")
+                raise ValueError(_unknown(policy))
+
+
+def _unknown(policy: object) -> str:
+    if isinstance(policy, type):
+        return f"{policy.__name__} is a class: write {policy.__name__}(), with what it is to do"
+    return f"{policy!r} is not a policy that a pipeline knows; expected one such as Retry(max_attempts=3)"

@@ -118,3 +118,11 @@ async def test_jitter_adds_up_to_so_much_and_does_not_add_up(fake_clock: FakeClo
 def test_intervals_that_make_no_sense_are_refused(interval: float, jitter: float, fake_clock: FakeClock) -> None:
     with pytest.raises(ValueError, match="schedule 'x'"):
         Schedule("x", anyio.lowlevel.checkpoint, interval=interval, jitter=jitter, clock=fake_clock)
+
+
+def test_every_without_an_interval_is_refused_at_once() -> None:
+    app = App("a", autoload=False, config=None)
+    with pytest.raises(TypeError, match='write @app.every\\("30s"\\)'):
+
+        @app.every  # type: ignore[arg-type]
+        async def tick() -> None: ...

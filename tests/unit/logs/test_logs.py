@@ -261,3 +261,8 @@ def test_servers_that_tell_what_we_tell_are_quieted_and_let_go() -> None:
     assert server.level == logging.WARNING
     undo()
     assert server.level == logging.NOTSET
+
+
+def test_a_message_is_not_repeated_in_colour() -> None:
+    record = logging.makeLogRecord({"msg": "started", "color_message": "\x1b[36mstarted"})
+    assert "color_message" not in JsonFormatter().format(record)
