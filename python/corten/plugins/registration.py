@@ -94,7 +94,7 @@ def register(manager: pluggy.PluginManager, candidate: Candidate) -> Plugin:
 
     try:
         instance = candidate.make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that is a script would end the program without a word
         raise broken(f"cannot be loaded: {described(error)}") from error
     version = metadata.version("corten")
     wanted = getattr(instance, "requires_corten", "")

@@ -216,3 +216,13 @@ def test_what_autoload_names_must_be_installed() -> None:
     app = App("test", autoload=["nowhere"], config=None)
     with pytest.raises(PluginError, match="'nowhere' .not found.: is asked for by autoload but not installed"):
         app.load()
+
+
+def test_a_plugin_that_exits_is_named_and_does_not_end_the_program() -> None:
+    class Exits:
+        def __init__(self) -> None:
+            raise SystemExit(3)
+
+    app: App[None] = App("test", plugins=[Exits], autoload=False, config=None)
+    with pytest.raises(PluginError, match=r"plugin 'exits' \(passed in code\): cannot be loaded: SystemExit: 3"):
+        app.load()
