@@ -225,3 +225,12 @@ async def test_a_cancelled_consumer_leaves_the_group(kafka: Kafka, topic: str) -
     async with consuming(kafka, topic, handle, name="same") as runner:
         await until(lambda: runner.statistics().handled == 1, 5)
     assert begun == [b"x", b"x"]
+
+
+async def test_a_start_that_waits_for_a_broker_is_cancelled_at_once_and_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    with anyio.move_on_after(0.3) as waiting:
+        async with Kafka.open(settings_for(f"127.0.0.1:{free_port()}", connect_timeout=60, close_timeout=0.1)):
+            raise AssertionError
+    assert waiting.cancelled_caught
+    await until(lambda: threading.active_count() <= before, 10)
