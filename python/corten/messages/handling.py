@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from corten.clock import Clock
 from corten.dead_letters.letter import DeadLetter
 from corten.dead_letters.store import DeadLetterStore
 from corten.errors import MessageError
@@ -19,8 +21,14 @@ from corten.messages.failures import may_heal
 from corten.messages.message import Message, MessageDetails
 from corten.messages.received import Received
 from corten.messages.stall import Stall
+from corten.secrets import redact
+
+_log = logging.getLogger("corten.messages")
 
 _LONGEST_REASON = 2000
+_LONGEST_LOGGED = 300
+_LOG_AGAIN = 10.0
+"""Seconds between two lines of a consumer's log about dead letters: bad messages must not fill a disk."""
 
 GoOn = Callable[[], bool]
 """Asked before and after each wait: False where the messages are left to somebody else."""
@@ -45,6 +53,7 @@ class Handling:
         *,
         store: DeadLetterStore,
         stall: Stall,
+        clock: Clock,
         accounting: Accounting,
         emit: Callable[[Event], object],
         observers: Sequence[ObserveMessage] = (),
@@ -58,6 +67,9 @@ class Handling:
         )
         self._store = store
         self._stall = stall
+        self._clock = clock
+        self._not_logged = 0
+        self._logged_at: float | None = None
         self._accounting = accounting
         self._emit = emit
         self._observers = tuple(observers)
@@ -174,7 +186,23 @@ class Handling:
         self._accounting.dead_letters(len(letters))
         first = letters[0]
         self._emit(DeadLettered(source=self._consumer.name, count=len(letters), cause=first.cause, reason=first.reason))
+        self._tell(first, len(letters))
         return True
+
+    def _tell(self, letter: DeadLetter, count: int) -> None:
+        self._not_logged += count
+        now = self._clock.now()
+        if self._logged_at is not None and now - self._logged_at < _LOG_AGAIN:
+            return
+        _log.warning(
+            "consumer %r: %d dead letters, such as message %r: %s: %s",
+            self._consumer.name,
+            self._not_logged,
+            letter.id,
+            letter.cause,
+            redact(letter.reason)[:_LONGEST_LOGGED],
+        )
+        self._not_logged, self._logged_at = 0, now
 
 
 def _decoder(type_: Any) -> Callable[[bytes], Any] | None:

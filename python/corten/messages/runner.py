@@ -90,6 +90,7 @@ class ConsumerRunner:
                 consumer,
                 store=self._store,
                 stall=stall,
+                clock=self._clock,
                 accounting=self._accounting,
                 emit=self._emit,
                 observers=self._observers,
