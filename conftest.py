@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+import hypothesis
 import pytest
+
+# A slow machine is no reason to fail. Where CI is set, hypothesis's own profile for it says so too, and draws the same
+# examples each time.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+if "CI" not in os.environ:
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
