@@ -125,6 +125,7 @@ async def test_an_option_that_librdkafka_does_not_know_is_said() -> None:
             raise AssertionError
 
 
+@pytest.mark.timeout(180)
 async def test_a_second_consumer_takes_a_share_and_nothing_is_lost_or_repeated(kafka: Kafka, topic: str) -> None:
     await kafka.ensure_topics({topic: 4})
     seen: list[list[int]] = [[], []]
@@ -153,9 +154,9 @@ async def test_a_second_consumer_takes_a_share_and_nothing_is_lost_or_repeated(k
         group.start_soon(publish)
         await until(lambda: len(seen[0]) > 200)
         async with consuming(kafka, topic, handler(1), name="shared") as second:
-            await until(lambda: len(seen[1]) > 200)
+            await until(lambda: len(seen[1]) > 200, 80)
             await published.wait()
-        await until(lambda: first.statistics().handled + second.statistics().handled >= sent)
+        await until(lambda: first.statistics().handled + second.statistics().handled >= sent, 60)
     assert sorted(seen[0] + seen[1]) == list(range(sent))
 
 
