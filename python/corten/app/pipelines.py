@@ -3,61 +3,130 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from corten.app.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
 from corten.plugins.candidate import nearest
+from corten.policies import PROFILES, profile
 
 if TYPE_CHECKING:
     from corten.app.app import App
+    from corten.app.settings import PipelineSettings
+    from corten.policies import Policy
+    from corten.settings import Settings
 
 _log = logging.getLogger("corten.app")
 
 
-def pipeline_policies(app: App[Any]) -> dict[str, Sequence[Any]]:
-    """The policies of each pipeline table, profiles resolved.
+class Resolved(NamedTuple):
+    """What a pipeline table came to."""
 
+    policies: Sequence[Policy]
+    source: str = ""
+    """Where they are from, where that is not the table itself: ``profile http``, ``[pipelines.lookup]``."""
+
+
+class Resolver:
+    """Follows ``extends`` through tables and profiles; what is wrong is collected in ``problems``."""
+
+    def __init__(self, tables: Mapping[str, PipelineSettings]) -> None:
+        default = tables.get("default")
+        is_empty = default is not None and default.policies is None and default.extends is None
+        self.tables = {name: table for name, table in tables.items() if not (is_empty and name == "default")}
+        self.extended: set[str] = set()
+        """Tables that others extend."""
+        self._problems: dict[SettingsProblem, None] = {}
+
+    @property
+    def problems(self) -> list[SettingsProblem]:
+        """What is wrong, each thing once."""
+        return list(self._problems)
+
+    def resolve(self, name: str) -> Resolved | None:
+        """The policies of a table; None where it has none, or something is wrong."""
+        return self._resolve(name, (name,))
+
+    def _resolve(self, name: str, chain: tuple[str, ...]) -> Resolved | None:
+        table = self.tables[name]
+        if table.policies is not None:
+            if table.replace:
+                self._wrong(name, "replace", "has nothing to replace", "extends in place of policies")
+                return None
+            return Resolved(table.policies)
+        if table.extends is None:
+            if table.replace:
+                self._wrong(name, "replace", "has nothing to replace", "extends, a table or a profile")
+            return None
+        base = self._base(name, table.extends, chain)
+        if base is None or not table.replace:
+            return base
+        return self._replaced(name, table.replace, base)
+
+    def _base(self, name: str, extends: str, chain: tuple[str, ...]) -> Resolved | None:
+        if extends in self.tables and extends not in chain:
+            self.extended.add(extends)
+            if self.tables[extends].policies is None and self.tables[extends].extends is None:
+                self._wrong(name, "extends", "extends a table that has no policies", "a table with policies", extends)
+                return None
+            base = self._resolve(extends, (*chain, extends))
+            return base and Resolved(base.policies, base.source or f"[pipelines.{extends}]")
+        # A table may bear the name of the profile that it extends.
+        if extends in PROFILES and (extends == name or extends not in chain):
+            return Resolved(profile(extends), f"profile {extends}")
+        if extends in chain:
+            self._wrong(chain[0], "extends", "extends itself", "a table with policies", extends)
+        else:
+            hint = nearest(extends, [*self.tables, *PROFILES])
+            expected = f"a table [pipelines.{extends}] or a profile{hint}"
+            self._wrong(name, "extends", "extends a table that is not there", expected, extends)
+        return None
+
+    def _replaced(self, name: str, replace: Sequence[Policy], base: Resolved) -> Resolved | None:
+        policies = list(base.policies)
+        seen: dict[str, int] = {}
+        for policy in replace:
+            word = word_of(policy)
+            places = [at for at, each in enumerate(base.policies) if word_of(each) == word]
+            place = seen[word] = seen.get(word, -1) + 1
+            if place >= len(places):
+                words = ", ".join(map(word_of, base.policies))
+                expected = f"policies of {base.source}, which has {words}; or all policies in place of extends"
+                self._wrong(name, "replace", "replaces what is not there", expected, word)
+                return None
+            policies[places[place]] = policy
+        return Resolved(policies, f"{base.source} and [pipelines.{name}]")
+
+    def _wrong(self, name: str, field: str, message: str, expected: str, value: str = "") -> None:
+        self._problems[SettingsProblem(f"pipelines.{name}.{field}", message, expected, value=value)] = None
+
+
+def word_of(policy: Policy) -> str:
+    """The word of a policy: ``rate_limit``."""
+    return str(policy.__struct_config__.tag)
+
+
+def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[str, Sequence[Policy]]:
+    """The policies that the settings have for each of an App's pipelines.
+
+    :param settings: by default those that were loaded
     :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
     """
-    tables = dict(app.own_settings.pipelines)
-    default = tables.get("default")
-    if default is not None and default.policies is None and default.extends is None:
-        del tables["default"]
-    problems: list[SettingsProblem] = []
-    found: dict[str, Sequence[Any]] = {}
-    extended: set[str] = set()
-    for name in tables:
-        chain = [name]
-        while (table := tables[chain[-1]]).policies is None and table.extends is not None:
-            if table.extends not in tables:
-                expected = f"a table [pipelines.{table.extends}]{nearest(table.extends, list(tables))}"
-                path = f"pipelines.{chain[-1]}.extends"
-                problems.append(
-                    SettingsProblem(path, "extends a table that is not there", expected, value=table.extends)
-                )
-                break
-            if table.extends in chain:
-                path = f"pipelines.{name}.extends"
-                problems.append(SettingsProblem(path, "extends itself", "a table with policies", value=table.extends))
-                break
-            chain.append(table.extends)
-        else:
-            if table.policies is not None:
-                found[name] = table.policies
-        extended.update(chain[1:])
-    problems = list(dict.fromkeys(problems))
+    resolver = Resolver(OwnSettings(app.loaded if settings is None else settings).pipelines)
+    found = {name: each.policies for name in resolver.tables if (each := resolver.resolve(name)) is not None}
+    problems = resolver.problems
     named = {problem.path.split(".")[1] for problem in problems}
     for name, pipeline in app.components.pipelines.items():
         if pipeline.from_settings and name not in found and name not in named:
             path = f"pipelines.{name}"
-            expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends'
+            expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends = "http"'
             problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
     if problems:
         raise SettingsError(problems)
-    for name in tables:
-        if name not in app.components.pipelines and name not in extended:
+    for name in resolver.tables:
+        if name not in app.components.pipelines and name not in resolver.extended:
             hint = nearest(name, list(app.components.pipelines))
             _log.warning("settings: no pipeline uses [pipelines.%s]%s", name, hint)
     return {name: policies for name, policies in found.items() if name in app.components.pipelines}

@@ -86,9 +86,11 @@ class PipelineSettings(msgspec.Struct, frozen=True):
     """``[pipelines.NAME]``: the policies of a pipeline, or a profile that others extend."""
 
     extends: str | None = None
-    """Another of these tables, whose policies hold where this one has none."""
+    """A profile, or another of these tables, whose policies hold where this one has none."""
     policies: tuple[Policy, ...] | None = None
     """In order, outermost first."""
+    replace: tuple[Policy, ...] = ()
+    """In place of those of the same word in what it ``extends``: the first of a word for the first there."""
 
 
 OWN_SECTIONS: tuple[Section, ...] = (

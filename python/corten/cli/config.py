@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 from rich.text import Text
 
+from corten.app import App
+from corten.app.pipelines import Resolver
 from corten.cli.failure import reports_failures
 from corten.cli.options import app_argument, config_option, configure, json_option, set_option
 from corten.cli.output import as_text, console, print_json, table, visible
 from corten.cli.target import find_app
+from corten.policies import Policy
 from corten.settings import Effective
+from corten.settings.effective import plain
 
 
 @click.command()
@@ -28,7 +34,8 @@ def config(
 ) -> None:
     """Show the settings in effect, and where each came from.
 
-    Secrets are hidden, passwords in addresses too. Sections of plugins that are not configured are left out.
+    Secrets are hidden, passwords in addresses too. Sections of plugins that are not configured are left out. Of
+    pipelines that extend a profile or a table it shows what they came to.
 
     \b
     Examples:
@@ -43,7 +50,7 @@ def config(
     settings = app.load()
     entries = [
         each
-        for each in settings.effective()
+        for each in _resolved(app, settings.effective())
         if (prefix is None or each.path == prefix or each.path.startswith(f"{prefix}."))
         and not (changed and each.source == "default")
     ]
@@ -64,6 +71,25 @@ def config(
         before = section
         made.add_row(*_row(entry))
     console().print(made)
+
+
+def _resolved(app: App[Any], entries: Sequence[Effective]) -> Iterator[Effective]:
+    """The settings, with the policies of pipelines that only extend others."""
+    resolver = Resolver(app.own_settings.pipelines)
+    came_to = {
+        f"pipelines.{name}.policies": resolved
+        for name in resolver.tables
+        if (resolved := resolver.resolve(name)) is not None and resolved.source
+    }
+    for entry in entries:
+        resolved = came_to.get(entry.path)
+        if resolved is None:
+            yield entry
+        else:
+            policies = tuple(resolved.policies)
+            # With their defaults: whoever looks up a profile wants its numbers.
+            shown = plain(tuple[Policy, ...], policies, msgspec.to_builtins(policies, enc_hook=repr))
+            yield Effective(entry.path, shown, resolved.source)
 
 
 def _row(entry: Effective) -> tuple[Text, Text, Text]:

@@ -376,3 +376,17 @@ def test_every_command_is_documented() -> None:
     documented = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     for command in COMMANDS:
         assert f"`corten {command}" in documented
+
+
+def test_config_shows_what_a_profile_came_to_with_every_number(project) -> None:
+    project.settings(
+        '[pipelines.base]\nextends = "database"\nreplace = [{ policy = "timeout", seconds = "1s" }]\n'
+        '[pipelines.users]\nextends = "base"\n'
+    )
+    entries = project.json("config", project.service(), "pipelines")
+    (found,) = [entry for entry in entries if entry["path"] == "pipelines.users.policies"]
+    assert found["source"] == "profile database and [pipelines.base]"
+    retry, breaker, _, timeout = found["value"]
+    assert retry["max_attempts"] == 3
+    assert breaker["wait"] == "10s"
+    assert timeout == {"policy": "timeout", "seconds": "1s"}
