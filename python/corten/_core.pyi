@@ -407,6 +407,8 @@ class Pipeline:
         counts: PipelineCounts,
         stages: Sequence[tuple[object, ...]],
         counts_calls: bool,
+        inputs: Sequence[tuple[int, str]] = ...,
+        tell: Callable[[Any, str, BaseException | None, int, float | None], object] | None = None,
     ) -> Pipeline: ...
     @property
     def counts(self) -> PipelineCounts: ...
@@ -416,10 +418,13 @@ class Pipeline:
         Gives its result, or a `Call` where something is left to be done. A refused coroutine is closed.
         """
     def run_keyed(
-        self, coroutine: Coroutine[Any, Any, Any], keys: tuple[object, ...], horizon: float | None = None, /
+        self, coroutine: Coroutine[Any, Any, Any], inputs: tuple[object, ...], horizon: float | None = None, /
     ) -> Any:
-        """The same with a key for each keyed limit, in their order; nothing is waited for beyond ``horizon``."""
-    def admit(self, keys: tuple[object, ...], /) -> Call:
+        """The same with what the call brings for the stages, in the order of the pipeline's ``inputs``.
+
+        Nothing is waited for beyond ``horizon``.
+        """
+    def admit(self, inputs: tuple[object, ...], /) -> Call:
         """Ask for admission alone, for what is no coroutine."""
 
 @final

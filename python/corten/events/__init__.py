@@ -1,6 +1,16 @@
 """Notable things as they happen, told to whoever subscribed."""
 
 from corten.events.bus import Events, EventsStatistics, Occurrence
+from corten.events.decision import (
+    CallDegraded,
+    CallFailed,
+    CallHedged,
+    CallRefused,
+    CallRetried,
+    CallTimedOut,
+    Decision,
+    FaultInjected,
+)
 from corten.events.event import (
     AlertChanged,
     AlertState,
@@ -21,11 +31,19 @@ __all__ = [
     "AlertState",
     "BreakerChanged",
     "BreakerState",
+    "CallDegraded",
+    "CallFailed",
+    "CallHedged",
+    "CallRefused",
+    "CallRetried",
+    "CallTimedOut",
     "DeadLettered",
+    "Decision",
     "Degraded",
     "Event",
     "Events",
     "EventsStatistics",
+    "FaultInjected",
     "Occurrence",
     "PhaseFinished",
     "Recovered",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
+from corten.events.decision import Decision
 from corten.events.event import Event
 
 _log = logging.getLogger("corten.events")
@@ -73,11 +74,16 @@ class Events:
 
         return unsubscribe
 
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody would be told of events of a kind or its subclasses; to save making them in vain."""
+        return any(issubclass(kind, each.kind) or issubclass(each.kind, kind) for each in self._subscriptions)
+
     def emit(self, event: Event) -> None:
         """Tell the subscribers. Never raises because of one of them."""
         with self._lock:
             self._emitted += 1
-            self._history.append(Occurrence(self._wall(), event))
+            if not isinstance(event, Decision):  # those come by the thousand, and would push out what is rare
+                self._history.append(Occurrence(self._wall(), event))
             subscriptions = self._subscriptions
         for subscription in subscriptions:
             if isinstance(event, subscription.kind):
@@ -89,7 +95,7 @@ class Events:
                     _log.exception("subscriber %r failed on %s", subscription.callback, type(event).__name__)
 
     def recent(self, limit: int | None = None) -> tuple[Occurrence, ...]:
-        """The last events, oldest first."""
+        """The last events, oldest first; decisions about calls are not among them."""
         with self._lock:
             history = tuple(self._history)
         return history if limit is None else history[max(0, len(history) - limit) :]

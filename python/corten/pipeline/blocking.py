@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corten._core import Call
 from corten.clock import LONGEST, Clock
 from corten.errors import CortenError
 from corten.pipeline.backend import in_event_loop
-from corten.pipeline.compile import Stages
+
+if TYPE_CHECKING:
+    from corten.pipeline.layers.run import Run
 
 RunBlocking = Callable[..., Any]
 
@@ -35,13 +37,14 @@ def wait(name: str, call: Call, clock: Clock) -> None:
         granted.wait(None if until is None else min(max(0.0, until - clock.now()), LONGEST))
 
 
-def run_blocking_with(name: str, clock: Clock, layer: Stages) -> RunBlocking:
-    """The function that makes a call of a plain function under the policies of a layer."""
+def run_blocking_with(run: Run) -> RunBlocking:
+    """The function that makes a call of a plain function under the policies of a run."""
+    name, clock, core = run.around.pipeline, run.around.clock, run.core
 
     def run_blocking(
-        function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], keys: tuple[Any, ...] = ()
+        function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()
     ) -> Any:
-        call = layer.core.admit(keys)
+        call = core.admit(inputs)
         try:
             while True:
                 while call.todo != "admitted":

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from corten._core import Call, PipelineCounts
-from corten.cache.tier import CacheTier
-from corten.clock import Clock
 from corten.errors import CortenError
-from corten.pipeline.absent import MISS
-from corten.pipeline.blocking import run_blocking_with
-from corten.pipeline.caching import FunctionCache
-from corten.pipeline.carry_out import carry_out_with
-from corten.pipeline.compile import Layer, Stages
-from corten.pipeline.details import CallDetails
-from corten.pipeline.form import Form, form_of, name_of, result_type
-from corten.pipeline.tier import SharedResults
+from corten.pipeline.form import Form, form_of, name_of
+from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings
+from corten.pipeline.stages import STAGES
 from corten.pipeline.traceback import TITLE
 from corten.pipeline.wrapper import Wrapper
-from corten.policies.cache import Cache
 from corten.policies.policy import Policy
-from corten.policies.rate_limit import RateLimit
-from corten.policies.timeout import Timeout
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from corten.plugins.descriptions import Observer
 
 
 class Guarded:
@@ -43,7 +26,7 @@ class Guarded:
         self._form: Form = form_of(function)
         self._outer = self._wrapper()
         self._outer.become("unconfigured", {"refuse": self._refuse})
-        self._caches: tuple[FunctionCache, ...] = ()
+        self._kept: dict[tuple[str, int], object] = {}
         self.function = self._outer.function
         # Whoever holds the function holds this as well, so that new policies reach it.
         self._outer.keep(self)
@@ -56,47 +39,45 @@ class Guarded:
     def _wrapper(self) -> Wrapper:
         return Wrapper(self._original, self._form, f"{TITLE} {self._pipeline}: {name_of(self._original)}")
 
+    def kept(self, word: str, place: int = 0) -> object | None:
+        """What the layer of that word, at that place among its like, keeps for this function."""
+        return self._kept.get((word, place))
+
     def check(self, policies: Sequence[Policy]) -> None:
         """Whether these policies can guard the function.
 
         :raises ValueError: they can't
         """
+        name = name_of(self._original)
         for policy in policies:
-            if isinstance(policy, Timeout) and self._form.kind == "plain":
-                raise ValueError(
-                    f"pipeline {self._pipeline!r}: {name_of(self._original)} is a plain function, which nothing can "
-                    "interrupt: leave the timeout out, or make it async"
-                )
-            if isinstance(policy, RateLimit) and policy.key is not None and policy.key not in self._form.names:
-                raise ValueError(
-                    f"pipeline {self._pipeline!r}: rate_limit counts by {policy.key!r}, which is no parameter of "
-                    f"{name_of(self._original)}: it has {', '.join(self._form.names) or 'none'}"
-                )
-
-    def install(
-        self,
-        layers: tuple[Layer, ...],
-        clock: Clock,
-        counts: PipelineCounts,
-        observers: Sequence[Observer],
-        tiers: Sequence[CacheTier],
-    ) -> None:
-        """Put layers between the wrapper and the function; from the next call on."""
-        target = self._called()
-        caches: list[FunctionCache] = []
-        previous = list(self._caches)
-        for index in reversed(range(len(layers))):
-            layer = layers[index]
-            wrapper = self._outer if index == 0 else self._wrapper()
-            if isinstance(layer, Cache):
-                text, names, keys = self._caching(layer, index == 0, clock, counts, previous, tiers, caches)
-                caches[0].inner = target
+            if (make := LAYERS.get(type(policy))) is not None:
+                objection = make(policy).objection(self._form, name)
+            elif (compiler := STAGES.get(type(policy))) is not None:
+                objection = compiler.objection(policy, self._form, name)
             else:
-                text, names, keys = self._staged(layer, clock, observers)
-                names["function"] = target
-            wrapper.become(text, names, keys)
-            target = wrapper.function
-        self._caches = tuple(caches)
+                continue  # the compiler says what it is instead
+            if objection is not None:
+                raise ValueError(f"pipeline {self._pipeline!r}: {objection}")
+
+    def install(self, layers: Sequence[Layer], around: Surroundings) -> None:
+        """Put layers between the wrapper and the function; from the next call on."""
+        inside = self._called()
+        seen: dict[str, int] = {}
+        places: list[tuple[str, int]] = []
+        for layer in layers:
+            places.append((layer.word, seen.get(layer.word, 0)))
+            seen[layer.word] = places[-1][1] + 1
+        kept: dict[tuple[str, int], object] = {}
+        for index in reversed(range(len(layers))):
+            place = places[index]
+            site = Site(around, self._original, self._form, inside, index == 0, self._kept.get(place))
+            wrapped = layers[index].put(site)
+            wrapper = self._outer if index == 0 else self._wrapper()
+            wrapper.become(wrapped.text, wrapped.names, wrapped.inputs)
+            inside = wrapper.function
+            if wrapped.kept is not None:
+                kept[place] = wrapped.kept
+        self._kept = kept
 
     def _called(self) -> Callable[..., Any]:
         """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""
@@ -108,56 +89,3 @@ class Guarded:
             return await function(*args, **kwargs)
 
         return call
-
-    def _caching(
-        self,
-        policy: Cache,
-        outermost: bool,
-        clock: Clock,
-        counts: PipelineCounts,
-        previous: list[FunctionCache],
-        tiers: Sequence[CacheTier],
-        caches: list[FunctionCache],
-    ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-        old = previous.pop() if previous else None
-        cache = FunctionCache(self._original, policy, clock, counts, outermost=outermost, previous=old)
-        caches.insert(0, cache)
-        if policy.shared and tiers and self._form.kind != "plain":
-            prefix = f"{self._pipeline}:{self._original.__module__}.{name_of(self._original)}"
-            result = result_type(self._original, self._form.kind)
-            cache.shared = SharedResults(tiers[0], prefix, policy.version, result, policy.ttl)
-        names = {"lookup": cache.lookup, "MISS": MISS}
-        if self._form.kind == "plain":
-            return "blocking_cached", {**names, "on_miss": cache.on_blocking_miss}, ()
-        return "cached", {**names, "on_miss": cache.on_miss}, ()
-
-    def _staged(
-        self, layer: Stages, clock: Clock, observers: Sequence[Observer]
-    ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-        names: dict[str, Any] = {}
-        observed = bool(observers) and layer.counts_calls
-        if observed:
-            names["observe"] = self._observation(observers)
-        if self._form.kind == "plain":
-            names["run_blocking"] = run_blocking_with(self._pipeline, clock, layer)
-            return "blocking_observed" if observed else "blocking", names, layer.keys
-        names["run"] = layer.core.run_keyed if layer.keys else layer.core.run
-        names["Call"], names["type"] = Call, type
-        names["carry_out"] = carry_out_with(self._pipeline, clock, layer)
-        return "observed" if observed else "run", names, layer.keys
-
-    def _observation(self, observers: Sequence[Observer]) -> Callable[[], AbstractContextManager[object]]:
-        details = CallDetails(self._pipeline, name_of(self._original))
-        calls = [each.call for each in observers if each.call is not None]
-        if len(calls) == 1:
-            only = calls[0]
-            return lambda: only(details)
-
-        @contextmanager
-        def observe() -> Generator[None]:
-            with ExitStack() as stack:
-                for call in calls:
-                    stack.enter_context(call(details))
-                yield
-
-        return observe

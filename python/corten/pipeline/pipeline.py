@@ -13,8 +13,10 @@ from corten.clock import Clock
 from corten.errors import CortenError
 from corten.events import BreakerChanged, BreakerState, Events
 from corten.metrics.registry import Registry, default_registry
-from corten.pipeline.compile import Compiler, Layer
+from corten.pipeline.compile import Compiler
+from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
+from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.policy import Policy
@@ -57,6 +59,7 @@ class Pipeline:
         self._events: Events | None = None
         self._compiler = Compiler()
         self._counts = _core.PipelineCounts(name, self.registry.core)
+        self._decisions = Decisions(name)
         self._layers: tuple[Layer, ...] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._called: dict[Any, Callable[..., Any]] = {}
@@ -165,6 +168,7 @@ class Pipeline:
             self.registry = registry
             self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
         self._observers = tuple(each for each in observers if each.call is not None)
+        self._decisions.bind(events, observers)
         self._tiers = tuple(tiers)
         self._events = events
         if self._policies is not None:
@@ -196,8 +200,11 @@ class Pipeline:
             ),
         )
 
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.name, self.clock, self._counts, self._decisions, self._observers, self._tiers)
+
     def _compile(self) -> None:
-        self._layers = self._compiler.compile(self.name, self.policies, self.clock, self._counts)
+        self._layers = self._compiler.compile(self.policies, self._surroundings())
         for breaker in self._compiler.state_of("circuit_breaker"):
             breaker.listen(None if self._events is None else self._breaker_changed)
         for guarded in list(self._functions):
@@ -208,7 +215,7 @@ class Pipeline:
             self._events.emit(BreakerChanged(pipeline=self.name, before=before, after=after))
 
     def _install(self, guarded: Guarded, layers: tuple[Layer, ...]) -> None:
-        guarded.install(layers, self.clock, self._counts, self._observers, self._tiers)
+        guarded.install(layers, self._surroundings())
 
 
 def _awaited(function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:

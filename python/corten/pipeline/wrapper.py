@@ -10,33 +10,34 @@ import builtins
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
 from corten.pipeline.form import Form, name_of
+from corten.pipeline.stages.stage import Input
 
 _serial = itertools.count(1)
 
 # In each text: {names} the parameters, {call} the arguments, {args} and {kwargs} those as data, {key} the cache's key,
-# {keys} what keyed limits count by. A prefix keeps our names away from the parameters'.
+# {inputs} what policies want to know of the call. A prefix keeps our names away from the parameters'.
 _RUN = """\
-    {_}result = {_}run({_}function({call}){keys})
+    {_}result = {_}run({_}function({call}){inputs})
     if {_}type({_}result) is {_}Call:
         await {_}result
         {_}result = {_}result.result()
         if {_}type({_}result) is {_}Call:
-            return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{keys})
+            return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{inputs})
     return {_}result
 """
 _OBSERVED = """\
     with {_}observe():
-        {_}result = {_}run({_}function({call}){keys})
+        {_}result = {_}run({_}function({call}){inputs})
         if {_}type({_}result) is {_}Call:
             await {_}result
             {_}result = {_}result.result()
             if {_}type({_}result) is {_}Call:
-                return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{keys})
+                return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{inputs})
         return {_}result
 """
 _CACHED = """\
@@ -46,17 +47,23 @@ _CACHED = """\
     return await {_}on_miss({key}, {args}, {kwargs})
 """
 _BLOCKING = """\
-    return {_}run_blocking({_}function, {args}, {kwargs}{keys})
+    return {_}run_blocking({_}function, {args}, {kwargs}{inputs})
 """
 _BLOCKING_OBSERVED = """\
     with {_}observe():
-        return {_}run_blocking({_}function, {args}, {kwargs}{keys})
+        return {_}run_blocking({_}function, {args}, {kwargs}{inputs})
 """
 _BLOCKING_CACHED = """\
     {_}result = {_}lookup({key})
     if {_}result is not {_}MISS:
         return {_}result
     return {_}on_miss({key}, {args}, {kwargs})
+"""
+_LAYERED = """\
+    return await {_}around({args}, {kwargs}{inputs})
+"""
+_LAYERED_BLOCKING = """\
+    return {_}around({args}, {kwargs}{inputs})
 """
 _UNCONFIGURED = """\
     {_}refuse()
@@ -68,6 +75,8 @@ _TEXTS = {
     "blocking": _BLOCKING,
     "blocking_observed": _BLOCKING_OBSERVED,
     "blocking_cached": _BLOCKING_CACHED,
+    "layered": _LAYERED,
+    "layered_blocking": _LAYERED_BLOCKING,
     "unconfigured": _UNCONFIGURED,
 }
 
@@ -106,9 +115,16 @@ class Wrapper:
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
 
-    def become(self, text: str, names: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
+    def become(self, text: str, names: Mapping[str, Any], inputs: Sequence[Input] = ()) -> None:
         """Run another text with these globals from the next call on; calls under way end as they began."""
-        code = self._code(text, keys)
+        expressions: list[str] = []
+        for number, each in enumerate(inputs):
+            if isinstance(each, str):
+                expressions.append(each)
+            else:
+                names = {**names, f"input{number}": each}
+                expressions.append(f"{self._prefix}input{number}({self.form.call})")
+        code = self._code(text, tuple(expressions))
         self._globals.update({f"{self._prefix}{name}": value for name, value in names.items()})
         if self.function.__code__ is not code:
             self.function.__code__ = code
@@ -117,21 +133,21 @@ class Wrapper:
         """Keep something alive as long as the function is."""
         self._globals[f"{self._prefix}kept"] = thing
 
-    def _code(self, text: str, keys: tuple[str, ...]) -> CodeType:
+    def _code(self, text: str, inputs: tuple[str, ...]) -> CodeType:
         """The compiled text; made once."""
-        found = self._codes.get((text, keys))
+        found = self._codes.get((text, inputs))
         if found is not None:
             return found
         form = self.form
         define = "def" if form.kind == "plain" else "async def"
-        tail = f", ({', '.join(keys)},)" if keys else ""
+        tail = f", ({', '.join(inputs)},)" if inputs else ""
         source = f"{define} {self._prefix}guarded({form.head}):\n" + _TEXTS[text].format(
             _=self._prefix,
             call=form.call,
             args=form.args,
             kwargs=form.kwargs,
             key=form.key.replace("{_}", self._prefix),
-            keys=tail,
+            inputs=tail,
         )
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.
@@ -141,7 +157,7 @@ class Wrapper:
         exec(compile(source, file, "exec", dont_inherit=True), scratch)  # noqa: S102
         code: CodeType = scratch[f"{self._prefix}guarded"].__code__
         code = code.replace(co_name=self._name, co_qualname=self._qualname)
-        self._codes[text, keys] = code
+        self._codes[text, inputs] = code
         return code
 
     def _dress(self, function: Callable[..., Any]) -> None:

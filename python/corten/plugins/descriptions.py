@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from corten.events.decision import Decision
 from corten.messages.message import MessageDetails
 from corten.metrics.snapshot import Snapshot
 from corten.pipeline.details import CallDetails
@@ -66,6 +67,8 @@ class Observer(msgspec.Struct, frozen=True):
     message: Callable[[MessageDetails], AbstractContextManager[object]] | None = None
     inject: Callable[[], Mapping[str, bytes]] | None = None
     """Headers that carry the current context to whoever receives a published message."""
+    decision: Callable[[Decision], object] | None = None
+    """Told of what pipelines decide about calls: refused, retried, timed out, … Must be quick and must not raise."""
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ pub struct Call {
     pub(super) position: usize,
     /// The token of the stage before `position` is still being waited for.
     pub(super) reserved: bool,
+    /// The attempt that a retry gave up last; zero: none.
+    pub(super) attempt: u32,
     /// When it began.
     pub(super) started: Nanos,
     /// The earliest deadline of the time limits entered; zero: none.
@@ -32,13 +34,28 @@ impl Call {
     #[inline]
     #[must_use]
     pub fn new(now: Nanos) -> Self {
-        Self { position: 0, reserved: false, started: now, deadline: 0, horizon: 0, ticket: None, slots: [0; SLOTS] }
+        Self {
+            position: 0,
+            reserved: false,
+            attempt: 0,
+            started: now,
+            deadline: 0,
+            horizon: 0,
+            ticket: None,
+            slots: [0; SLOTS],
+        }
     }
 
     /// When it began.
     #[must_use]
     pub fn started(&self) -> Nanos {
         self.started
+    }
+
+    /// The number of the attempt that is to be repeated; the first is 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The earliest deadline of the time limits around it.

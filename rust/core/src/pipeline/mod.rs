@@ -56,6 +56,12 @@ impl Pipeline {
         &self.counts
     }
 
+    /// Whether it is the outermost part, which counts the pipeline's calls.
+    #[must_use]
+    pub fn counts_calls(&self) -> bool {
+        self.counts_calls
+    }
+
     /// How many policies there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -257,6 +263,7 @@ impl Pipeline {
                     let elapsed = now.saturating_sub(began);
                     if counts && let Some(delay) = retry.delay(attempt, retry_after, elapsed, call.time_left(now)) {
                         call.slots[*slot] += 1;
+                        call.attempt = attempt;
                         call.position = index + 1;
                         self.counts.retried();
                         return Some(delay);

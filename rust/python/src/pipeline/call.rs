@@ -374,7 +374,7 @@ impl Call {
             Todo::Wait(_) => pipeline.inner.enter(call, now),
             _ => return Err(running_already()),
         };
-        pipeline.todo(py, step)
+        pipeline.todo(py, call, step)
     }
 
     /// Everything out of it; it is over unless something is put back.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds};
-use corten_core::pipeline::{self as core, Limiter, Next, Outcome, Policy, Step};
+use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds, seconds_from_nanos};
+use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Step};
 use corten_core::retry::{Retry, Settings};
 use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -35,9 +35,17 @@ pub(crate) struct Pipeline {
     face: Py<PyAny>,
     counts: Py<PipelineCounts>,
     has_timeout: bool,
-    keyed: Vec<(usize, Py<KeyedTokenBucket>)>,
+    inputs: Vec<(usize, Input)>,
+    /// `Decisions.tell(kind, policy, error, attempt, seconds)`
+    tell: Option<Py<PyAny>>,
     /// The deadlines of the loop that was last seen; the loop itself only weakly.
     timers: Mutex<Option<(Py<PyWeakrefReference>, Py<Timers>)>>,
+}
+
+/// What a call brings for one of the stages.
+enum Input {
+    /// The key of a keyed limit, whose hash it makes.
+    Key(Py<KeyedTokenBucket>),
 }
 
 /// How a call ended for Python, other than by an error.
@@ -49,27 +57,30 @@ pub(super) enum Settled {
 #[pymethods]
 impl Pipeline {
     /// `face` is the `corten.clock.Clock`; each stage is a tuple that begins with the policy's word. Where the pipeline
-    /// is in several parts, only the outermost one `counts_calls`.
+    /// is in several parts, only the outermost one `counts_calls`. `inputs` says what each call brings, for which
+    /// stage; `tell` hears of what was decided.
     #[new]
+    #[pyo3(signature = (name, face, counts, stages, counts_calls, inputs=Vec::new(), tell=None))]
     fn new(
         name: Bound<'_, PyString>,
         face: Bound<'_, PyAny>,
         counts: Bound<'_, PipelineCounts>,
         stages: Vec<Bound<'_, PyTuple>>,
         counts_calls: bool,
+        inputs: Vec<(usize, String)>,
+        tell: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let py = name.py();
         let clock = face.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone();
         let mut filters = Filters { name: name.unbind(), filters: Vec::new() };
-        let (mut policies, mut keyed) = (Vec::with_capacity(stages.len()), Vec::new());
+        let mut policies = Vec::with_capacity(stages.len());
         for (index, stage) in stages.iter().enumerate() {
             let (policy, filter) = policy_of(stage)?;
-            if let Ok(bucket) = stage.get_item(1)?.cast_into::<KeyedTokenBucket>() {
-                keyed.push((index, bucket.unbind()));
-            }
             policies.push(policy);
             filters.filters.extend(filter.map(|filter| (index, filter)));
         }
+        let inputs = inputs.into_iter().map(|(index, what)| Ok((index, input_of(&stages, index, &what)?)));
+        let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
         let has_timeout = policies.iter().any(|policy| matches!(policy, Policy::Timeout(_)));
         let timeout_counts = filters.timeout_counts(py)?;
         let inner = core::Pipeline::new(policies, timeout_counts, Arc::clone(&counts.get().inner), counts_calls)
@@ -81,7 +92,8 @@ impl Pipeline {
             face: face.unbind(),
             counts: counts.unbind(),
             has_timeout,
-            keyed,
+            inputs,
+            tell,
             timers: Mutex::new(None),
         })
     }
@@ -101,13 +113,13 @@ impl Pipeline {
         Self::begin(slf, &mut core::Call::new(now), coroutine, now)
     }
 
-    /// The same with a key for each keyed limit, in their order.
+    /// The same with what the call brings for the stages, in the order of `inputs`.
     /// Nothing is waited for beyond `horizon`, a deadline that somebody outside keeps.
-    #[pyo3(signature = (coroutine, keys, horizon=None, /))]
+    #[pyo3(signature = (coroutine, inputs, horizon=None, /))]
     fn run_keyed(
         slf: &Bound<'_, Self>,
         coroutine: Bound<'_, PyAny>,
-        keys: &Bound<'_, PyTuple>,
+        inputs: &Bound<'_, PyTuple>,
         horizon: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
         let this = slf.get();
@@ -116,7 +128,7 @@ impl Pipeline {
         if let Some(deadline) = horizon {
             call.set_horizon(nanos_from_seconds(deadline));
         }
-        if let Err(error) = this.set_keys(&mut call, keys) {
+        if let Err(error) = this.set_inputs(&mut call, inputs) {
             close(&coroutine)?;
             return Err(error);
         }
@@ -124,13 +136,14 @@ impl Pipeline {
     }
 
     /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
-    #[pyo3(signature = (keys, /))]
-    fn admit(slf: &Bound<'_, Self>, keys: &Bound<'_, PyTuple>) -> PyResult<Call> {
+    #[pyo3(signature = (inputs, /))]
+    fn admit(slf: &Bound<'_, Self>, inputs: &Bound<'_, PyTuple>) -> PyResult<Call> {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
-        this.set_keys(&mut call, keys)?;
-        let todo = match this.todo(slf.py(), this.inner.enter(&mut call, now))? {
+        this.set_inputs(&mut call, inputs)?;
+        let step = this.inner.enter(&mut call, now);
+        let todo = match this.todo(slf.py(), &call, step)? {
             None => Todo::Admitted,
             Some(todo) => todo,
         };
@@ -144,9 +157,12 @@ impl Pipeline {
             visit.call(&filter.on)?;
             visit.call(&filter.ignore)?;
         }
-        for (_, bucket) in &self.keyed {
-            visit.call(bucket)?;
+        for (_, input) in &self.inputs {
+            match input {
+                Input::Key(bucket) => visit.call(bucket)?,
+            }
         }
+        visit.call(&self.tell)?;
         if let Some(timers) = self.timers.try_lock()
             && let Some((event_loop, timers)) = timers.as_ref()
         {
@@ -173,7 +189,7 @@ impl Pipeline {
         match this.inner.enter(call, now) {
             Step::Proceed => {}
             step => {
-                return match this.todo(py, step) {
+                return match this.todo(py, call, step) {
                     Ok(Some(todo)) => Call::new(slf, take(call), todo, Some(coroutine.unbind())).into_py_any(py),
                     Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
                     Err(error) => {
@@ -199,21 +215,54 @@ impl Pipeline {
         }
     }
 
-    fn set_keys(&self, call: &mut core::Call, keys: &Bound<'_, PyTuple>) -> PyResult<()> {
-        for ((index, bucket), key) in self.keyed.iter().zip(keys.iter_borrowed()) {
-            self.inner.set_key(call, *index, bucket.get().hash(&key)?);
+    fn set_inputs(&self, call: &mut core::Call, inputs: &Bound<'_, PyTuple>) -> PyResult<()> {
+        for ((index, input), value) in self.inputs.iter().zip(inputs.iter_borrowed()) {
+            match input {
+                Input::Key(bucket) => self.inner.set_key(call, *index, bucket.get().hash(&value)?),
+            }
         }
         Ok(())
     }
 
+    /// Tells what was decided; what goes wrong there is nothing to the call.
+    #[cold]
+    pub(super) fn tell(
+        &self,
+        py: Python<'_>,
+        kind: &'static str,
+        policy: &'static str,
+        error: Option<&PyErr>,
+        attempt: u32,
+        nanos: Option<u64>,
+    ) {
+        let Some(tell) = &self.tell else { return };
+        let error = error.map(|error| error.value(py));
+        let told = tell.bind(py).call1((kind, policy, error, attempt, nanos.map(seconds_from_nanos)));
+        if let Err(wrong) = told {
+            wrong.write_unraisable(py, Some(tell.bind(py)));
+        }
+    }
+
     /// What a step leaves to be done; nothing where the call may proceed.
-    pub(super) fn todo(&self, py: Python<'_>, step: Step) -> PyResult<Option<Todo>> {
+    pub(super) fn todo(&self, py: Python<'_>, call: &core::Call, step: Step) -> PyResult<Option<Todo>> {
         match step {
             Step::Proceed => Ok(None),
-            Step::Wait(nanos) | Step::Again(nanos) => Ok(Some(Todo::Wait(nanos))),
+            Step::Wait(nanos) => Ok(Some(Todo::Wait(nanos))),
+            Step::Again(nanos) => {
+                self.tell(py, "retried", Kind::Retry.word(), None, call.attempt(), Some(nanos));
+                Ok(Some(Todo::Wait(nanos)))
+            }
             Step::Queue(ticket, until) => Ok(Some(Todo::Queue(ticket, until))),
-            Step::Refuse(refusal) => Err(refusals::refused(py, &self.filters.name, refusal)),
-            Step::DeadlineExceeded(limit) => Err(refusals::deadline_exceeded(py, &self.filters.name, limit)),
+            Step::Refuse(refusal) => {
+                let error = refusals::refused(py, &self.filters.name, refusal);
+                self.tell(py, "refused", refusal.policy.word(), Some(&error), 0, refusal.retry_after);
+                Err(error)
+            }
+            Step::DeadlineExceeded(limit) => {
+                let error = refusals::deadline_exceeded(py, &self.filters.name, limit);
+                self.tell(py, "timed_out", Kind::Timeout.word(), Some(&error), 0, Some(limit));
+                Err(error)
+            }
         }
     }
 
@@ -258,11 +307,23 @@ impl Pipeline {
             }
         };
         match self.inner.leave(call, outcome, self.clock.now()) {
-            Next::Return | Next::Raise => Err(error),
-            Next::RetryAfter(nanos) => Ok(Settled::Again(Todo::Wait(nanos), error)),
+            Next::Return | Next::Raise => {
+                // What a part further inside ended was told there.
+                if self.inner.counts_calls() && matches!(outcome, Outcome::Failed(Failure { within: None, .. })) {
+                    self.tell(py, "failed", "", Some(&error), 0, None);
+                }
+                Err(error)
+            }
+            Next::RetryAfter(nanos) => {
+                let late = || PyTimeoutError::new_err("the attempt took too long");
+                let cause = if outcome == Outcome::TimedOut { late() } else { error.clone_ref(py) };
+                self.tell(py, "retried", Kind::Retry.word(), Some(&cause), call.attempt(), Some(nanos));
+                Ok(Settled::Again(Todo::Wait(nanos), error))
+            }
             Next::DeadlineExceeded(limit) => {
                 let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
                 exceeded.set_cause(py, Some(error));
+                self.tell(py, "timed_out", Kind::Timeout.word(), Some(&exceeded), 0, Some(limit));
                 Err(exceeded)
             }
         }
@@ -313,6 +374,14 @@ impl Pipeline {
 /// The call moves into an object; what stays behind has entered nothing.
 fn take(call: &mut core::Call) -> core::Call {
     std::mem::replace(call, core::Call::new(0))
+}
+
+fn input_of(stages: &[Bound<'_, PyTuple>], index: usize, what: &str) -> PyResult<Input> {
+    let stage = stages.get(index).ok_or_else(|| PyValueError::new_err(format!("there is no stage {index}")))?;
+    match what {
+        "key" => Ok(Input::Key(stage.get_item(1)?.cast_into::<KeyedTokenBucket>()?.unbind())),
+        other => Err(PyValueError::new_err(format!("a stage takes no {other:?} from calls"))),
+    }
 }
 
 fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {

@@ -13,8 +13,9 @@ import anyio
 from corten._core import CacheLookup, MemoryCache, PipelineCounts
 from corten.clock import Clock
 from corten.pipeline.absent import MISS
-from corten.pipeline.form import name_of
-from corten.pipeline.tier import SharedResults
+from corten.pipeline.form import Form, name_of, result_type
+from corten.pipeline.layers.layer import Site, Wrapped
+from corten.pipeline.layers.shared_results import SharedResults
 from corten.pipeline.traceback import trimmed
 from corten.policies.cache import Cache
 
@@ -156,3 +157,33 @@ class FunctionCache:
     def _count_hit(self) -> None:
         if self._outermost:
             self._counts.hit()
+
+
+class CacheLayer:
+    """A cache, asked before what is inside it begins."""
+
+    word = "cache"
+
+    def __init__(self, policy: Cache) -> None:
+        self._policy = policy
+
+    def objection(self, form: Form, function: str) -> str | None:  # noqa: ARG002 - it guards whatever can be called
+        """None: it guards whatever can be called."""
+        return None
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it in front of what is inside; results stay where only what they don't depend on changes."""
+        policy, around = self._policy, site.around
+        old = site.kept if isinstance(site.kept, FunctionCache) else None
+        cache = FunctionCache(
+            site.function, policy, around.clock, around.counts, outermost=site.outermost, previous=old
+        )
+        cache.inner = site.inside
+        names = {"lookup": cache.lookup, "MISS": MISS}
+        if site.form.kind == "plain":
+            return Wrapped("blocking_cached", {**names, "on_miss": cache.on_blocking_miss}, kept=cache)
+        if policy.shared and around.tiers:
+            prefix = f"{around.pipeline}:{site.function.__module__}.{site.name}"
+            result = result_type(site.function, site.form.kind)
+            cache.shared = SharedResults(around.tiers[0], prefix, policy.version, result, policy.ttl)
+        return Wrapped("cached", {**names, "on_miss": cache.on_miss}, kept=cache)

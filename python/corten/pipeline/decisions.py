@@ -1,0 +1,106 @@
+"""What a pipeline decided about calls, told to whoever wants to know."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from corten.errors import described
+from corten.events.decision import (
+    CallDegraded,
+    CallFailed,
+    CallHedged,
+    CallRefused,
+    CallRetried,
+    CallTimedOut,
+    Decision,
+    FaultInjected,
+)
+
+if TYPE_CHECKING:
+    from corten.events import Events
+    from corten.plugins.descriptions import Observer
+
+Kind = Literal["refused", "retried", "timed_out", "failed", "degraded", "hedged", "injected"]
+"""What was decided; the words of `DecisionStatistics`."""
+
+_log = logging.getLogger("corten.pipeline")
+
+
+class Decisions:
+    """One pipeline's; what the core and the layers decide on their rarer paths comes here.
+
+    Nothing is made of it while nobody listens: then a decision costs a call and a counter.
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[Kind, str]] = Counter()
+        self._events: Events | None = None
+        self._observers: tuple[Callable[[Decision], object], ...] = ()
+
+    def bind(self, events: Events | None, observers: Sequence[Observer]) -> None:
+        """Tell an App's events and its plugins' observers from now on."""
+        self._events = events
+        self._observers = tuple(each.decision for each in observers if each.decision is not None)
+
+    def counts(self) -> Mapping[tuple[Kind, str], int]:
+        """How often each was decided, by kind and the policy's word."""
+        with self._lock:
+            return dict(self._counts)
+
+    def tell(
+        self,
+        kind: Kind,
+        policy: str,
+        error: BaseException | None = None,
+        attempt: int = 0,
+        seconds: float | None = None,
+    ) -> None:
+        """Count a decision, and tell it. Never raises because of a listener.
+
+        :param policy: the word of the policy that decided
+        :param error: the error that it is about, or that it became
+        :param attempt: which attempt it is about; the first is 1
+        :param seconds: how long is waited, or how long the limit was
+        """
+        with self._lock:
+            self._counts[kind, policy] += 1
+        events = self._events
+        listened = events is not None and events.wants(Decision)
+        if not (listened or self._observers):
+            return
+        decision = self._decision(kind, policy, error, attempt, seconds)
+        if events is not None and listened:
+            events.emit(decision)
+        for observer in self._observers:
+            try:
+                observer(decision)
+            except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                _log.exception("pipeline %s: an observer failed on %s", self._pipeline, type(decision).__name__)
+
+    def _decision(
+        self, kind: Kind, policy: str, error: BaseException | None, attempt: int, seconds: float | None
+    ) -> Decision:
+        pipeline = self._pipeline
+        words = "" if error is None else described(error)
+        match kind:
+            case "refused":
+                reason = str(getattr(error, "reason", error))
+                return CallRefused(pipeline=pipeline, policy=policy, reason=reason, retry_after=seconds)
+            case "retried":
+                return CallRetried(pipeline=pipeline, policy=policy, attempt=attempt, wait=seconds or 0.0, error=words)
+            case "timed_out":
+                return CallTimedOut(pipeline=pipeline, policy=policy, seconds=seconds or 0.0)
+            case "failed":
+                return CallFailed(pipeline=pipeline, policy=policy, error=words)
+            case "degraded":
+                return CallDegraded(pipeline=pipeline, policy=policy, error=words)
+            case "hedged":
+                return CallHedged(pipeline=pipeline, policy=policy, attempt=attempt, after=seconds or 0.0)
+            case "injected":
+                return FaultInjected(pipeline=pipeline, policy=policy, fault=words, seconds=seconds or 0.0)

@@ -1,0 +1,80 @@
+"""What a layer is: a wrapper of its own between the caller and what is further inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from corten._core import PipelineCounts
+from corten.cache.tier import CacheTier
+from corten.clock import Clock
+from corten.pipeline.decisions import Decisions
+from corten.pipeline.form import Form, name_of
+from corten.pipeline.stages.stage import Input
+
+if TYPE_CHECKING:
+    from corten.plugins.descriptions import Observer
+
+
+class Surroundings(NamedTuple):
+    """What all layers of a pipeline have in common."""
+
+    pipeline: str
+    clock: Clock
+    counts: PipelineCounts
+    decisions: Decisions
+    observers: Sequence[Observer] = ()
+    tiers: Sequence[CacheTier] = ()
+
+
+class Site(NamedTuple):
+    """Where a layer is put."""
+
+    around: Surroundings
+    function: Callable[..., Any]
+    """The user's function."""
+    form: Form
+    inside: Callable[..., Any]
+    """What is further inside, called as the function is: a coroutine function where that is awaited."""
+    outermost: bool
+    """Whether nothing of the pipeline stands further outside."""
+    kept: object | None
+    """What the layer of the same word at the same place kept for this function."""
+
+    @property
+    def name(self) -> str:
+        """The function's qualified name."""
+        return name_of(self.function)
+
+
+class Wrapped(NamedTuple):
+    """How the wrapper of a layer runs."""
+
+    text: str
+    """One of the texts that `Wrapper` knows; ``layered`` awaits ``around(args, kwargs)``, or calls it if plain."""
+    names: Mapping[str, Any]
+    """The names that the text uses."""
+    inputs: tuple[Input, ...] = ()
+    """What of the call's arguments is handed to it besides, as a tuple."""
+    kept: object | None = None
+    """Handed to whatever takes its place, when the pipeline is compiled again."""
+
+
+class Layer(Protocol):
+    """A policy in Python, or a run of stages of the core."""
+
+    @property
+    def word(self) -> str:
+        """The policy's word; by it and its place among its like it finds what it kept."""
+        ...
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """Why it can't guard a function of this form, in words that end the pipeline's error; None: it can."""
+        ...
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it around what is inside.
+
+        :raises ValueError: the function is not one that it can guard
+        """
+        ...

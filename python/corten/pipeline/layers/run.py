@@ -1,0 +1,79 @@
+"""A run of stages of the core, which a call walks through in one crossing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from corten import _core
+from corten.pipeline.blocking import run_blocking_with
+from corten.pipeline.carry_out import carry_out_with
+from corten.pipeline.details import CallDetails
+from corten.pipeline.form import Form
+from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
+from corten.pipeline.stages.stage import Compiled, Input
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class Run:
+    """Policies without a layer of Python between them, compiled.
+
+    :param counts_calls: not where it is further inside: the outermost run counts the pipeline's calls
+    """
+
+    word = ""
+
+    def __init__(self, around: Surroundings, compiled: Sequence[Compiled], *, counts_calls: bool) -> None:
+        self.around = around
+        self.compiled = tuple(compiled)
+        self.counts_calls = counts_calls
+        inputs = [(index, *each) for index, stage in enumerate(compiled) for each in stage.inputs]
+        self.inputs: tuple[Input, ...] = tuple(each for _, _, each in inputs)
+        """What each call brings, in the order in which the core takes it."""
+        self.core = _core.Pipeline(
+            around.pipeline,
+            around.clock,
+            around.counts,
+            [each.stage for each in compiled],
+            counts_calls,
+            [(index, what) for index, what, _ in inputs],
+            around.decisions.tell,
+        )
+
+    def objection(self, form: Form, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
+        """None: its policies are asked one by one."""
+        return None
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it around what is inside."""
+        names: dict[str, Any] = {"function": site.inside}
+        observed = bool(self.around.observers) and self.counts_calls
+        if observed:
+            names["observe"] = _observation(self.around, site.name)
+        if site.form.kind == "plain":
+            names["run_blocking"] = run_blocking_with(self)
+            return Wrapped("blocking_observed" if observed else "blocking", names, self.inputs)
+        names["run"] = self.core.run_keyed if self.inputs else self.core.run
+        names["Call"], names["type"] = _core.Call, type
+        names["carry_out"] = carry_out_with(self)
+        return Wrapped("observed" if observed else "run", names, self.inputs)
+
+
+def _observation(around: Surroundings, function: str) -> Callable[[], AbstractContextManager[object]]:
+    details = CallDetails(around.pipeline, function)
+    calls = [each.call for each in around.observers if each.call is not None]
+    if len(calls) == 1:
+        only = calls[0]
+        return lambda: only(details)
+
+    @contextmanager
+    def observe() -> Generator[None]:
+        with ExitStack() as stack:
+            for call in calls:
+                stack.enter_context(call(details))
+            yield
+
+    return observe

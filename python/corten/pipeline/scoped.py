@@ -1,0 +1,98 @@
+"""Time limits as cancel scopes, for trio: a run in parts, with a scope where a time limit stands between them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from corten._core import Call
+from corten.errors import DeadlineExceeded
+from corten.pipeline.carry_out import Make, carry_out_with
+from corten.pipeline.layers.run import Run
+from corten.pipeline.stages.stage import Compiled
+
+Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
+"""What is further inside; its argument is the earliest deadline outside."""
+
+
+class ScopedRun:
+    """The same policies in parts, with a cancel scope where a time limit stands between them.
+
+    On trio a scope must be entered before the coroutine's first step and left in the frame that entered it, so here
+    every time limit is a frame of its own. Slower, and only for pipelines with a time limit that trio runs.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._around = run.around
+        self._parts: list[float | Run] | None = None
+
+    def run(
+        self, make: Make, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...]
+    ) -> Awaitable[Any]:
+        """Make the call through all parts."""
+        if self._parts is None:
+            self._parts = self._split()
+
+        async def innermost(_: float | None) -> Any:
+            return await make(*args, **kwargs)
+
+        chain: Inner = innermost
+        end = len(inputs)
+        for part in reversed(self._parts):
+            if isinstance(part, Run):
+                begin = end - len(part.inputs)
+                chain = self._staged(part, chain, inputs[begin:end])
+                end = begin
+            else:
+                chain = self._limited(part, chain)
+        return chain(None)
+
+    def _split(self) -> list[float | Run]:
+        parts: list[float | Run] = []
+        compiled: list[Compiled] = []
+        counts_calls = self._run.counts_calls
+
+        def flush() -> None:
+            nonlocal counts_calls
+            if compiled or counts_calls:
+                parts.append(Run(self._around, compiled, counts_calls=counts_calls))
+                counts_calls = False
+                compiled.clear()
+
+        for each in self._run.compiled:
+            if each.stage[0] == "timeout":
+                flush()
+                parts.append(float(each.stage[1]))
+            else:
+                compiled.append(each)
+        flush()
+        return parts
+
+    def _limited(self, seconds: float, inner: Inner) -> Inner:
+        async def limited(horizon: float | None) -> Any:
+            deadline = self._around.clock.now() + seconds
+            with self._around.clock.move_on_at(deadline):
+                return await inner(deadline if horizon is None else min(deadline, horizon))
+            raise self._exceeded(seconds)
+
+        return limited
+
+    def _exceeded(self, seconds: float) -> DeadlineExceeded:
+        error = DeadlineExceeded(self._around.pipeline, seconds)
+        self._around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
+        return error
+
+    def _staged(self, part: Run, inner: Inner, inputs: tuple[Any, ...]) -> Inner:
+        carry_out = carry_out_with(part, self)
+
+        async def staged(horizon: float | None) -> Any:
+            result = part.core.run_keyed(inner(horizon), inputs, horizon)
+            if type(result) is Call:
+                await result
+                result = result.result()
+                if type(result) is Call:
+                    result = await carry_out(result, inner, (horizon,), {})
+            return result
+
+        return staged

@@ -1,0 +1,22 @@
+"""Which module compiles which policy: a line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from corten.pipeline.stages import bulkhead, circuit_breaker, rate_limit, retry, timeout
+from corten.pipeline.stages.stage import StageCompiler
+from corten.policies.bulkhead import Bulkhead
+from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.rate_limit import RateLimit
+from corten.policies.retry import Retry
+from corten.policies.timeout import Timeout
+
+STAGES: Mapping[type, StageCompiler] = {
+    Bulkhead: bulkhead,
+    CircuitBreaker: circuit_breaker,
+    RateLimit: rate_limit,
+    Retry: retry,
+    Timeout: timeout,
+}
+"""What compiles each policy."""

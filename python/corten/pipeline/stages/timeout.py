@@ -1,0 +1,22 @@
+"""Timeout as a stage of the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corten.clock import Clock
+from corten.pipeline.form import Form
+from corten.pipeline.stages.stage import Compiled
+from corten.policies.timeout import Timeout
+
+
+def compile_stage(policy: Timeout, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
+    """A time limit keeps nothing between calls."""
+    return Compiled(("timeout", policy.seconds))
+
+
+def objection(policy: Timeout, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+    """A plain function can't be interrupted."""
+    if form.kind != "plain":
+        return None
+    return f"{function} is a plain function, which nothing can interrupt: leave the timeout out, or make it async"
