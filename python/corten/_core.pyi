@@ -205,6 +205,10 @@ class MemoryCache(Generic[_K, _V]):
     :param max_entries: the most entries it holds, 1 to 2**32 - 2
     :param max_bytes: the most its entries may weigh together; what alone weighs more is not taken in
     :param ttl: seconds an entry is good for unless `set` says otherwise; None: until it is evicted
+    :param jitter: the part of a time to live that is random, 0 to 1: it is shortened by up to so much
+    :param stale: seconds for which `stale` still gives out an entry whose time has passed
+    :param early_refresh: how eagerly a pipeline makes an entry anew before its time is over; 0 not at all, 1 as in
+        Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015
     :param weigh: the weight of a key and its value; unless given, what `sys.getsizeof` says of the two (which does not
         follow references), and nothing at all where there is no ``max_bytes``
     :raises ValueError: a number out of range, or an unknown eviction
@@ -219,6 +223,9 @@ class MemoryCache(Generic[_K, _V]):
         eviction: Literal["s3fifo", "lru"] = "s3fifo",
         weigh: Callable[[_K, _V], int] | None = None,
         clock: AppClock | None = None,
+        jitter: float = 0.0,
+        stale: float = 0.0,
+        early_refresh: float = 0.0,
     ) -> MemoryCache[_K, _V]: ...
     @overload
     def get(self, key: _K, default: None = None) -> _V | None:
@@ -227,10 +234,28 @@ class MemoryCache(Generic[_K, _V]):
     def get(self, key: _K, default: _D) -> _V | _D: ...
     def __getitem__(self, key: _K) -> _V: ...
     def __setitem__(self, key: _K, value: _V) -> None: ...
-    def set(self, key: _K, value: _V, ttl: float | None = None) -> None:
+    def set(self, key: _K, value: _V, ttl: float | None = None, *, tags: Sequence[str] = [], cost: float = 0.0) -> None:
         """Put a value in for ``ttl`` seconds; None: as the cache was made; infinity: until it is evicted.
 
-        :raises ValueError: ``ttl`` is not above zero, or ``weigh`` gave no weight
+        :param tags: names under which it can be invalidated with others, at most 64
+        :param cost: seconds it took to make, for ``early_refresh``
+        :raises ValueError: ``ttl`` is not above zero, there are too many tags, or ``weigh`` gave no weight
+        """
+    def stale(self, key: _K) -> tuple[_V, bool] | None:
+        """A value and whether it is good, also where its time has passed, but not by more than ``stale`` seconds."""
+    def tags(self, key: _K) -> list[str]:
+        """The tags of an entry; none where there is no entry."""
+    def invalidate(self, key: _K) -> bool:
+        """Take an entry out because it is no longer so; whether there was one. Counted, where `pop` is not."""
+    def invalidate_tag(self, tag: str) -> int:
+        """Take out all entries that have a tag; how many there were."""
+    def invalidate_matching(self, pattern: str) -> int:
+        """Take out all entries that have a tag, or a key, which is as the pattern says; how many there were.
+
+        ``*`` is any text, ``?`` any one character, a backslash makes the next character plain. A key is its ``str()``,
+        that of a tuple those of its parts with colons between them.
+
+        :raises ValueError: the pattern ends with a single backslash
         """
     def __contains__(self, key: object) -> bool:
         """Whether there is a value; counts nothing, and saves nothing from eviction."""
@@ -263,6 +288,19 @@ class MemoryCache(Generic[_K, _V]):
         """The most its entries may weigh together; None: no limit."""
     def statistics(self) -> CacheStatistics:
         """Counts since the cache was made, and what it holds now."""
+
+@final
+class Glob:
+    """A pattern: ``*`` is any text, ``?`` any one character, a backslash makes the next character plain.
+
+    Matching takes at most as many steps as pattern and text multiplied.
+
+    :raises ValueError: the pattern ends with a single backslash
+    """
+
+    def __new__(cls, pattern: str, /) -> Glob: ...
+    def matches(self, text: str, /) -> bool:
+        """Whether the whole text is as the pattern says."""
 
 @final
 class TokenBucket:

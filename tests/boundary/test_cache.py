@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
@@ -24,6 +24,7 @@ KEYS = st.one_of(
     st.sampled_from([1.0, 2.5, True, None, "a", "b", b"a", (1, "a"), (1.0, "a"), ((1,), "b"), frozenset({1})]),
     st.integers(2**61 - 3, 2**61 + 3),  # Python's hash of these is that of small numbers
 )
+TAGS = st.sampled_from(["tag:a1", "tag:a2", "tag:b1", "tag:b2", "other"])
 
 
 class CacheMachine(RuleBasedStateMachine):
@@ -34,10 +35,14 @@ class CacheMachine(RuleBasedStateMachine):
         max_entries=st.integers(1, 12),
         max_bytes=st.none() | st.integers(1, 100),
         ttl=st.none() | st.integers(1, 50),
+        stale=st.integers(0, 20),
+        early_refresh=st.sampled_from([0.0, 1.0]),
     )
-    def make(self, eviction: Any, max_entries: int, max_bytes: int | None, ttl: int | None) -> None:
+    def make(
+        self, eviction: Any, max_entries: int, max_bytes: int | None, ttl: int | None, stale: int, early_refresh: float
+    ) -> None:
         self.clock = FakeClock()
-        self.max_entries, self.max_bytes, self.ttl = max_entries, max_bytes, ttl
+        self.max_entries, self.max_bytes, self.ttl, self.leeway = max_entries, max_bytes, ttl, stale
         self.cache: MemoryCache[Any, tuple[int, int]] = MemoryCache(
             max_entries,
             max_bytes=max_bytes,
@@ -45,22 +50,32 @@ class CacheMachine(RuleBasedStateMachine):
             eviction=eviction,
             weigh=lambda key, value: value[1],
             clock=self.clock,
+            stale=stale,
+            early_refresh=early_refresh,
         )
         self.model: dict[Any, tuple[tuple[int, int], float]] = {}  # what was put in last, and until when it is good
+        self.tags: dict[Any, set[str]] = {}
         self.number = self.hits = self.misses = 0
 
     def good(self, key: Any) -> tuple[int, int] | None:
         value, until = self.model.get(key, (None, 0.0))
         return value if self.clock.now() < until else None
 
-    @rule(key=KEYS, weight=st.integers(0, 30), ttl=st.none() | st.integers(1, 50) | st.just(math.inf))
-    def put(self, key: Any, weight: int, ttl: float | None) -> None:
+    @rule(
+        key=KEYS,
+        weight=st.integers(0, 30),
+        ttl=st.none() | st.integers(1, 50) | st.just(math.inf),
+        tags=st.lists(TAGS, max_size=3),
+        cost=st.integers(0, 3),
+    )
+    def put(self, key: Any, weight: int, ttl: float | None, tags: list[str], cost: int) -> None:
         self.number += 1
         value = (self.number, weight)
-        if ttl is None:
+        if ttl is None and not tags and not cost:
             self.cache[key] = value
         else:
-            self.cache.set(key, value, ttl)
+            self.cache.set(key, value, ttl, tags=tags, cost=cost)
+        self.tags[key] = set(tags)
         effective = ttl if ttl is not None else self.ttl
         fits = self.max_bytes is None or weight <= self.max_bytes
         if not fits:
@@ -90,6 +105,38 @@ class CacheMachine(RuleBasedStateMachine):
         with pytest.raises(KeyError):
             del self.cache[key]
 
+    @rule(key=KEYS)
+    def ask_for_stale(self, key: Any) -> None:
+        found = self.cache.stale(key)
+        value, until = self.model.get(key, (None, 0.0))
+        if found is not None:
+            assert found == (value, self.clock.now() < until)
+            assert self.clock.now() < until + self.leeway
+
+    @rule(key=KEYS)
+    def invalidate(self, key: Any) -> None:
+        held = key in self.cache or self.cache.stale(key) is not None
+        assert self.cache.invalidate(key) >= held
+        self.model.pop(key, None)
+        assert (key in self.cache, self.cache.stale(key), self.cache.tags(key)) == (False, None, [])
+
+    @rule(tag=TAGS)
+    def invalidate_tag(self, tag: str) -> None:
+        before = len(self.cache)
+        assert self.cache.invalidate_tag(tag) == before - len(self.cache)
+        self.forget(lambda tags: tag in tags)
+
+    @rule(letter=st.sampled_from("ab"))
+    def invalidate_matching(self, letter: str) -> None:
+        before = len(self.cache)
+        assert self.cache.invalidate_matching(f"tag:{letter}*") == before - len(self.cache)
+        self.forget(lambda tags: any(tag.startswith(f"tag:{letter}") for tag in tags))
+
+    def forget(self, wanted: Callable[[set[str]], bool]) -> None:
+        for key in [key for key in self.model if wanted(self.tags[key])]:
+            assert key not in self.cache
+            del self.model[key]
+
     @rule(seconds=st.integers(0, 30))
     def wait(self, seconds: int) -> None:
         self.clock.tick(seconds)
@@ -118,6 +165,9 @@ class CacheMachine(RuleBasedStateMachine):
         assert sum(value[1] for _, value in items) <= statistics.bytes
         assert self.max_bytes is None or statistics.bytes <= self.max_bytes
         assert (statistics.hits, statistics.misses) == (self.hits, self.misses)
+        assert statistics.tags <= 5
+        for key, _ in items:
+            assert set(self.cache.tags(key)) == self.tags[key]
 
     @invariant()
     def forgets_nothing_while_there_is_room(self) -> None:
@@ -243,6 +293,103 @@ def test_a_weight_that_is_none_is_refused_and_nothing_changes(weight: object) ->
     assert len(cache) == 0
 
 
+def test_patterns_go_over_tags_and_the_text_of_keys() -> None:
+    cache: MemoryCache[Any, int] = MemoryCache()
+    cache.set("user:7", 1)
+    cache.set(("user", 7), 2)
+    cache.set(7, 3, tags=["user:7"])
+    cache.set("other", 4, tags=["team:1"])
+    assert cache.invalidate_matching("use?:*") == 3
+    assert cache.keys() == ["other"]
+    assert (cache.invalidate_matching("*:2"), cache.invalidate_matching(r"\*")) == (0, 0)
+    with pytest.raises(ValueError, match="ends with a single backslash"):
+        cache.invalidate_matching("a\\")
+    assert cache.invalidate_matching("*") == 1
+    assert cache.statistics().invalidations == 4
+
+
+def test_a_key_whose_text_raises_stops_nobody_but_who_asks_for_patterns() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    cache: MemoryCache[Any, int] = MemoryCache()
+    cache[Mute()] = 1
+    with pytest.raises(RuntimeError, match="no text"):
+        cache.invalidate_matching("*")
+    assert len(cache) == 1
+
+
+def test_more_tags_than_fit_are_refused_and_nothing_changes() -> None:
+    cache: MemoryCache[str, int] = MemoryCache()
+    with pytest.raises(ValueError, match="an entry can have 64 tags, not 65"):
+        cache.set("a", 1, tags=[str(number) for number in range(65)])
+    with pytest.raises(TypeError):
+        cache.set("a", 1, tags=[7])  # type: ignore[list-item]
+    assert len(cache) == 0
+
+
+def test_jitter_shortens_and_never_lengthens() -> None:
+    clock = FakeClock()
+    cache: MemoryCache[int, int] = MemoryCache(ttl=100, jitter=0.5, clock=clock)
+    for number in range(1_000):
+        cache[number] = number
+    clock.tick(49)
+    assert len(cache.items()) == 1_000
+    clock.tick(26)
+    assert 400 < len(cache.items()) < 600
+    clock.tick(25)
+    assert cache.items() == []
+
+
+def test_a_stale_value_is_given_out_only_to_who_asks_and_only_for_a_while() -> None:
+    clock = FakeClock()
+    cache: MemoryCache[str, int] = MemoryCache(ttl=10, stale=5, clock=clock)
+    cache["a"] = 1
+    assert cache.stale("a") == (1, True)
+    clock.tick(10)
+    assert (cache.get("a"), "a" in cache, cache.stale("a")) == (None, False, (1, False))
+    clock.tick(5)
+    assert cache.stale("a") is None
+    assert cache.expire() == 1
+    statistics = cache.statistics()
+    assert (statistics.stale, statistics.misses) == (1, 1)
+
+
+def test_a_clock_that_jumps_ahead_ends_what_has_a_time_and_nothing_else() -> None:
+    clock = FakeClock()
+    cache: MemoryCache[str, int] = MemoryCache(ttl=10, stale=math.inf, early_refresh=1, clock=clock)
+    cache.set("timed", 1, cost=1e18)
+    cache.set("forever", 2, ttl=math.inf)
+    clock.tick(1e9)
+    assert (cache.get("timed"), cache.stale("timed"), cache.get("forever")) == (None, (1, False), 2)
+
+
+def test_threads_that_tag_and_invalidate_leave_nothing_behind() -> None:
+    cache: MemoryCache[tuple[int, int], int] = MemoryCache(500, ttl=3600, stale=1)
+    start = threading.Barrier(4)
+
+    def hammer(name: int) -> None:
+        start.wait()
+        for number in range(3_000):
+            cache.set((name, number % 200), number, tags=[f"thread:{name}", f"number:{number % 7}"])
+            if number % 50 == 0:
+                cache.invalidate_tag(f"number:{number % 7}")
+            if number % 500 == 0:
+                cache.invalidate_matching("thread:*")
+            cache.get((name, number % 150))
+
+    threads = [threading.Thread(target=hammer, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(cache) <= 500
+    for name in range(4):
+        cache.invalidate_tag(f"thread:{name}")
+    assert (len(cache), cache.statistics().tags) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -253,6 +400,10 @@ def test_a_weight_that_is_none_is_refused_and_nothing_changes(weight: object) ->
         ({"ttl": 0}, "ttl must be more than zero seconds, not 0"),
         ({"ttl": math.nan}, "not NaN"),
         ({"eviction": "fifo"}, 'must be "s3fifo" or "lru", not "fifo"'),
+        ({"jitter": 1.5}, "jitter must be from 0 to 1, not 1.5"),
+        ({"jitter": math.nan}, "jitter must be from 0 to 1, not NaN"),
+        ({"stale": -1}, "stale must be zero seconds or more, not -1"),
+        ({"early_refresh": math.inf}, "early_refresh must be a number from 0 up, not inf"),
     ],
 )
 def test_wrong_arguments_are_said(arguments: dict[str, Any], message: str) -> None:

@@ -24,6 +24,14 @@ class CacheStatistics(msgspec.Struct, frozen=True):
     """Entries now, with those whose time has passed but which nobody has met since."""
     bytes: int
     """What they weigh together; 0 for a cache without weights."""
+    stale: int = 0
+    """Entries given out though their time had passed, for want of better."""
+    refreshes: int = 0
+    """Hits whose caller was chosen to make the entry anew ahead of its time."""
+    invalidations: int = 0
+    """Entries taken out because what they say is no longer so: by key, tag or pattern."""
+    tags: int = 0
+    """The different tags that entries have now."""
 
     @property
     def hit_ratio(self) -> float:

@@ -10,6 +10,7 @@ pub mod circuit_breaker;
 pub mod clock;
 pub mod metrics;
 pub mod pipeline;
+mod random;
 pub mod rate_limit;
 pub mod retry;
 pub mod timeout;

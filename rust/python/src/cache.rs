@@ -3,7 +3,9 @@
 //! Under the lock nothing of Python's runs: keys are compared there only as far as [`keys::equal`] can, and what leaves
 //! the cache is dropped after the lock is gone, for `__eq__` and `__del__` may do anything, also use this cache.
 
-use corten_core::cache::{Eviction, Lookup, MemoryCache as Store, NEVER, Position};
+use corten_core::cache::{Eviction, Lifetime, Lookup, MOST_TAGS, MemoryCache as Store, Position, Terms, Times};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds};
 
 use pyo3::PyTraverseError;
@@ -14,6 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyIterator, PyList, PyTuple, PyType};
 
 use crate::clock::clock_of;
+use crate::glob::glob_of;
 use crate::keys;
 use crate::spin::{Mutex, MutexGuard};
 
@@ -28,49 +31,55 @@ const PATIENCE: usize = 100;
 pub(crate) struct MemoryCache {
     store: Mutex<Objects>,
     clock: AnyClock,
-    ttl: Option<Nanos>,
+    /// Whether the clock must be read to put something in.
+    timed: AtomicBool,
     weigh: Option<Object>,
     max_bytes: Option<u64>,
     eviction: Eviction,
 }
 
 impl MemoryCache {
-    /// A cache for use from Rust.
-    pub(crate) fn create(
-        max_entries: usize,
-        max_bytes: Option<u64>,
-        ttl: Option<Nanos>,
-        eviction: Eviction,
-        weigh: Option<Object>,
-        clock: AnyClock,
-    ) -> Self {
-        Self { store: Mutex::new(Store::new(max_entries, max_bytes, eviction)), clock, ttl, weigh, max_bytes, eviction }
-    }
-
-    /// The value of a key, counted as a hit or a miss. Raises what `__hash__` or `__eq__` of a key raise.
+    /// The value of a key, counted as a hit or a miss; none also where the caller is to make it anew ahead of time, if
+    /// that is asked for. Raises what `__hash__` or `__eq__` of a key raise.
     #[inline]
-    pub(crate) fn lookup(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<Object>> {
+    pub(crate) fn lookup<const REFRESHING: bool>(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Object>> {
         let found = self.at(key, |store, _, position| match store.hit(position, || self.clock.now()) {
             Lookup::Hit(value) => Ok(value.clone_ref(py)),
-            Lookup::Miss => Err(None),
+            Lookup::Due(value) if !REFRESHING => Ok(value.clone_ref(py)),
+            Lookup::Miss | Lookup::Due(_) => Err(None),
             Lookup::Expired(pair) => Err(Some(pair)),
         })?;
         Ok(found.ok())
     }
 
     /// Puts a value in for `ttl` nanoseconds; None: as the cache was made.
-    pub(crate) fn insert(
+    #[inline]
+    fn insert(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
         value: Object,
         ttl: Option<Nanos>,
+        tags: Vec<Box<str>>,
+        cost: Nanos,
     ) -> PyResult<()> {
         let weight = self.weight(py, key, &value)?;
+        if ttl.is_some() {
+            self.timed.store(true, Ordering::Relaxed);
+        }
         let removed = self.at(key, |store, hash, position| {
+            let pair = (key.clone().unbind(), value);
+            if !self.timed.load(Ordering::Relaxed) {
+                let terms = Terms { weight, times: Times::FOREVER, tags };
+                return store.insert(position, hash, pair, terms, 0);
+            }
             let now = self.clock.now();
-            let expires = ttl.or(self.ttl).map_or(NEVER, |ttl| now.saturating_add(ttl));
-            store.insert(position, hash, (key.clone().unbind(), value), weight, expires, now)
+            let times = store.times(ttl, now, cost);
+            store.insert(position, hash, pair, Terms { weight, times, tags }, now)
         })?;
         drop(removed);
         Ok(())
@@ -171,6 +180,10 @@ impl MemoryCache {
         Ok(pair.filter(|_| good).map(|(_, value)| value))
     }
 
+    fn snapshot_all(&self, py: Python<'_>) -> Vec<Object> {
+        self.store.lock().all().map(|(key, _)| key.clone_ref(py)).collect()
+    }
+
     fn snapshot<T>(&self, mut of: impl FnMut(&Object, &Object) -> T) -> Vec<T> {
         let now = self.clock.now();
         self.store.lock().iter(now).map(|(key, value)| of(key, value)).collect()
@@ -190,6 +203,34 @@ fn missing(key: &Bound<'_, PyAny>) -> PyErr {
     PyKeyError::new_err((key.clone().unbind(),))
 }
 
+/// Seconds from 0 up, for a field of that name.
+fn nanos_of(name: &str, seconds: f64) -> PyResult<Nanos> {
+    if seconds >= 0.0 {
+        return Ok(nanos_from_seconds(seconds));
+    }
+    Err(PyValueError::new_err(format!("{name} must be zero seconds or more, not {seconds}")))
+}
+
+fn tags_of(tags: Vec<String>) -> PyResult<Vec<Box<str>>> {
+    if tags.len() > MOST_TAGS {
+        let message = format!("an entry can have {MOST_TAGS} tags, not {}", tags.len());
+        return Err(PyValueError::new_err(message));
+    }
+    Ok(tags.into_iter().map(String::into_boxed_str).collect())
+}
+
+/// A key as patterns see it: its text, or those of a tuple's parts with colons between them.
+fn text_of(key: &Bound<'_, PyAny>) -> PyResult<String> {
+    match key.cast_exact::<PyTuple>() {
+        Ok(parts) => {
+            let texts: PyResult<Vec<String>> =
+                parts.iter().map(|part| Ok(part.str()?.to_string_lossy().into_owned())).collect();
+            Ok(texts?.join(":"))
+        }
+        Err(_) => Ok(key.str()?.to_string_lossy().into_owned()),
+    }
+}
+
 fn eviction_of(name: &str) -> PyResult<Eviction> {
     match name {
         "s3fifo" => Ok(Eviction::S3Fifo),
@@ -201,7 +242,11 @@ fn eviction_of(name: &str) -> PyResult<Eviction> {
 #[pymethods]
 impl MemoryCache {
     #[new]
-    #[pyo3(signature = (max_entries=10_000, *, max_bytes=None, ttl=None, eviction="s3fifo", weigh=None, clock=None))]
+    #[pyo3(signature = (
+        max_entries=10_000, *, max_bytes=None, ttl=None, eviction="s3fifo", weigh=None, clock=None, jitter=0.0,
+        stale=0.0, early_refresh=0.0,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         max_entries: i64,
         max_bytes: Option<i64>,
@@ -209,6 +254,9 @@ impl MemoryCache {
         eviction: &str,
         weigh: Option<Object>,
         clock: Option<&Bound<'_, PyAny>>,
+        jitter: f64,
+        stale: f64,
+        early_refresh: f64,
     ) -> PyResult<Self> {
         let entries = usize::try_from(max_entries).ok().filter(|n| (1..u32::MAX as usize).contains(n));
         let Some(entries) = entries else {
@@ -221,25 +269,88 @@ impl MemoryCache {
             Some(_) => return Err(PyValueError::new_err("max_bytes must be at least 1, or None for no limit")),
         };
         let ttl = ttl.map(ttl_of).transpose()?;
-        Ok(Self::create(entries, bytes, ttl, eviction_of(eviction)?, weigh, clock_of(clock)?))
+        if !(0.0..=1.0).contains(&jitter) {
+            return Err(PyValueError::new_err(format!("jitter must be from 0 to 1, not {jitter}")));
+        }
+        if !(early_refresh >= 0.0 && early_refresh.is_finite()) {
+            return Err(PyValueError::new_err(format!(
+                "early_refresh must be a number from 0 up, not {early_refresh}"
+            )));
+        }
+        let eviction = eviction_of(eviction)?;
+        let lifetime = Lifetime { ttl, jitter, stale: nanos_of("stale", stale)?, eagerness: early_refresh };
+        Ok(Self {
+            store: Mutex::new(Store::new(entries, bytes, eviction).with_lifetime(lifetime)),
+            clock: clock_of(clock)?,
+            timed: AtomicBool::new(ttl.is_some()),
+            weigh,
+            max_bytes: bytes,
+            eviction,
+        })
     }
 
     #[pyo3(signature = (key, default=None))]
     fn get(&self, py: Python<'_>, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
-        Ok(self.lookup(py, key)?.or(default))
+        Ok(self.lookup::<false>(py, key)?.or(default))
     }
 
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Object> {
-        self.lookup(py, key)?.ok_or_else(|| missing(key))
+        self.lookup::<false>(py, key)?.ok_or_else(|| missing(key))
     }
 
     fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {
-        self.insert(py, key, value, None)
+        self.insert(py, key, value, None, Vec::new(), 0)
     }
 
-    #[pyo3(signature = (key, value, ttl=None))]
-    fn set(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: Object, ttl: Option<f64>) -> PyResult<()> {
-        self.insert(py, key, value, ttl.map(ttl_of).transpose()?)
+    #[pyo3(signature = (key, value, ttl=None, *, tags=Vec::new(), cost=0.0))]
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: Object,
+        ttl: Option<f64>,
+        tags: Vec<String>,
+        cost: f64,
+    ) -> PyResult<()> {
+        self.insert(py, key, value, ttl.map(ttl_of).transpose()?, tags_of(tags)?, nanos_of("cost", cost)?)
+    }
+
+    /// The value if it is better than nothing, with whether it is good.
+    fn stale(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<(Object, bool)>> {
+        self.at(key, |store, _, position| {
+            let found = store.stale(position?, self.clock.now());
+            found.map(|(value, good)| (value.clone_ref(py), good))
+        })
+    }
+
+    fn tags(&self, key: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+        self.at(key, |store, _, position| {
+            position.map_or_else(Vec::new, |position| store.tags_of(position).map(str::to_owned).collect())
+        })
+    }
+
+    fn invalidate(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let removed = self.at(key, |store, _, position| store.invalidate(position?))?;
+        Ok(removed.is_some())
+    }
+
+    fn invalidate_tag(&self, tag: &str) -> usize {
+        let removed = self.store.lock().invalidate_tag(tag);
+        removed.len()
+    }
+
+    fn invalidate_matching(&self, py: Python<'_>, pattern: &str) -> PyResult<usize> {
+        let glob = glob_of(pattern)?;
+        let removed = self.store.lock().invalidate_tags_like(&glob);
+        let mut count = removed.len();
+        drop(removed);
+        for key in self.snapshot_all(py) {
+            let key = key.bind(py);
+            if glob.matches(&text_of(key)?) && self.invalidate(key)? {
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -317,6 +428,10 @@ impl MemoryCache {
             counts.rejections,
             counts.entries,
             counts.weight,
+            counts.stale,
+            counts.refreshes,
+            counts.invalidations,
+            counts.tags,
         ))
     }
 

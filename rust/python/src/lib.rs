@@ -5,6 +5,7 @@ mod cache;
 mod circuit_breaker;
 mod clock;
 mod fastcall;
+mod glob;
 mod keys;
 mod metrics;
 mod pipeline;
@@ -25,6 +26,8 @@ mod _core {
     use crate::circuit_breaker::CircuitBreaker;
     #[pymodule_export]
     use crate::clock::Clock;
+    #[pymodule_export]
+    use crate::glob::Glob;
     #[pymodule_export]
     use crate::metrics::{
         BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Registry, Timer, merge_snapshots,

@@ -41,7 +41,7 @@ impl<K, V> MemoryCache<K, V> {
     fn evict_small(&mut self, now: Nanos, removed: &mut Removed<K, V>) {
         while let Some(oldest) = self.small.oldest() {
             let slot = self.slots.at_mut(oldest);
-            let (hash, passed) = (slot.hash, slot.expires <= now);
+            let (hash, passed) = (slot.hash, slot.times().gone <= now);
             if passed || slot.frequency < PROMOTED_FROM {
                 self.evict(oldest, now, removed);
                 if !passed {
@@ -63,7 +63,7 @@ impl<K, V> MemoryCache<K, V> {
     fn evict_main(&mut self, now: Nanos, removed: &mut Removed<K, V>) {
         while let Some(oldest) = self.main.oldest() {
             let slot = self.slots.at_mut(oldest);
-            if slot.frequency == 0 || slot.expires <= now {
+            if slot.frequency == 0 || slot.times().gone <= now {
                 self.evict(oldest, now, removed);
                 return;
             }
@@ -73,7 +73,7 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     fn evict(&mut self, index: u32, now: Nanos, removed: &mut Removed<K, V>) {
-        if self.slots.at(index).expires <= now {
+        if self.slots.at(index).times().gone <= now {
             self.counts.expirations += 1;
         } else {
             self.counts.evictions += 1;

@@ -6,26 +6,55 @@ use hashbrown::HashTable;
 
 use super::eviction::{Eviction, MOST_FREQUENT};
 use super::ghost::Ghost;
+use super::lifetime::{Freshness, Lifetime, Times};
 use super::slots::{Queue, Removed, Slots};
 use super::statistics::Statistics;
+use super::tags::Tags;
 use crate::clock::Nanos;
+use crate::random;
 
 /// The time at which what has no time to live expires.
 pub const NEVER: Nanos = Nanos::MAX;
 
 /// Where an entry is; good until the cache is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position(u32);
+pub struct Position(pub(super) u32);
 
 /// What a lookup found.
 #[derive(Debug)]
 pub enum Lookup<'a, K, V> {
     /// A value that is good.
     Hit(&'a V),
+    /// A value that is good, and that who asks is to make anew, so that it is there when this one's time is over.
+    Due(&'a V),
     /// An entry whose time had passed; it is no longer in the cache.
     Expired((K, V)),
     /// Nothing.
     Miss,
+}
+
+/// On which terms an entry comes in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// What it weighs.
+    pub weight: u64,
+    /// How long it is good.
+    pub times: Times,
+    /// Names under which it can be taken out with others; at most [`MOST_TAGS`](super::MOST_TAGS) of them are kept.
+    pub tags: Vec<Box<str>>,
+}
+
+impl Terms {
+    /// Those of what weighs so much, is good until a moment, and has no tags.
+    #[must_use]
+    pub const fn plain(weight: u64, expires: Nanos) -> Self {
+        Self { weight, times: Times::until(expires), tags: Vec::new() }
+    }
+
+    #[inline]
+    pub(super) fn is_more_than_plain(&self) -> bool {
+        !self.times.is_plain() || !self.tags.is_empty()
+    }
 }
 
 /// A bounded cache; the caller locks it, tells the time, brings hashes and comparisons, and drops what it hands back.
@@ -44,7 +73,10 @@ pub struct MemoryCache<K, V> {
     pub(super) max_entries: usize,
     pub(super) max_weight: Option<u64>,
     pub(super) counts: Statistics,
+    pub(super) tags: Tags,
+    lifetime: Lifetime,
     seed: u64,
+    random: u64,
 }
 
 impl<K, V> MemoryCache<K, V> {
@@ -63,8 +95,24 @@ impl<K, V> MemoryCache<K, V> {
             max_entries,
             max_weight,
             counts: Statistics::default(),
+            tags: Tags::default(),
+            lifetime: Lifetime::default(),
             seed: RandomState::new().hash_one(0),
+            random: RandomState::new().hash_one(1),
         }
+    }
+
+    /// The same with times for its entries.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The times of an entry that comes in now, took `cost` to make and is good for `ttl`; None: as the cache has it.
+    pub fn times(&mut self, ttl: Option<Nanos>, now: Nanos, cost: Nanos) -> Times {
+        let random = self.next_random();
+        self.lifetime.times(ttl, now, cost, random)
     }
 
     /// Spreads a hash that may be as plain as the number it belongs to, by a random seed: a folded multiplication.
@@ -94,10 +142,22 @@ impl<K, V> MemoryCache<K, V> {
             self.counts.misses += 1;
             return Lookup::Miss;
         };
-        let expires = self.slots.at(index).expires;
-        if expires != NEVER && expires <= now() {
-            return self.miss_expired(index);
+        let good_until = self.slots.at(index).good_until;
+        if good_until != NEVER {
+            let now = now();
+            if good_until <= now {
+                return self.late(index, now);
+            }
         }
+        self.count_hit(index);
+        match &self.slots.at(index).pair {
+            Some((_, value)) => Lookup::Hit(value),
+            None => Lookup::Miss,
+        }
+    }
+
+    #[inline]
+    fn count_hit(&mut self, index: u32) {
         self.counts.hits += 1;
         match self.eviction {
             Eviction::S3Fifo => {
@@ -106,13 +166,36 @@ impl<K, V> MemoryCache<K, V> {
             }
             Eviction::Lru => self.main.renew(&mut self.slots, index),
         }
+    }
+
+    /// What is past the time before which nobody need think about it.
+    #[cold]
+    fn late(&mut self, index: u32, now: Nanos) -> Lookup<'_, K, V> {
+        let random = self.next_random();
+        let freshness = self.slots.at(index).times().freshness(now, || random);
+        match freshness {
+            Freshness::Gone => return self.miss_expired(index),
+            Freshness::Stale => {
+                self.counts.misses += 1;
+                return Lookup::Miss;
+            }
+            Freshness::Good | Freshness::Due => self.count_hit(index),
+        }
         match &self.slots.at(index).pair {
+            Some((_, value)) if freshness == Freshness::Due => {
+                self.counts.refreshes += 1;
+                Lookup::Due(value)
+            }
             Some((_, value)) => Lookup::Hit(value),
             None => Lookup::Miss,
         }
     }
 
-    #[cold]
+    fn next_random(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(random::STEP);
+        random::uniform(self.random)
+    }
+
     fn miss_expired(&mut self, index: u32) -> Lookup<'_, K, V> {
         self.counts.misses += 1;
         self.counts.expirations += 1;
@@ -124,13 +207,26 @@ impl<K, V> MemoryCache<K, V> {
         self.detach(index).map_or(Lookup::Miss, Lookup::Expired)
     }
 
-    /// The value at a position if its time has not passed; counts nothing and saves it from nothing.
+    /// The value at a position if it is good; counts nothing and saves it from nothing.
     pub fn peek(&self, position: Position, now: impl FnOnce() -> Nanos) -> Option<&V> {
         let slot = self.slots.at(position.0);
-        if slot.expires != NEVER && slot.expires <= now() {
+        if slot.good_until != NEVER && slot.times().expires <= now() {
             return None;
         }
         slot.pair.as_ref().map(|(_, value)| value)
+    }
+
+    /// The value at a position if it is better than nothing, and whether it is good. One that is good no more is counted
+    /// as given out stale.
+    pub fn stale(&mut self, position: Position, now: Nanos) -> Option<(&V, bool)> {
+        let slot = self.slots.at(position.0);
+        let times = slot.times();
+        let good = times.expires == NEVER || now < times.expires;
+        if !good && now >= times.gone {
+            return None;
+        }
+        self.counts.stale += u64::from(!good);
+        slot.pair.as_ref().map(|(_, value)| (value, good))
     }
 
     /// Puts a value in, in the place of the one at `position` (which is where `key` was found, if it was). What had to
@@ -141,11 +237,11 @@ impl<K, V> MemoryCache<K, V> {
         position: Option<Position>,
         hash: u64,
         pair: (K, V),
-        weight: u64,
-        expires: Nanos,
+        mut terms: Terms,
         now: Nanos,
     ) -> Removed<K, V> {
         let mut removed = Removed::none();
+        let weight = terms.weight;
         if self.max_weight.is_some_and(|most| weight > most) {
             self.counts.rejections += 1;
             if let Some(old) = position.and_then(|position| self.remove(position)) {
@@ -155,27 +251,26 @@ impl<K, V> MemoryCache<K, V> {
             return removed;
         }
         // Where nothing bounds the sum, it must not overflow.
-        let weight = match self.max_weight {
-            None if weight > u64::from(u32::MAX) => weight.min(u64::MAX / self.max_entries as u64),
-            _ => weight,
-        };
+        if self.max_weight.is_none() && weight > u64::from(u32::MAX) {
+            terms.weight = weight.min(u64::MAX / self.max_entries as u64);
+        }
         self.counts.inserts += 1;
         match position {
             Some(Position(index)) => {
-                if self.slots.at(index).expires <= now {
+                if self.slots.at(index).times().gone <= now {
                     self.counts.expirations += 1;
                 }
                 let others = self.weight() - self.slots.at(index).weight;
                 if self.max_weight.is_some_and(|most| weight > most - others.min(most)) {
-                    self.replace_by_heavier(index, pair, weight, expires, now, &mut removed);
-                } else if let Some(old) = self.replace(index, pair, weight, expires) {
+                    self.replace_by_heavier(index, pair, terms, now, &mut removed);
+                } else if let Some(old) = self.replace(index, pair, terms) {
                     removed.push(old);
                 }
             }
             None => {
-                self.make_room(1, weight, now, &mut removed);
+                self.make_room(1, terms.weight, now, &mut removed);
                 let in_small = self.eviction == Eviction::S3Fifo && !self.ghost.take(hash);
-                self.add(hash, pair, weight, expires, in_small);
+                self.add(hash, pair, terms, in_small);
             }
         }
         removed
@@ -189,7 +284,7 @@ impl<K, V> MemoryCache<K, V> {
     /// Takes out all entries whose time has passed. Walks all slots.
     pub fn expire(&mut self, now: Nanos) -> Vec<(K, V)> {
         let passed: Vec<u32> =
-            self.slots.used().filter(|(_, slot)| slot.expires <= now).map(|(index, _)| index).collect();
+            self.slots.used().filter(|(_, slot)| slot.times().gone <= now).map(|(index, _)| index).collect();
         let removed: Vec<_> = passed.into_iter().filter_map(|index| self.detach(index)).collect();
         self.counts.expirations += removed.len() as u64;
         removed
@@ -200,12 +295,13 @@ impl<K, V> MemoryCache<K, V> {
         self.table = HashTable::new();
         (self.small, self.main) = (Queue::new(), Queue::new());
         self.ghost.clear();
+        self.tags = Tags::default();
         self.slots.take_all().collect()
     }
 
-    /// The entries whose time has not passed, in no particular order.
+    /// The entries that are good, in no particular order.
     pub fn iter(&self, now: Nanos) -> impl Iterator<Item = (&K, &V)> {
-        let good = self.slots.used().filter(move |(_, slot)| slot.expires > now);
+        let good = self.slots.used().filter(move |(_, slot)| slot.times().expires > now);
         good.filter_map(|(_, slot)| slot.pair.as_ref()).map(|(key, value)| (key, value))
     }
 
@@ -241,7 +337,7 @@ impl<K, V> MemoryCache<K, V> {
     /// What was counted so far, and what it holds now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics { entries: self.len(), weight: self.weight(), ..self.counts }
+        Statistics { entries: self.len(), weight: self.weight(), tags: self.tags.len(), ..self.counts }
     }
 
     fn weight(&self) -> u64 {
@@ -258,11 +354,11 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     /// A new value for an entry; counts as a use of it, not as a hit. Gives back the key that was not needed.
-    fn replace(&mut self, index: u32, (key, value): (K, V), weight: u64, expires: Nanos) -> Option<(K, V)> {
+    fn replace(&mut self, index: u32, (key, value): (K, V), terms: Terms) -> Option<(K, V)> {
+        let (weight, old_weight) = (terms.weight, self.slots.at(index).weight);
+        self.slots.renew_terms(index, terms, &mut self.tags);
         let slot = self.slots.at_mut(index);
-        let (in_small, old_weight) = (slot.in_small, slot.weight);
-        slot.weight = weight;
-        slot.expires = expires;
+        let in_small = slot.in_small;
         let old = slot.pair.as_mut().map(|pair| (key, std::mem::replace(&mut pair.1, value)));
         let queue = if in_small { &mut self.small } else { &mut self.main };
         queue.weight = queue.weight - old_weight + weight;
@@ -278,8 +374,7 @@ impl<K, V> MemoryCache<K, V> {
         &mut self,
         index: u32,
         (key, value): (K, V),
-        weight: u64,
-        expires: Nanos,
+        terms: Terms,
         now: Nanos,
         removed: &mut Removed<K, V>,
     ) {
@@ -293,14 +388,14 @@ impl<K, V> MemoryCache<K, V> {
             }
             None => (key, value),
         };
-        self.make_room(1, weight, now, removed);
-        let index = self.add(hash, pair, weight, expires, in_small);
+        self.make_room(1, terms.weight, now, removed);
+        let index = self.add(hash, pair, terms, in_small);
         self.slots.at_mut(index).frequency = frequency;
     }
 
     /// Puts an entry that there is room for into the table, a slot and the front of a queue.
-    fn add(&mut self, hash: u64, pair: (K, V), weight: u64, expires: Nanos, in_small: bool) -> u32 {
-        let index = self.slots.add(hash, pair, weight, expires);
+    fn add(&mut self, hash: u64, pair: (K, V), terms: Terms, in_small: bool) -> u32 {
+        let index = self.slots.add(hash, pair, terms, &mut self.tags);
         let slots = &self.slots;
         self.table.insert_unique(hash, index, |&index| slots.at(index).hash);
         self.slots.at_mut(index).in_small = in_small;
@@ -318,6 +413,6 @@ impl<K, V> MemoryCache<K, V> {
         }
         let queue = if in_small { &mut self.small } else { &mut self.main };
         queue.unlink(&mut self.slots, index);
-        self.slots.release(index)
+        self.slots.release(index, &mut self.tags)
     }
 }

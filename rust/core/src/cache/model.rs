@@ -1,5 +1,7 @@
 //! The cache against a naive model: queues as vectors that are searched from end to end.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +13,8 @@ struct Entry {
     value: u32,
     weight: u64,
     expires: Nanos,
+    gone: Nanos,
+    tags: Vec<u8>,
     hits: u8,
 }
 
@@ -50,6 +54,7 @@ impl Model {
         let found = self.get(key, now);
         match found {
             Some(_) => self.counts.hits += 1,
+            None if self.all().any(|entry| entry.key == key && entry.gone > now) => self.counts.misses += 1,
             None => {
                 self.counts.misses += 1;
                 if self.main.iter().any(|entry| entry.key == key) && self.eviction == Eviction::S3Fifo {
@@ -61,11 +66,27 @@ impl Model {
         found
     }
 
+    fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.small.iter().chain(&self.main)
+    }
+
+    /// What is better than nothing, and whether it is good.
+    fn stale(&mut self, key: u64, now: Nanos) -> Option<(u32, bool)> {
+        let entry = self.all().find(|entry| entry.key == key && entry.gone > now)?;
+        let found = (entry.value, entry.expires > now);
+        self.counts.stale += u64::from(!found.1);
+        Some(found)
+    }
+
     fn remove(&mut self, key: u64) -> bool {
+        self.remove_where(|entry| entry.key == key) > 0
+    }
+
+    fn remove_where(&mut self, gone: impl Fn(&Entry) -> bool) -> usize {
         let before = self.small.len() + self.main.len();
-        self.small.retain(|entry| entry.key != key);
-        self.main.retain(|entry| entry.key != key);
-        before > self.small.len() + self.main.len()
+        self.small.retain(|entry| !gone(entry));
+        self.main.retain(|entry| !gone(entry));
+        before - self.small.len() - self.main.len()
     }
 
     fn remember(&mut self, key: u64) {
@@ -91,7 +112,7 @@ impl Model {
         self.counts.inserts += 1;
         let old = self.small.iter_mut().chain(&mut self.main).find(|entry| entry.key == key);
         if let Some(old) = old {
-            self.counts.expirations += u64::from(old.expires <= now);
+            self.counts.expirations += u64::from(old.gone <= now);
             old.expires = Nanos::MAX; // for `get` to count a use
             self.get(key, 0);
             let old = self.small.iter_mut().chain(&mut self.main).find(|entry| entry.key == key).unwrap();
@@ -140,9 +161,9 @@ impl Model {
     fn evict_small(&mut self, now: Nanos) {
         while !self.small.is_empty() {
             let mut entry = self.small.remove(0);
-            if entry.expires <= now || entry.hits < 2 {
+            if entry.gone <= now || entry.hits < 2 {
                 self.count(&entry, now);
-                if entry.expires > now {
+                if entry.gone > now {
                     self.remember(entry.key);
                 }
                 return;
@@ -161,7 +182,7 @@ impl Model {
     fn evict_main(&mut self, now: Nanos) {
         while !self.main.is_empty() {
             let mut entry = self.main.remove(0);
-            if entry.hits == 0 || entry.expires <= now {
+            if entry.hits == 0 || entry.gone <= now {
                 self.count(&entry, now);
                 return;
             }
@@ -171,7 +192,7 @@ impl Model {
     }
 
     fn count(&mut self, entry: &Entry, now: Nanos) {
-        if entry.expires <= now {
+        if entry.gone <= now {
             self.counts.expirations += 1;
         } else {
             self.counts.evictions += 1;
@@ -182,19 +203,31 @@ impl Model {
 #[derive(Debug, Clone)]
 enum Step {
     Get(u64),
-    Insert { key: u64, weight: u64, ttl: Option<u64> },
+    Insert { key: u64, weight: u64, ttl: Option<u64>, cost: u64, tags: Vec<u8> },
     Remove(u64),
+    Stale(u64),
+    Invalidate(u64),
+    InvalidateTag(u8),
+    InvalidateTagsFrom(u8),
     Advance(u64),
     Expire,
     Clear,
 }
 
+fn name(tag: u8) -> Box<str> {
+    format!("tag:{tag:02}").into()
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (0..40_u64).prop_map(Step::Get),
-        12 => (0..40_u64, 0..30_u64, prop::option::weighted(0.3, 1..50_u64))
-            .prop_map(|(key, weight, ttl)| Step::Insert { key, weight, ttl }),
+        12 => (0..40_u64, 0..30_u64, prop::option::weighted(0.3, 1..50_u64), 0..3_u64, prop::collection::vec(0..12_u8, 0..4))
+            .prop_map(|(key, weight, ttl, cost, tags)| Step::Insert { key, weight, ttl, cost, tags }),
         2 => (0..40_u64).prop_map(Step::Remove),
+        2 => (0..40_u64).prop_map(Step::Stale),
+        1 => (0..40_u64).prop_map(Step::Invalidate),
+        1 => (0..12_u8).prop_map(Step::InvalidateTag),
+        1 => (0..2_u8).prop_map(Step::InvalidateTagsFrom),
         2 => (0..20_u64).prop_map(Step::Advance),
         1 => Just(Step::Expire),
         1 => Just(Step::Clear),
@@ -210,9 +243,11 @@ proptest! {
         eviction in prop_oneof![Just(Eviction::S3Fifo), Just(Eviction::Lru)],
         max_entries in 1..30_usize,
         max_weight in prop::option::of(1..200_u64),
+        stale in 0..20_u64,
         steps in prop::collection::vec(step(), 1..400),
     ) {
-        let mut cache: MemoryCache<u64, u32> = MemoryCache::new(max_entries, max_weight, eviction);
+        let mut cache: MemoryCache<u64, u32> = MemoryCache::new(max_entries, max_weight, eviction)
+            .with_lifetime(Lifetime { stale, eagerness: 1.0, ..Lifetime::default() });
         let counts = Statistics::default();
         let mut model = Model { eviction, max_entries, max_weight, small: vec![], main: vec![], ghost: vec![], counts };
         let mut now = 1;
@@ -224,18 +259,26 @@ proptest! {
                     let position = cache.position(cache.spread(key), |other| *other == key);
                     let found = match cache.hit(position, || now) {
                         Lookup::Hit(value) => Some(*value),
+                        Lookup::Due(value) => { model.counts.refreshes += 1; Some(*value) }
                         Lookup::Expired(_) => { handed_back += 1; None }
                         Lookup::Miss => None,
                     };
                     prop_assert_eq!(found, model.lookup(key, now));
                 }
-                Step::Insert { key, weight, ttl } => {
-                    let expires = ttl.map_or(NEVER, |ttl| now + ttl);
+                Step::Insert { key, weight, ttl, cost, mut tags } => {
+                    let times = cache.times(ttl, now, cost);
                     let hash = cache.spread(key);
                     let position = cache.position(hash, |other| *other == key);
+                    let names = tags.iter().map(|tag| name(*tag)).collect();
                     put += 1;
-                    handed_back += cache.insert(position, hash, (key, number), weight, expires, now).into_iter().count();
-                    model.insert(Entry { key, value: number, weight, expires, hits: 0 }, now);
+                    let removed = cache.insert(position, hash, (key, number), Terms { weight, times, tags: names }, now);
+                    handed_back += removed.into_iter().count();
+                    tags.sort_unstable();
+                    tags.dedup();
+                    let Times { expires, gone, .. } = times;
+                    prop_assert_eq!(expires, ttl.map_or(NEVER, |ttl| now + ttl));
+                    prop_assert_eq!(gone, ttl.map_or(NEVER, |ttl| now + ttl + stale));
+                    model.insert(Entry { key, value: number, weight, expires, gone, tags, hits: 0 }, now);
                 }
                 Step::Remove(key) => {
                     let position = cache.position(cache.spread(key), |other| *other == key);
@@ -243,17 +286,46 @@ proptest! {
                     handed_back += usize::from(removed.is_some());
                     prop_assert_eq!(removed.is_some(), model.remove(key));
                 }
+                Step::Stale(key) => {
+                    let position = cache.position(cache.spread(key), |other| *other == key);
+                    let found = position.and_then(|position| cache.stale(position, now).map(|(value, good)| (*value, good)));
+                    prop_assert_eq!(found, model.stale(key, now));
+                }
+                Step::Invalidate(key) => {
+                    let position = cache.position(cache.spread(key), |other| *other == key);
+                    let removed = position.and_then(|position| cache.invalidate(position));
+                    handed_back += usize::from(removed.is_some());
+                    prop_assert_eq!(removed.is_some(), model.remove(key));
+                    model.counts.invalidations += u64::from(removed.is_some());
+                }
+                Step::InvalidateTag(tag) => {
+                    let removed = cache.invalidate_tag(&name(tag)).len();
+                    handed_back += removed;
+                    prop_assert_eq!(removed, model.remove_where(|entry| entry.tags.contains(&tag)));
+                    model.counts.invalidations += removed as u64;
+                }
+                Step::InvalidateTagsFrom(tens) => {
+                    let removed = cache.invalidate_tags_like(&Glob::new(&format!("tag:{tens}?")).unwrap()).len();
+                    handed_back += removed;
+                    prop_assert_eq!(removed, model.remove_where(|entry| entry.tags.iter().any(|tag| tag / 10 == tens)));
+                    model.counts.invalidations += removed as u64;
+                }
                 Step::Expire => {
                     let removed = cache.expire(now).len();
                     handed_back += removed;
                     model.counts.expirations += removed as u64;
-                    model.small.retain(|entry| entry.expires > now);
-                    model.main.retain(|entry| entry.expires > now);
+                    model.remove_where(|entry| entry.gone <= now);
                 }
                 Step::Clear => {
                     handed_back += cache.clear().len();
                     (model.small, model.main, model.ghost) = (vec![], vec![], vec![]);
                 }
+            }
+            for entry in model.all() {
+                let position = cache.position(cache.spread(entry.key), |other| *other == entry.key).unwrap();
+                let mut tags: Vec<_> = cache.tags_of(position).map(str::to_owned).collect();
+                tags.sort_unstable();
+                prop_assert_eq!(tags, entry.tags.iter().map(|tag| String::from(name(*tag))).collect::<Vec<_>>());
             }
             let mut contents: Vec<_> = cache.all().map(|(key, value)| (*key, *value)).collect();
             let mut expected: Vec<_> =
@@ -265,6 +337,7 @@ proptest! {
             prop_assert_eq!(statistics, Statistics {
                 entries: model.small.len() + model.main.len(),
                 weight: Model::weight(&model.small) + Model::weight(&model.main),
+                tags: model.all().flat_map(|entry| &entry.tags).collect::<HashSet<_>>().len(),
                 ..model.counts
             });
             prop_assert!(statistics.entries <= max_entries);
@@ -282,7 +355,7 @@ fn get(cache: &mut MemoryCache<u64, u64>, key: u64) -> bool {
 fn put(cache: &mut MemoryCache<u64, u64>, key: u64) {
     let hash = cache.spread(key);
     let position = cache.position(hash, |other| *other == key);
-    drop(cache.insert(position, hash, (key, key), 1, NEVER, 0));
+    drop(cache.insert(position, hash, (key, key), Terms::plain(1, NEVER), 0));
 }
 
 #[test]
@@ -309,7 +382,7 @@ fn what_was_just_put_in_anew_stays_however_much_heavier_it_is() {
         for (key, weight) in [(0, 0), (1, 1), (0, 1)] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(cache.insert(position, hash, (key, key), weight, NEVER, 0));
+            drop(cache.insert(position, hash, (key, key), Terms::plain(weight, NEVER), 0));
         }
         assert_eq!(cache.all().collect::<Vec<_>>(), [(&0, &0)], "{eviction:?}");
         assert_eq!((cache.statistics().weight, cache.statistics().evictions), (1, 1));
@@ -323,7 +396,7 @@ fn weights_however_large_never_overflow_their_sum() {
         for key in [1, 2, 3, 1, 2, 4] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(cache.insert(position, hash, (key, key), u64::MAX, NEVER, 0));
+            drop(cache.insert(position, hash, (key, key), Terms::plain(u64::MAX, NEVER), 0));
             assert!(get(&mut cache, key));
         }
         assert_eq!(cache.statistics().weight, u64::MAX);
@@ -338,4 +411,31 @@ fn a_million_keys_leave_ten_thousand_entries() {
         let statistics = cache.statistics();
         assert_eq!((statistics.entries, statistics.evictions), (10_000, 990_000));
     }
+}
+
+#[test]
+fn tags_go_with_their_entries_however_many_there_were() {
+    let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::S3Fifo);
+    for key in 0..100_000 {
+        let hash = cache.spread(key);
+        let terms = Terms { tags: vec![format!("user:{key}").into(), "all".into()], ..Terms::plain(1, NEVER) };
+        drop(cache.insert(None, hash, (key, key), terms, 0));
+        assert!(cache.statistics().tags <= 101);
+    }
+    assert_eq!(cache.invalidate_tag("user:99999").len(), 1);
+    assert_eq!(cache.invalidate_tag("all").len(), 99);
+    assert_eq!(cache.statistics().tags, 0);
+}
+
+#[test]
+fn an_entry_keeps_no_more_tags_than_it_may() {
+    let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::Lru);
+    let tags = (0..1_000).map(|tag| format!("{tag}").into()).collect();
+    drop(cache.insert(None, 1, (1, 1), Terms { tags, ..Terms::plain(1, NEVER) }, 0));
+    assert_eq!(cache.statistics().tags, MOST_TAGS);
+}
+
+#[test]
+fn a_slot_is_one_line_of_the_processors_cache() {
+    assert!(size_of::<super::slots::Slot<Box<u8>, Box<u8>>>() <= 64);
 }

@@ -1,5 +1,8 @@
 //! Where entries live: numbered slots, threaded into queues by number.
 
+use super::lifetime::Times;
+use super::memory_cache::Terms;
+use super::tags::{Member, Membership, Tags};
 use crate::clock::Nanos;
 
 /// No slot.
@@ -11,13 +14,35 @@ pub(super) struct Slot<K, V> {
     pub(super) hash: u64,
     /// None for a slot that is free.
     pub(super) pair: Option<(K, V)>,
-    pub(super) expires: Nanos,
+    /// Before this a hit looks no further.
+    pub(super) good_until: Nanos,
     pub(super) weight: u64,
+    /// What few entries have, so that a slot is one line of the processor's cache.
+    extra: Option<Box<Extra>>,
     older: u32,
     newer: u32,
     /// Hits since it came into its queue, up to three.
     pub(super) frequency: u8,
     pub(super) in_small: bool,
+}
+
+/// What an entry has that is more than good until a moment.
+#[derive(Debug)]
+struct Extra {
+    times: Times,
+    tags: Box<[Membership]>,
+}
+
+impl<K, V> Slot<K, V> {
+    /// All its times.
+    pub(super) fn times(&self) -> Times {
+        self.extra.as_ref().map_or(Times::until(self.good_until), |extra| extra.times)
+    }
+
+    /// The numbers of its tags.
+    pub(super) fn tags(&self) -> impl Iterator<Item = u32> {
+        self.extra.iter().flat_map(|extra| &extra.tags).map(|membership| membership.tag)
+    }
 }
 
 /// All slots, free ones included.
@@ -99,22 +124,73 @@ impl<K, V> Slots<K, V> {
         &mut self.slots[index as usize]
     }
 
-    pub(super) fn add(&mut self, hash: u64, pair: (K, V), weight: u64, expires: Nanos) -> u32 {
-        let slot =
-            Slot { hash, pair: Some(pair), expires, weight, older: NONE, newer: NONE, frequency: 0, in_small: false };
-        if let Some(index) = self.free.pop() {
+    pub(super) fn add(&mut self, hash: u64, pair: (K, V), terms: Terms, tags: &mut Tags) -> u32 {
+        let slot = Slot {
+            hash,
+            pair: Some(pair),
+            good_until: terms.times.good_until,
+            weight: terms.weight,
+            extra: None,
+            older: NONE,
+            newer: NONE,
+            frequency: 0,
+            in_small: false,
+        };
+        let index = if let Some(index) = self.free.pop() {
             *self.at_mut(index) = slot;
-            return index;
+            index
+        } else {
+            self.slots.push(slot);
+            #[expect(clippy::cast_possible_truncation, reason = "the entry cap is less than u32::MAX")]
+            let index = (self.slots.len() - 1) as u32;
+            index
+        };
+        if terms.is_more_than_plain() {
+            self.add_extra(index, terms, tags);
         }
-        self.slots.push(slot);
-        #[expect(clippy::cast_possible_truncation, reason = "the entry cap is less than u32::MAX")]
-        let index = (self.slots.len() - 1) as u32;
         index
     }
 
-    pub(super) fn release(&mut self, index: u32) -> Option<(K, V)> {
+    /// New terms for an entry that stays; its weight is the queue's business.
+    pub(super) fn renew_terms(&mut self, index: u32, terms: Terms, tags: &mut Tags) {
+        self.drop_extra(index, tags);
+        let slot = self.at_mut(index);
+        (slot.weight, slot.good_until) = (terms.weight, terms.times.good_until);
+        if terms.is_more_than_plain() {
+            self.add_extra(index, terms, tags);
+        }
+    }
+
+    pub(super) fn release(&mut self, index: u32, tags: &mut Tags) -> Option<(K, V)> {
+        self.drop_extra(index, tags);
         self.free.push(index);
         self.at_mut(index).pair.take()
+    }
+
+    #[cold]
+    fn add_extra(&mut self, index: u32, terms: Terms, tags: &mut Tags) {
+        let tags = if terms.tags.is_empty() { Box::default() } else { tags.join(index, terms.tags) };
+        self.at_mut(index).extra = Some(Box::new(Extra { times: terms.times, tags }));
+    }
+
+    #[inline]
+    fn drop_extra(&mut self, index: u32, tags: &mut Tags) {
+        if let Some(extra) = self.at_mut(index).extra.take() {
+            for &membership in &extra.tags {
+                if let Some(moved) = tags.leave(membership) {
+                    self.tell(moved, membership.place);
+                }
+            }
+        }
+    }
+
+    /// Another entry left: where this one is now among those with one of its tags.
+    fn tell(&mut self, member: Member, place: u32) {
+        if let Some(extra) = &mut self.at_mut(member.slot).extra
+            && let Some(membership) = extra.tags.get_mut(member.nth())
+        {
+            membership.place = place;
+        }
     }
 
     /// The slots that hold something, by number.

@@ -15,8 +15,16 @@ pub struct Statistics {
     pub expirations: u64,
     /// Values not taken because they alone weigh more than the whole cache may.
     pub rejections: u64,
+    /// Entries given out though their time had passed, for want of better.
+    pub stale: u64,
+    /// Hits whose caller was chosen to make the entry anew ahead of time.
+    pub refreshes: u64,
+    /// Entries taken out because what they say is no longer so: by key, tag or pattern.
+    pub invalidations: u64,
     /// Entries now, with those whose time has passed but which nobody has met since.
     pub entries: usize,
     /// Their weight.
     pub weight: u64,
+    /// The different tags they have.
+    pub tags: usize,
 }

@@ -30,7 +30,7 @@ impl CacheLookup {
     /// The value for a key, or the object that stands for a miss.
     #[pyo3(signature = (key, /))]
     fn lookup(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        match self.cache.get().lookup(py, key) {
+        match self.cache.get().lookup::<true>(py, key) {
             Ok(Some(value)) => {
                 if let Some(hits) = &self.hits {
                     hits.add();

@@ -1,0 +1,190 @@
+//! How long an entry is good, how long it may still help out after that, and when to make it anew ahead of time.
+
+use super::memory_cache::NEVER;
+use crate::clock::Nanos;
+
+/// `-ln` of a random number is more than this once in nine million times: entries younger than so many costs before
+/// their end are not asked about at all.
+const FURTHEST: f64 = 16.0;
+
+/// What a cache gives its entries on their way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lifetime {
+    /// How long an entry is good unless it says otherwise; None: until it is evicted.
+    pub ttl: Option<Nanos>,
+    /// The part of a time to live that is random, from 0 to 1: it is shortened by up to so much, so that what came in
+    /// together does not leave together.
+    pub jitter: f64,
+    /// How long an entry may be given out after that by who asks for stale ones.
+    pub stale: Nanos,
+    /// How eager to make an entry anew before its time is over: 0 not at all, 1 as the paper of [`Times::due`] has it.
+    pub eagerness: f64,
+}
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self { ttl: None, jitter: 0.0, stale: 0, eagerness: 0.0 }
+    }
+}
+
+impl Lifetime {
+    /// The times of an entry that comes in now and took `cost` to make. `random` is from 0 to 1.
+    #[must_use]
+    pub fn times(&self, ttl: Option<Nanos>, now: Nanos, cost: Nanos, random: f64) -> Times {
+        let Some(mut ttl) = ttl.or(self.ttl).filter(|&ttl| ttl != NEVER) else {
+            return Times::FOREVER;
+        };
+        if self.jitter > 0.0 {
+            ttl -= scaled(ttl, self.jitter * random).min(ttl.saturating_sub(1));
+        }
+        let expires = now.saturating_add(ttl);
+        if expires == NEVER {
+            return Times::FOREVER;
+        }
+        let lead = scaled(cost, self.eagerness);
+        Times {
+            good_until: expires.saturating_sub(scaled(lead, FURTHEST)),
+            expires,
+            gone: expires.saturating_add(self.stale),
+            lead,
+        }
+    }
+}
+
+/// The moments in the life of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Before this it is good, and nobody need think about it: the one time that a hit looks at.
+    pub good_until: Nanos,
+    /// From now on it is good no more, only better than nothing.
+    pub expires: Nanos,
+    /// From now on it is worth nothing.
+    pub gone: Nanos,
+    /// What it cost to make, by the eagerness.
+    pub lead: Nanos,
+}
+
+/// How good an entry is at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Good.
+    Good,
+    /// Good; but who asked is to make it anew, so that it is there when this one's time is over.
+    Due,
+    /// Its time is over; it may be given out where nothing better can be had.
+    Stale,
+    /// Worth nothing.
+    Gone,
+}
+
+impl Times {
+    /// The times of what is good until it is evicted.
+    pub const FOREVER: Self = Self { good_until: NEVER, expires: NEVER, gone: NEVER, lead: 0 };
+
+    /// The times of what is good until then, and worth nothing from then on.
+    #[must_use]
+    pub const fn until(expires: Nanos) -> Self {
+        Self { good_until: expires, expires, gone: expires, lead: 0 }
+    }
+
+    /// Whether they are more than one moment.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.good_until == self.gone
+    }
+
+    /// How good it is now. `random` is from 0 to 1, and asked only where it decides.
+    pub fn freshness(&self, now: Nanos, random: impl FnOnce() -> f64) -> Freshness {
+        if now < self.good_until {
+            Freshness::Good
+        } else if now >= self.gone {
+            Freshness::Gone
+        } else if now >= self.expires {
+            Freshness::Stale
+        } else if self.due(now, random()) {
+            Freshness::Due
+        } else {
+            Freshness::Good
+        }
+    }
+
+    /// Whether who asks now is to make the entry anew: "XFetch" (Vattani, Chierichetti and Lowenstein, "Optimal
+    /// Probabilistic Cache Stampede Prevention", VLDB 2015). The nearer the end and the dearer the value, the likelier;
+    /// with many who ask, one of them does so about one cost before the end.
+    fn due(&self, now: Nanos, random: f64) -> bool {
+        let ahead = scaled(self.lead, -random.max(f64::MIN_POSITIVE).ln());
+        now.saturating_add(ahead) >= self.expires
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times to live need no nanosecond, and `as` saturates"
+)]
+fn scaled(nanos: Nanos, factor: f64) -> Nanos {
+    (nanos as f64 * factor) as Nanos
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn random() -> impl Strategy<Value = f64> {
+        0.0..=1.0
+    }
+
+    proptest! {
+        /// Whatever the settings: the moments are in order, and jitter only ever shortens, never to nothing.
+        #[test]
+        fn moments_are_in_order(
+            ttl in prop_oneof![1..1_000_u64, Just(NEVER - 1), any::<u64>().prop_map(|ttl| ttl.max(1))],
+            jitter in random(),
+            stale in prop_oneof![0..1_000_u64, any::<u64>()],
+            eagerness in 0.0..100.0,
+            now: u64,
+            cost: u64,
+            random in random(),
+        ) {
+            let times = Lifetime { ttl: Some(ttl), jitter, stale, eagerness }.times(None, now, cost, random);
+            prop_assert!(times.good_until <= times.expires && times.expires <= times.gone);
+            prop_assert!(times.expires > now || now == NEVER);
+            prop_assert!(times.expires <= now.saturating_add(ttl));
+        }
+
+        /// The states follow one another as time goes on, and early refreshes end where the time does.
+        #[test]
+        fn it_only_gets_worse(cost in 0..50_u64, eagerness in 0.0..4.0, stale in 0..50_u64, random in random()) {
+            let times = Lifetime { ttl: Some(100), jitter: 0.0, stale, eagerness }.times(None, 0, cost, 0.0);
+            let mut worst = 0;
+            for now in 0..300 {
+                let freshness = times.freshness(now, || random);
+                let rank = match freshness {
+                    Freshness::Good => 0,
+                    Freshness::Due => 1,
+                    Freshness::Stale => 2,
+                    Freshness::Gone => 3,
+                };
+                prop_assert!(rank >= worst, "{freshness:?} at {now}");
+                worst = rank;
+                prop_assert_eq!(rank < 2, now < 100);
+                prop_assert_eq!(rank == 3, now >= 100 + stale);
+            }
+        }
+    }
+
+    #[test]
+    fn who_comes_early_is_seldom_chosen_and_who_comes_late_often() {
+        let times = Lifetime { ttl: Some(1_000), eagerness: 1.0, ..Lifetime::default() }.times(None, 0, 100, 0.0);
+        let chosen =
+            |now| (1..=1_000).filter(|&n| times.freshness(now, || f64::from(n) / 1_000.0) == Freshness::Due).count();
+        // One in e^(time left / cost).
+        assert_eq!(chosen(0), 0);
+        assert!((5..=9).contains(&chosen(500)), "{}", chosen(500));
+        assert!((360..=375).contains(&chosen(900)), "{}", chosen(900));
+        assert!(chosen(999) > 980);
+    }
+}
