@@ -385,6 +385,35 @@ class KeyedTokenBucket:
 __version__: str
 
 @final
+class Chaos:
+    """The decisions of one chaos policy."""
+
+    def __new__(
+        cls,
+        seed: int,
+        error_rate: float,
+        errors: int,
+        result_rate: float,
+        latency_rate: float,
+        latency: float,
+        max_latency: float,
+        previous: Chaos | None = None,
+    ) -> Chaos:
+        """Rates are shares from 0 to 1, times seconds; ``errors`` is how many kinds there are.
+
+        It counts on from ``previous``.
+        """
+
+    def decide(self) -> tuple[float, int | None] | None:
+        """What is done to the next call; None: nothing.
+
+        Else the seconds it waits, and then the number of its error, -1 for another result, or None for being made.
+        """
+
+    def statistics(self) -> tuple[int, int, int, int]:
+        """Calls, and of those delayed ones, errors, other results."""
+
+@final
 class CircuitBreaker:
     """The state of one circuit breaker, kept when the pipeline around it is compiled again."""
 

@@ -11,6 +11,28 @@ class CortenError(Exception):
     """The root of every error that Corten raises on purpose."""
 
 
+class CortenWarning(UserWarning):
+    """The root of every warning that Corten gives."""
+
+
+class PolicyOrderWarning(CortenWarning):
+    """The policies of a pipeline stand in an order that is probably not meant.
+
+    :ivar pipeline: whose policies they are
+    :ivar rule: the rule's name, as in the documentation: ``rate_limit outside cache``
+    :ivar reason: what comes of that order, and what to do
+    """
+
+    def __init__(self, pipeline: str, rule: str, reason: str) -> None:
+        super().__init__(pipeline, rule, reason)
+        self.pipeline = pipeline
+        self.rule = rule
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"pipeline {self.pipeline!r}: {self.rule}: {self.reason}"
+
+
 class Refused(CortenError):
     """A policy did not let a call through; the call was not made.
 
@@ -134,6 +156,12 @@ class PluginError(CortenError):
 
     def __str__(self) -> str:
         return f"plugin {self.plugin!r} ({self.origin}): {self.message}"
+
+
+class ChaosError(CortenError):
+    """What a call is made to fail with by a chaos policy, unless that says otherwise."""
+
+    retryable = True
 
 
 class MessageError(CortenError):

@@ -17,6 +17,7 @@ from corten.pipeline.compile import Compiler
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
+from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.policy import Policy
@@ -60,6 +61,7 @@ class Pipeline:
         self._compiler = Compiler()
         self._counts = _core.PipelineCounts(name, self.registry.core)
         self._decisions = Decisions(name)
+        self._warned: set[str] = set()
         self._layers: tuple[Layer, ...] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._called: dict[Any, Callable[..., Any]] = {}
@@ -204,6 +206,7 @@ class Pipeline:
         return Surroundings(self.name, self.clock, self._counts, self._decisions, self._observers, self._tiers)
 
     def _compile(self) -> None:
+        warn_of_order(self.name, self.policies, self._warned)
         self._layers = self._compiler.compile(self.policies, self._surroundings())
         for breaker in self._compiler.state_of("circuit_breaker"):
             breaker.listen(None if self._events is None else self._breaker_changed)

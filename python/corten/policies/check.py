@@ -34,3 +34,12 @@ def positive(policy: str, name: str, value: object) -> None:
     """
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above zero")
+
+
+def share(policy: str, name: str, value: object) -> None:
+    """Refuse what is no share of a whole.
+
+    :raises ValueError: naming policy, field, value and what would be right
+    """
+    if isinstance(value, bool) or not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number from 0 to 1")

@@ -6,6 +6,7 @@
 
 pub mod bulkhead;
 pub mod cache;
+pub mod chaos;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 mod bulkhead;
 mod cache;
+mod chaos;
 mod circuit_breaker;
 mod clock;
 mod fastcall;
@@ -22,6 +23,8 @@ mod _core {
     use crate::bulkhead::Bulkhead;
     #[pymodule_export]
     use crate::cache::MemoryCache;
+    #[pymodule_export]
+    use crate::chaos::Chaos;
     #[pymodule_export]
     use crate::circuit_breaker::CircuitBreaker;
     #[pymodule_export]
