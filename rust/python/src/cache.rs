@@ -42,18 +42,25 @@ impl MemoryCache {
     /// The value of a key, counted as a hit or a miss; none also where the caller is to make it anew ahead of time, if
     /// that is asked for. Raises what `__hash__` or `__eq__` of a key raise.
     #[inline]
-    pub(crate) fn lookup<const REFRESHING: bool>(
+    pub(crate) fn lookup<'py, const REFRESHING: bool>(
         &self,
-        py: Python<'_>,
-        key: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Object>> {
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
         let found = self.at(key, |store, _, position| match store.hit(position, || self.clock.now()) {
-            Lookup::Hit(value) => Ok(value.clone_ref(py)),
-            Lookup::Due(value) if !REFRESHING => Ok(value.clone_ref(py)),
+            Lookup::Hit(value) => Ok(value.bind(py).clone()),
+            Lookup::Due(value) if !REFRESHING => Ok(value.bind(py).clone()),
             Lookup::Miss | Lookup::Due(_) => Err(None),
             Lookup::Expired(pair) => Err(Some(pair)),
         })?;
-        Ok(found.ok())
+        match found {
+            Ok(value) => Ok(Some(value)),
+            Err(None) => Ok(None),
+            Err(Some(expired)) => {
+                Python::attach(|_| drop(expired));
+                Ok(None)
+            }
+        }
     }
 
     /// Puts a value in for `ttl` nanoseconds; None: as the cache was made.
@@ -105,11 +112,23 @@ impl MemoryCache {
             return Ok(act(&mut store, hash, position));
         }
         drop(store);
-        let mut compared = Vec::new();
-        let (mut store, position) = self.ask(hash, key, &mut compared)?;
-        let result = act(&mut store, hash, position);
-        drop(store); // before the keys that were compared
-        Ok(result)
+        self.ask_and(hash, key, act)
+    }
+
+    #[cold]
+    fn ask_and<R>(
+        &self,
+        hash: u64,
+        key: &Bound<'_, PyAny>,
+        act: impl FnOnce(&mut Objects, u64, Option<Position>) -> R,
+    ) -> PyResult<R> {
+        Python::attach(|_| {
+            let mut compared = Vec::new();
+            let (mut store, position) = self.ask(hash, key, &mut compared)?;
+            let result = act(&mut store, hash, position);
+            drop(store); // before the keys that were compared
+            Ok(result)
+        })
     }
 
     /// Finds the candidates, leaves the lock, asks Python, comes back and looks again. All keys that were held on the
@@ -290,12 +309,12 @@ impl MemoryCache {
     }
 
     #[pyo3(signature = (key, default=None))]
-    fn get(&self, py: Python<'_>, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
-        Ok(self.lookup::<false>(py, key)?.or(default))
+    fn get(&self, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
+        Ok(self.lookup::<false>(key)?.map(Bound::unbind).or(default))
     }
 
-    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Object> {
-        self.lookup::<false>(py, key)?.ok_or_else(|| missing(key))
+    fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Object> {
+        self.lookup::<false>(key)?.map(Bound::unbind).ok_or_else(|| missing(key))
     }
 
     fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {

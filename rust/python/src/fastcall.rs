@@ -11,7 +11,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyType};
 use pyo3::{PyClass, PyTypeInfo};
 
 /// A method that gives back None.
@@ -25,6 +25,22 @@ pub(crate) trait Method: 'static {
 
     /// Does it.
     fn call(this: &Self::Class, arguments: &Arguments<'_, '_>) -> PyResult<()>;
+}
+
+/// A method of one positional argument that gives back an object, called without a vector in between (`METH_O`).
+///
+/// PyO3 has not attached the thread by its own count: a `Py` that is dropped in `call` is let go only later. What owns
+/// some goes inside of `Python::attach`, which is for the rare ways out.
+pub(crate) trait Unary: 'static {
+    /// The class that has it.
+    type Class: PyClass<Frozen = True> + Sync;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its signature, as the interpreter reads it, and its documentation: `name($self, argument, /)\n--\n\n…`.
+    const DOC: &'static CStr;
+
+    /// Does it.
+    fn call<'py>(this: &Bound<'py, Self::Class>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>;
 }
 
 /// The arguments of one call.
@@ -119,20 +135,36 @@ impl<'a, 'py> Arguments<'a, 'py> {
 
 /// Adds the method to its class.
 pub(crate) fn install<M: Method>(py: Python<'_>) -> PyResult<()> {
-    let class = M::Class::type_object(py);
-    // The interpreter keeps a pointer to the definition for as long as the class lives: until the process ends.
-    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+    let definition = ffi::PyMethodDef {
         ml_name: M::NAME.as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: enter::<M> },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: M::SIGNATURE.as_ptr(),
-    }));
+    };
+    add(&M::Class::type_object(py), M::NAME, definition)
+}
+
+/// Adds a method of one argument to its class.
+pub(crate) fn install_unary<M: Unary>(py: Python<'_>) -> PyResult<()> {
+    let definition = ffi::PyMethodDef {
+        ml_name: M::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: enter_unary::<M> },
+        ml_flags: ffi::METH_O,
+        ml_doc: M::DOC.as_ptr(),
+    };
+    add(&M::Class::type_object(py), M::NAME, definition)
+}
+
+fn add(class: &Bound<'_, PyType>, name: &CStr, definition: ffi::PyMethodDef) -> PyResult<()> {
+    let py = class.py();
+    // The interpreter keeps a pointer to the definition for as long as the class lives: until the process ends.
+    let definition = Box::leak(Box::new(definition));
     // SAFETY: both are valid, and what is given back is a new reference or null with an error set
     let method = unsafe {
         let method = ffi::PyDescr_NewMethod(class.as_type_ptr(), ptr::from_mut(definition));
         Bound::from_owned_ptr_or_err(py, method)?
     };
-    class.setattr(PyString::new(py, &M::NAME.to_string_lossy()), method)
+    class.setattr(PyString::new(py, &name.to_string_lossy()), method)
 }
 
 /// What the interpreter calls.
@@ -165,6 +197,27 @@ unsafe extern "C" fn enter<M: Method>(
             // SAFETY: attached
             unsafe { ffi::Py_NewRef(ffi::Py_None()) }
         }
+        Ok(Err(error)) => fail(error),
+        Err(_) => fail(PyRuntimeError::new_err("the core panicked, which is a fault in corten")),
+    }
+}
+
+/// What the interpreter calls for a method of one argument.
+unsafe extern "C" fn enter_unary<M: Unary>(
+    this: *mut ffi::PyObject,
+    argument: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls a method attached to it
+    let py = unsafe { Python::assume_attached() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the method descriptor checks that `this` is an object of the class; the interpreter holds a reference
+        // to both during the call
+        let (this, argument) =
+            unsafe { (Borrowed::from_ptr(py, this).cast_unchecked::<M::Class>(), Borrowed::from_ptr(py, argument)) };
+        M::call(&this, &argument)
+    }));
+    match outcome {
+        Ok(Ok(result)) => result.into_ptr(),
         Ok(Err(error)) => fail(error),
         Err(_) => fail(PyRuntimeError::new_err("the core panicked, which is a fault in corten")),
     }

@@ -47,7 +47,8 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // What `corten doctor` compares with the library's version.
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        crate::metrics::install(module.py())
+        crate::metrics::install(module.py())?;
+        crate::pipeline::install(module.py())
     }
     #[pymodule_export]
     use crate::timeout::Timers;

@@ -2,31 +2,45 @@
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, seconds_from_nanos};
 use corten_core::timeout::{Key, Wheel};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::{ffi, intern};
 
 use crate::clock::Clock;
+use crate::spin::Mutex;
 
 /// Deadlines that fall into the same tick share a wake-up, so that a deadline is met up to so much late. With a fake
 /// clock each is met exactly.
 const TICK: Nanos = 5_000_000;
 
 struct State {
-    /// Tasks to cancel at their deadlines; weakly, or a loop that was closed on them would never be let go, nor what
-    /// they hold.
-    wheel: Wheel<Py<PyWeakrefReference>>,
+    wheel: Wheel<Waiting>,
     /// When the loop's next timer goes off; zero: there is none. Timers set before for a later time stay and do
     /// nothing: to cancel them one would have to hold them, and they hold the loop.
     wakes_at: Nanos,
 }
 
+/// A task to cancel at its deadline. Not a reference of its own, or a loop that was closed on it would never be let go,
+/// nor what it holds; nor a weak one, which is an object to be made for each call. The [`Armed`] that put it in holds
+/// the task, and takes this out of the wheel before it lets that go: what is in the wheel is alive.
+struct Waiting(*mut ffi::PyObject);
+
+// SAFETY: only an address; who makes a reference of it is attached to the interpreter.
+unsafe impl Send for Waiting {}
+
+impl Waiting {
+    /// A reference of its own; to be asked for under the lock of the wheel that it is, or was until now, in.
+    fn task<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        // SAFETY: the task is alive, as is said above: letting it go needs the lock that the caller holds
+        unsafe { Borrowed::from_ptr(py, self.0) }.to_owned()
+    }
+}
+
 /// A deadline that is set.
 pub(crate) struct Armed {
-    pub(crate) timers: Py<Timers>,
-    pub(crate) task: Py<PyAny>,
+    timers: Py<Timers>,
+    task: Py<PyAny>,
     key: Key,
     /// How many cancellations the task had been asked for before.
     cancelling: i64,
@@ -55,20 +69,19 @@ impl Timers {
 
     /// The loop's timer went off: cancels the tasks whose time is over, and sets the timer for the next.
     fn tick(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let (mut due, this) = (Vec::new(), slf.get());
+        let (mut due, this, py) = (Vec::new(), slf.get(), slf.py());
         let next = {
             let mut state = this.state.lock();
             let now = this.clock.now();
-            state.wheel.expire(now, |task| due.push(task));
+            state.wheel.expire(now, |waiting| due.push(waiting.task(py)));
             if now >= state.wakes_at {
                 state.wakes_at = 0;
             }
             state.wheel.earliest()
         };
-        let py = slf.py();
         // One task's odd `cancel` must not keep the others from their deadlines, nor the timer from the next.
         let mut cancelled = Ok(());
-        for task in due.iter().filter_map(|task: &Py<PyWeakrefReference>| task.bind(py).upgrade()) {
+        for task in due {
             cancelled = cancelled.and(task.call_method0(intern!(py, "cancel")).map(drop));
         }
         cancelled.and(next.map_or(Ok(()), |deadline| Self::wake_at(slf, deadline)))
@@ -77,23 +90,21 @@ impl Timers {
 
 impl Timers {
     /// Has `task` cancelled at `deadline` unless it is disarmed before.
-    pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: Bound<'_, PyAny>) -> PyResult<Armed> {
+    #[inline]
+    pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: &Bound<'_, PyAny>) -> PyResult<Armed> {
         let py = slf.py();
         let cancelling = task.call_method0(intern!(py, "cancelling"))?.extract()?;
-        let weak = PyWeakrefReference::new(&task)?.unbind();
-        let this = slf.get();
         let (key, due_earlier) = {
-            let mut state = this.state.lock();
-            let key = state.wheel.insert(deadline, weak);
+            let mut state = slf.get().state.lock();
+            let key = state.wheel.insert(deadline, Waiting(task.as_ptr()));
             (key, state.wakes_at != 0 && state.wakes_at <= deadline)
         };
         let key = key.ok_or_else(|| PyRuntimeError::new_err("more deadlines than can be counted"))?;
-        if !due_earlier && let Err(error) = Self::wake_at(slf, deadline) {
-            let unmet = this.state.lock().wheel.remove(key);
-            drop(unmet); // outside the lock
-            return Err(error);
+        let armed = Armed { timers: slf.clone().unbind(), task: task.clone().unbind(), key, cancelling };
+        if !due_earlier {
+            Self::wake_at(slf, deadline)?; // where that fails `armed` goes, and takes the deadline out
         }
-        Ok(Armed { timers: slf.clone().unbind(), task: task.unbind(), key, cancelling })
+        Ok(armed)
     }
 
     /// Sees to it that the loop's timer goes off for `deadline`, not before it.
@@ -122,13 +133,32 @@ impl Armed {
     /// Takes the deadline out. True where it had passed and the task's cancellation was its doing alone: then a
     /// `CancelledError` that arrived stands for it. Counts as `asyncio.timeout` does, so that a cancellation from
     /// outside stays one.
+    #[inline]
     pub(crate) fn disarm(self, py: Python<'_>) -> PyResult<bool> {
         // What is not in the wheel any more has been cancelled by it.
-        let waiting = self.timers.get().state.lock().wheel.remove(self.key);
-        if waiting.is_some() {
-            return Ok(false); // the reference is dropped here, outside the lock
-        }
+        if self.take_out() { Ok(false) } else { self.uncancel(py) }
+    }
+
+    #[cold]
+    fn uncancel(&self, py: Python<'_>) -> PyResult<bool> {
         let left: i64 = self.task.call_method0(py, intern!(py, "uncancel"))?.extract(py)?;
         Ok(left <= self.cancelling)
+    }
+
+    #[inline]
+    fn take_out(&self) -> bool {
+        self.timers.get().state.lock().wheel.remove(self.key).is_some()
+    }
+
+    /// What it holds, for the garbage collector.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.timers)?;
+        visit.call(&self.task)
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.take_out(); // before the task is let go: the wheel has only its address
     }
 }

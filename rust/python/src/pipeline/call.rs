@@ -6,7 +6,6 @@ use std::task::{Wake, Waker};
 use corten_core::bulkhead::Ticket;
 use corten_core::clock::{Clock as _, Nanos, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Outcome};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::compiled::{Pipeline, Settled};
 use super::drive::{Sent, close, send, throw};
+use crate::spin::Mutex;
 use crate::timeout::Armed;
 
 /// What is to be done, by whoever holds the call.
@@ -285,8 +285,7 @@ impl Call {
             visit.call(&state.yielded)?;
             visit.call(&state.result)?;
             if let Some(armed) = &state.armed {
-                visit.call(&armed.timers)?;
-                visit.call(&armed.task)?;
+                armed.traverse(&visit)?;
             }
         }
         Ok(())
@@ -335,9 +334,11 @@ impl Call {
     }
 
     fn take_coroutine<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut state = self.state.lock();
-        state.yielded = None;
-        let coroutine = state.coroutine.take();
+        let (coroutine, yielded) = {
+            let mut state = self.state.lock();
+            (state.coroutine.take(), state.yielded.take())
+        };
+        drop(yielded); // outside the lock
         coroutine.map(|coroutine| coroutine.into_bound(py)).ok_or_else(running_already)
     }
 

@@ -1,28 +1,30 @@
 //! A pipeline, compiled: the only thing that a call meets on its common path.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Step};
 use corten_core::retry::{Retry, Settings};
-use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
 use super::call::{Call, Todo};
 use super::counts::PipelineCounts;
-use super::drive::{Sent, close, send};
+use super::drive::{First, close, first_step};
 use super::failures::{Filter, Filters};
 use super::refusals;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
+use crate::fastcall::Unary;
 use crate::rate_limit::{KeyedTokenBucket, TokenBucket};
+use crate::spin::Mutex;
 use crate::timeout::{Armed, Timers};
 
 /// One part of a pipeline whose policies a call walks through in one go.
@@ -104,21 +106,12 @@ impl Pipeline {
         self.counts.clone_ref(py)
     }
 
-    /// Admits a coroutine that has not begun, takes its first step and accounts. Gives its result, or a `Call` where
-    /// something is left to be done; closes it where it is refused.
-    #[pyo3(signature = (coroutine, /))]
-    fn run(slf: &Bound<'_, Self>, coroutine: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let this = slf.get();
-        let now = this.clock.now();
-        Self::begin(slf, &mut core::Call::new(now), coroutine, now)
-    }
-
-    /// The same with what the call brings for the stages, in the order of `inputs`.
+    /// What `run` does, with what the call brings for the stages, in the order of `inputs`.
     /// Nothing is waited for beyond `horizon`, a deadline that somebody outside keeps.
     #[pyo3(signature = (coroutine, inputs, horizon=None, /))]
     fn run_keyed(
         slf: &Bound<'_, Self>,
-        coroutine: Bound<'_, PyAny>,
+        coroutine: &Bound<'_, PyAny>,
         inputs: &Bound<'_, PyTuple>,
         horizon: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
@@ -129,10 +122,10 @@ impl Pipeline {
             call.set_horizon(nanos_from_seconds(deadline));
         }
         if let Err(error) = this.set_inputs(&mut call, inputs) {
-            close(&coroutine)?;
+            close(coroutine)?;
             return Err(error);
         }
-        Self::begin(slf, &mut call, coroutine, now)
+        Self::begin(slf, &mut call, coroutine, now).map(Bound::unbind)
     }
 
     /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
@@ -173,46 +166,107 @@ impl Pipeline {
     }
 }
 
-impl Pipeline {
+/// Admits a coroutine that has not begun, takes its first step and accounts.
+pub(crate) struct Run;
+
+impl Unary for Run {
+    type Class = Pipeline;
+    const NAME: &'static CStr = c"run";
+    const DOC: &'static CStr =
+        c"run($self, coroutine, /)\n--\n\nAdmits a coroutine that has not begun, takes its first \
+        step and accounts. Gives its result, or a `Call` where something is left to be done; closes it where it is \
+        refused.";
+
     #[inline]
-    fn begin(
-        slf: &Bound<'_, Self>,
+    fn call<'py>(this: &Bound<'py, Pipeline>, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let now = this.get().clock.now();
+        Pipeline::begin(this, &mut core::Call::new(now), coroutine, now)
+    }
+}
+
+impl Pipeline {
+    /// Everything of the common way is here, and owns no `Py`; the rest is not, to keep this small.
+    #[inline(always)]
+    fn begin<'py>(
+        slf: &Bound<'py, Self>,
         call: &mut core::Call,
-        coroutine: Bound<'_, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
         now: u64,
-    ) -> PyResult<Py<PyAny>> {
-        let (py, this) = (slf.py(), slf.get());
-        if this.has_timeout && on_trio(py)? {
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let this = slf.get();
+        if this.has_timeout && trio_is_imported(slf.py())? && Self::on_trio(slf.py())? {
             // A cancel scope must be entered before the first step; this form has taken none yet.
-            return Call::new(slf, take(call), Todo::Scope, Some(coroutine.unbind())).into_py_any(py);
+            return Self::left_to_do(slf, call, Todo::Scope, coroutine);
         }
         match this.inner.enter(call, now) {
             Step::Proceed => {}
-            step => {
-                return match this.todo(py, call, step) {
-                    Ok(Some(todo)) => Call::new(slf, take(call), todo, Some(coroutine.unbind())).into_py_any(py),
-                    Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
-                    Err(error) => {
-                        close(&coroutine)?;
-                        Err(error)
-                    }
-                };
-            }
+            step => return Self::stopped(slf, call, step, coroutine),
         }
-        match send(&coroutine, &py.None().into_bound(py)) {
-            Sent::Returned(value) => {
+        match first_step(coroutine) {
+            First::Returned(value) => {
                 this.inner.leave(call, Outcome::Success, this.clock.now());
                 Ok(value)
             }
-            Sent::Yielded(yielded) => {
-                let armed = Self::arm(slf, call, &coroutine, yielded.bind(py))?;
-                Call::suspended(slf, take(call), coroutine.unbind(), yielded, armed).into_py_any(py)
-            }
-            Sent::Raised(error) => match this.raised(py, call, error, false)? {
-                Settled::Value(value) => Ok(value),
-                Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_py_any(py),
-            },
+            First::Yielded(yielded) => Self::suspended(slf, call, coroutine, yielded),
+            First::Raised => Self::failed(slf, call),
         }
+    }
+
+    #[cold]
+    fn on_trio(py: Python<'_>) -> PyResult<bool> {
+        Python::attach(|_| on_trio(py))
+    }
+
+    #[cold]
+    fn left_to_do<'py>(
+        slf: &Bound<'py, Self>,
+        call: &mut core::Call,
+        todo: Todo,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Python::attach(|_| {
+            Call::new(slf, take(call), todo, Some(coroutine.clone().unbind())).into_bound_py_any(slf.py())
+        })
+    }
+
+    /// It was not admitted, or not yet.
+    #[cold]
+    fn stopped<'py>(
+        slf: &Bound<'py, Self>,
+        call: &mut core::Call,
+        step: Step,
+        coroutine: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Python::attach(|_| match slf.get().todo(slf.py(), call, step) {
+            Ok(Some(todo)) => Self::left_to_do(slf, call, todo, coroutine),
+            Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
+            Err(error) => {
+                close(coroutine)?;
+                Err(error)
+            }
+        })
+    }
+
+    #[inline(never)]
+    fn suspended<'py>(
+        slf: &Bound<'py, Self>,
+        call: &mut core::Call,
+        coroutine: &Bound<'py, PyAny>,
+        yielded: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let armed = Self::arm(slf, call, coroutine, &yielded)?;
+        Call::suspended(slf, take(call), coroutine.clone().unbind(), yielded.unbind(), armed)
+            .into_bound_py_any(slf.py())
+    }
+
+    /// The coroutine raised at its first step; the error is the thread's.
+    #[cold]
+    fn failed<'py>(slf: &Bound<'py, Self>, call: &mut core::Call) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        Python::attach(|_| match slf.get().raised(py, call, PyErr::fetch(py), false)? {
+            Settled::Value(value) => Ok(value.into_bound(py)),
+            Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_bound_py_any(py),
+        })
     }
 
     fn set_inputs(&self, call: &mut core::Call, inputs: &Bound<'_, PyTuple>) -> PyResult<()> {
@@ -337,37 +391,53 @@ impl Pipeline {
         yielded: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Armed>> {
         let Some(deadline) = call.deadline() else { return Ok(None) };
-        let this = slf.get();
-        let armed = this
-            .timers(yielded)
-            .and_then(|(event_loop, timers)| Timers::arm(&timers, deadline, current_task(&event_loop)?));
-        if armed.is_err() {
-            let closed = close(coroutine);
-            this.inner.abandon(call, this.clock.now());
-            closed?;
+        match slf.get().arm_at(deadline, yielded) {
+            Ok(armed) => Ok(Some(armed)),
+            Err(error) => Python::attach(|_| {
+                let closed = close(coroutine);
+                slf.get().inner.abandon(call, slf.get().clock.now());
+                closed?;
+                Err(error)
+            }),
         }
-        armed.map(Some)
     }
 
-    /// The loop that a suspended coroutine runs on, and its deadlines.
-    fn timers<'py>(&self, yielded: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, Timers>)> {
+    #[inline]
+    fn arm_at(&self, deadline: u64, yielded: &Bound<'_, PyAny>) -> PyResult<Armed> {
         let py = yielded.py();
         // A future knows its loop; asking asyncio for the running one costs a system call on 3.11.
         let known = if yielded.is_none() { None } else { yielded.call_method0(intern!(py, "get_loop")).ok() };
         let event_loop = known.map_or_else(|| running_loop(py), Ok)?;
-        let seen = self.timers.lock().as_ref().map(|(weak, timers)| (weak.clone_ref(py), timers.clone_ref(py)));
-        if let Some((weak, timers)) = seen
-            && weak.bind(py).upgrade().is_some_and(|known| known.is(&event_loop))
-        {
-            return Ok((event_loop, timers.into_bound(py)));
+        let task = current_task(&event_loop)?;
+        Timers::arm(&self.timers(&event_loop)?, deadline, &task)
+    }
+
+    /// The deadlines of a loop.
+    #[inline]
+    fn timers<'py>(&self, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Timers>> {
+        let py = event_loop.py();
+        let seen = {
+            let seen = self.timers.lock();
+            seen.as_ref().map(|(weak, timers)| (weak.bind(py).upgrade(), timers.bind(py).clone()))
+        };
+        match seen {
+            Some((Some(known), timers)) if known.is(event_loop) => Ok(timers),
+            _ => self.find_timers(event_loop),
         }
-        static TIMERS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let timers_of = TIMERS_OF.import(py, "corten.pipeline.timers", "timers_of")?;
-        let timers = timers_of.call1((&event_loop, &self.face))?.cast_into::<Timers>()?;
-        let weak = PyWeakrefReference::new(&event_loop)?.unbind();
-        let previous = self.timers.lock().replace((weak, timers.clone().unbind()));
-        drop(previous); // outside the lock
-        Ok((event_loop, timers))
+    }
+
+    #[cold]
+    fn find_timers<'py>(&self, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Timers>> {
+        Python::attach(|_| {
+            let py = event_loop.py();
+            static TIMERS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let timers_of = TIMERS_OF.import(py, "corten.pipeline.timers", "timers_of")?;
+            let timers = timers_of.call1((event_loop, &self.face))?.cast_into::<Timers>()?;
+            let weak = PyWeakrefReference::new(event_loop)?.unbind();
+            let previous = self.timers.lock().replace((weak, timers.clone().unbind()));
+            drop(previous); // outside the lock
+            Ok(timers)
+        })
     }
 }
 
@@ -453,12 +523,15 @@ fn current_task<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAn
     Ok(task)
 }
 
-/// Whether trio runs this call; next to nothing while nobody has imported trio.
+/// While nobody has imported trio it does not run this call: one look into a dictionary.
+#[inline]
+fn trio_is_imported(py: Python<'_>) -> PyResult<bool> {
+    static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    MODULES.import(py, "sys", "modules")?.contains(intern!(py, "trio"))
+}
+
+/// Whether trio runs this call.
 fn on_trio(py: Python<'_>) -> PyResult<bool> {
-    static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if !MODULES.import(py, "sys", "modules")?.contains(intern!(py, "trio"))? {
-        return Ok(false);
-    }
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     FUNCTION.import(py, "corten.pipeline.backend", "on_trio")?.call0()?.is_truthy()
 }

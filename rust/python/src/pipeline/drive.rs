@@ -11,6 +11,28 @@ pub(super) enum Sent {
     Raised(PyErr),
 }
 
+/// What a coroutine did first; the error it raised is left with the thread.
+pub(super) enum First<'py> {
+    Returned(Bound<'py, PyAny>),
+    Yielded(Bound<'py, PyAny>),
+    Raised,
+}
+
+/// Begins a coroutine.
+#[inline(always)]
+pub(super) fn first_step<'py>(coroutine: &Bound<'py, PyAny>) -> First<'py> {
+    let mut result: *mut ffi::PyObject = std::ptr::null_mut();
+    // SAFETY: the coroutine is alive and borrowed for the call as None always is, `result` is a valid place for a
+    // pointer, and the thread is attached to the interpreter.
+    let status = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &raw mut result) };
+    // SAFETY: PyIter_Send leaves a new reference in `result`, or null with an exception set.
+    match (status, unsafe { Bound::from_owned_ptr_or_opt(coroutine.py(), result) }) {
+        (ffi::PySendResult::PYGEN_RETURN, Some(value)) => First::Returned(value),
+        (ffi::PySendResult::PYGEN_NEXT, Some(value)) => First::Yielded(value),
+        _ => First::Raised,
+    }
+}
+
 /// Sends a value into a coroutine (None to begin it, and on asyncio always).
 #[inline]
 pub(super) fn send(coroutine: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> Sent {

@@ -1,5 +1,6 @@
 //! Asking a cache before anything else happens.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
@@ -8,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::counts::{Hits, PipelineCounts};
 use crate::cache::MemoryCache;
+use crate::fastcall::Unary;
 
 /// A cache in front of a function: one crossing for a hit.
 #[pyclass(frozen, module = "corten._core")]
@@ -27,27 +29,46 @@ impl CacheLookup {
         Self { cache, hits: counts.map(|counts| Arc::clone(&counts.hits)), miss, explain }
     }
 
-    /// The value for a key, or the object that stands for a miss.
-    #[pyo3(signature = (key, /))]
-    fn lookup(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        match self.cache.get().lookup::<true>(py, key) {
-            Ok(Some(value)) => {
-                if let Some(hits) = &self.hits {
-                    hits.add();
-                }
-                Ok(value)
-            }
-            Ok(None) => Ok(self.miss.clone_ref(py)),
-            Err(error) if error.is_instance_of::<PyTypeError>(py) => {
-                Err(PyErr::from_value(self.explain.bind(py).call1((key, error.value(py)))?))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.cache)?;
         visit.call(&self.miss)?;
         visit.call(&self.explain)
+    }
+}
+
+/// The value for a key, or the object that stands for a miss.
+pub(crate) struct Ask;
+
+impl Unary for Ask {
+    type Class = CacheLookup;
+    const NAME: &'static CStr = c"lookup";
+    const DOC: &'static CStr =
+        c"lookup($self, key, /)\n--\n\nThe value for a key, or the object that stands for a miss.";
+
+    #[inline]
+    fn call<'py>(this: &Bound<'py, CacheLookup>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, this) = (this.py(), this.get());
+        match this.cache.get().lookup::<true>(key) {
+            Ok(Some(value)) => {
+                if let Some(hits) = &this.hits {
+                    hits.add();
+                }
+                Ok(value)
+            }
+            Ok(None) => Ok(this.miss.bind(py).clone()),
+            Err(error) => Err(this.explained(key, error)),
+        }
+    }
+}
+
+impl CacheLookup {
+    #[cold]
+    fn explained(&self, key: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+        Python::attach(|py| {
+            if !error.is_instance_of::<PyTypeError>(py) {
+                return error;
+            }
+            self.explain.bind(py).call1((key, error.value(py))).map_or_else(|failed| failed, PyErr::from_value)
+        })
     }
 }

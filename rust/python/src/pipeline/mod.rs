@@ -12,3 +12,13 @@ pub(crate) use call::Call;
 pub(crate) use compiled::Pipeline;
 pub(crate) use counts::PipelineCounts;
 pub(crate) use lookup::CacheLookup;
+
+use pyo3::prelude::*;
+
+use crate::fastcall;
+
+/// Adds the verbs of the hot path to their classes.
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+    fastcall::install_unary::<compiled::Run>(py)?;
+    fastcall::install_unary::<lookup::Ask>(py)
+}
