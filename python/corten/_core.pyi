@@ -434,11 +434,13 @@ class CircuitBreaker:
 class Bulkhead:
     """The places of one bulkhead, kept when the pipeline around it is compiled again."""
 
-    def __new__(cls, max_concurrent: int, max_waiting: int) -> Bulkhead: ...
+    def __new__(cls, max_concurrent: int, max_waiting: int, ageing: float | None = None) -> Bulkhead: ...
     def resize(self, max_concurrent: int, max_waiting: int) -> None:
         """Another size from now on; who waits and has room now is woken."""
-    def statistics(self) -> tuple[int, int, int]:
-        """Running, waiting, places."""
+    def set_ageing(self, ageing: float | None) -> None:
+        """So many seconds of waiting are worth a step of priority; None: no wait is."""
+    def statistics(self) -> tuple[int, int, int, int, int, int, int, int, int, int, float, float]:
+        """The fields of `corten.pipeline.BulkheadStatistics`."""
 
 @final
 class Timers:
@@ -513,7 +515,9 @@ class Call:
     def result(self) -> Any:
         """What came out of it, or the call itself where there is something to be done."""
     def on_grant(self, wake: Callable[[], object]) -> bool:
-        """Have ``wake`` called when the place in the queue is granted, from any thread; True where it is already."""
+        """Have ``wake`` called when the place in the queue is granted or lost, from any thread; True where it is."""
+    def refuse_itself(self, holders: int) -> None:
+        """Raise the refusal of a call in the queue where all places are held by the ``holders`` it is made from."""
     def go_on(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Go on after a wait; a coroutine that is used up is made again. Gives the result or the call."""
     def enter(self) -> None:

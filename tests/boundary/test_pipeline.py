@@ -1,10 +1,9 @@
-"""Breaker and bulkhead across the boundary behave like models that one can read; threads lose nothing."""
+"""A breaker across the boundary behaves like a model that one can read; threads lose nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 
 import pytest
 from hypothesis import settings
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from corten import _core
-from corten.errors import BulkheadFull, CircuitOpen
+from corten.errors import CircuitOpen
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import Bulkhead, CircuitBreaker, RateLimit, Retry
@@ -104,65 +103,8 @@ class BreakerMachine(RuleBasedStateMachine):
         assert self.pipeline.statistics().breakers[0].state == self.state
 
 
-class BulkheadMachine(RuleBasedStateMachine):
-    """A bulkhead, and a counter with a list."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bulkhead = _core.Bulkhead(2, 2)
-        self.core = _core.Pipeline(
-            "p", FakeClock(), _core.PipelineCounts("p", Registry().core), [("bulkhead", self.bulkhead, None)], True
-        )
-        self.inside: list[_core.Call] = []
-        self.queue: deque[tuple[_core.Call, list[bool]]] = deque()
-
-    @rule()
-    def arrive(self) -> None:
-        try:
-            call = self.core.admit(())
-        except BulkheadFull:
-            assert len(self.inside) == len(self.queue) == 2
-            return
-        if call.todo == "queue":
-            assert len(self.inside) == 2
-            woken: list[bool] = []
-            assert not call.on_grant(lambda: woken.append(True))
-            self.queue.append((call, woken))
-        else:
-            assert not self.queue
-            self.inside.append(call)
-
-    @rule(which=st.integers(0, 9), how=st.sampled_from(["succeeded", "abandon", "drop"]))
-    def leave(self, which: int, how: str) -> None:
-        if not self.inside:
-            return
-        call = self.inside.pop(which % len(self.inside))
-        if how != "drop":
-            getattr(call, how)()
-        del call
-        if self.queue:
-            following, woken = self.queue.popleft()
-            assert woken == [True]
-            following.enter()
-            assert following.todo == "admitted"
-            self.inside.append(following)
-
-    @rule(which=st.integers(0, 9))
-    def give_up(self, which: int) -> None:
-        if self.queue:
-            call, woken = self.queue[which % len(self.queue)]
-            del self.queue[which % len(self.queue)]
-            call.abandon()
-            assert woken == []
-
-    @invariant()
-    def same_numbers(self) -> None:
-        assert self.bulkhead.statistics() == (len(self.inside), len(self.queue), 2)
-
-
 TestBreaker = BreakerMachine.TestCase
-TestBulkhead = BulkheadMachine.TestCase
-TestBreaker.settings = TestBulkhead.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBreaker.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:

@@ -11,6 +11,7 @@ from corten._core import Call
 from corten.clock import LONGEST, Clock
 from corten.errors import CortenError
 from corten.pipeline.backend import in_event_loop
+from corten.pipeline.reentry import refuse_itself
 
 if TYPE_CHECKING:
     from corten.pipeline.layers.run import Run
@@ -48,6 +49,8 @@ def run_blocking_with(run: Run) -> RunBlocking:
         try:
             while True:
                 while call.todo != "admitted":
+                    if call.todo == "queue":
+                        refuse_itself(call, core)
                     wait(name, call, clock)
                     call.enter()
                 try:

@@ -10,6 +10,7 @@ import anyio
 from corten._core import Call
 from corten.clock import Clock
 from corten.pipeline.backend import from_any_thread
+from corten.pipeline.reentry import refuse_itself
 
 Make = Callable[..., Coroutine[Any, Any, Any]]
 CarryOut = Callable[..., Awaitable[Any]]
@@ -48,6 +49,7 @@ def carry_out_with(run: Run, scoped: ScopedRun | None = None) -> CarryOut:
                 if todo == "wait":
                     await clock.sleep(call.seconds)
                 elif todo == "queue":
+                    refuse_itself(call, scoped.whole.core)
                     await wait_in_queue(call, clock)
                 else:
                     call.abandon()

@@ -14,11 +14,12 @@ from corten.errors import CortenError
 from corten.events import BreakerChanged, BreakerState, Events
 from corten.metrics.registry import Registry, default_registry
 from corten.pipeline.compile import Compiler
+from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.order import warn_of_order
-from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
+from corten.pipeline.statistics import BreakerStatistics, PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.policy import Policy
 
@@ -176,6 +177,11 @@ class Pipeline:
         if self._policies is not None:
             self._compile()
 
+    @property
+    def bulkheads(self) -> tuple[BulkheadControl, ...]:
+        """Its bulkheads in the order of the policies, to be resized while it runs."""
+        return tuple(BulkheadControl(bulkhead) for bulkhead in self._compiler.state_of("bulkhead"))
+
     def statistics(self) -> PipelineStatistics:
         """What it has counted since it was made, and how its breakers and bulkheads stand."""
         successes, errors, timeouts, cancelled, retries, refused = self._counts.totals()
@@ -197,9 +203,7 @@ class Pipeline:
                 BreakerStatistics(*breaker.statistics(self.clock.core))
                 for breaker in self._compiler.state_of("circuit_breaker")
             ),
-            bulkheads=tuple(
-                BulkheadStatistics(*bulkhead.statistics()) for bulkhead in self._compiler.state_of("bulkhead")
-            ),
+            bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
         )
 
     def _surroundings(self) -> Surroundings:

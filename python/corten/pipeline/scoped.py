@@ -23,7 +23,7 @@ class ScopedRun:
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self.whole = run
         self._around = run.around
         self._parts: list[float | Run] | None = None
 
@@ -51,7 +51,7 @@ class ScopedRun:
     def _split(self) -> list[float | Run]:
         parts: list[float | Run] = []
         compiled: list[Compiled] = []
-        counts_calls = self._run.counts_calls
+        counts_calls = self.whole.counts_calls
 
         def flush() -> None:
             nonlocal counts_calls
@@ -60,7 +60,7 @@ class ScopedRun:
                 counts_calls = False
                 compiled.clear()
 
-        for each in self._run.compiled:
+        for each in self.whole.compiled:
             if each.stage[0] == "timeout":
                 flush()
                 parts.append(float(each.stage[1]))

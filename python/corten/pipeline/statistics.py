@@ -22,11 +22,32 @@ class BreakerStatistics(msgspec.Struct, frozen=True):
 
 
 class BulkheadStatistics(msgspec.Struct, frozen=True):
-    """A bulkhead."""
+    """A bulkhead: how it stands, and what it has seen since it was made."""
 
     running: int
+    """Calls that hold a place."""
     waiting: int
+    """Calls in the queue."""
     max_concurrent: int
+    """Places there are."""
+    max_waiting: int = 0
+    """Places in the queue."""
+    most_running: int = 0
+    """The most calls that ever held a place at once."""
+    most_waiting: int = 0
+    """The most calls that were ever in the queue at once."""
+    refused: int = 0
+    """Calls that found no place and no room in the queue."""
+    displaced: int = 0
+    """Calls in a full queue that made room for one of higher priority."""
+    gave_up: int = 0
+    """Calls that left the queue without a place: after ``max_wait``, at a time limit, or cancelled."""
+    waited: int = 0
+    """Calls that got their place from the queue."""
+    wait_time: float = 0.0
+    """Seconds that those waited, together."""
+    longest_wait: float = 0.0
+    """Seconds that the one of them waited that waited longest."""
 
 
 class PipelineStatistics(msgspec.Struct, frozen=True):

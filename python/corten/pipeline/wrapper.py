@@ -141,7 +141,12 @@ class Wrapper:
         form = self.form
         define = "def" if form.kind == "plain" else "async def"
         tail = f", ({', '.join(inputs)},)" if inputs else ""
-        source = f"{define} {self._prefix}guarded({form.head}):\n" + _TEXTS[text].format(
+        source = f"{define} {self._prefix}guarded({form.head}):\n"
+        if any("(" in each for each in inputs):
+            # A function of the user's may raise: then no coroutine may have been made yet. It is asked once.
+            source += f"    {self._prefix}inputs = {tail[2:]}\n"
+            tail = f", {self._prefix}inputs"
+        source += _TEXTS[text].format(
             _=self._prefix,
             call=form.call,
             args=form.args,

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import msgspec
 
-from corten.policies.check import at_least, whole
+from corten.policies.callables import resolve_function
+from corten.policies.check import at_least, positive, whole
 from corten.settings import Duration
+
+if TYPE_CHECKING:
+    Priority = int | str | Callable[..., int]
+    """A number for all calls; a parameter's name; or a function of the call's arguments, also by dotted name."""
+else:
+    Priority = int | str  # what settings can hold; a struct does not check what code passes
+
+LEAST_PRIORITY, GREATEST_PRIORITY = -(2**31), 2**31 - 1
 
 
 class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
-    """Lets so many calls run at once; some more may wait, first in, first out; the rest are refused."""
+    """Lets so many calls run at once; some more may wait for a place; the rest are refused.
+
+    Places go to the highest priority, and within one to who came first. Priorities are strict unless there is
+    ``ageing``: while urgent calls keep coming, others wait as long as they may.
+    """
 
     max_concurrent: int = 10
     """Calls that run at once."""
@@ -17,9 +33,30 @@ class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
     """Calls that may wait for a place."""
     max_wait: Duration | None = None
     """Seconds after which a waiting call is refused; None: as long as it takes."""
+    priority: Priority = 0
+    """Who goes first, higher before lower: a whole number for all calls, the name of a parameter of the function that
+    holds one, or a function of the call's arguments (in settings ``"package.module:function"``)."""
+    ageing: Duration | None = None
+    """So many seconds of waiting are worth one step of priority; None: no wait is."""
 
     def __post_init__(self) -> None:
         whole("bulkhead", "max_concurrent", self.max_concurrent, 1)
         whole("bulkhead", "max_waiting", self.max_waiting, 0)
         if self.max_wait is not None:
             at_least("bulkhead", "max_wait", self.max_wait, 0)
+        if self.ageing is not None:
+            positive("bulkhead", "ageing", self.ageing)
+        _check_priority(self.priority)
+
+
+def _check_priority(priority: Any) -> None:
+    if isinstance(priority, int):
+        whole("bulkhead", "priority", priority, LEAST_PRIORITY, GREATEST_PRIORITY)
+    elif isinstance(priority, str) and ":" not in priority:
+        if not priority.isidentifier():
+            raise ValueError(
+                f"bulkhead: priority is {priority!r}; it must be a whole number, the name of a parameter of the "
+                "function, or 'package.module:function'"
+            )
+    else:
+        resolve_function("bulkhead", "priority", priority)

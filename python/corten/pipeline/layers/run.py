@@ -49,7 +49,7 @@ class Run:
 
     def put(self, site: Site) -> Wrapped:
         """Put it around what is inside."""
-        names: dict[str, Any] = {"function": site.inside}
+        names: dict[str, Any] = {"function": site.inside, "core": self.core}
         observed = bool(self.around.observers) and self.counts_calls
         if observed:
             names["observe"] = _observation(self.around, site.name)

@@ -2,45 +2,74 @@
 
 use std::task::Waker;
 
-use parking_lot::Mutex;
+use super::sync::Mutex;
+use crate::clock::Nanos;
 
-/// A place in the queue of a bulkhead: granted once, and whoever waits for that is woken.
-#[derive(Debug, Default)]
+/// What became of a place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// Nothing yet.
+    #[default]
+    Waiting,
+    /// A place was taken for it; it must be given back.
+    Granted,
+    /// The queue was full and a call of higher priority came.
+    Displaced,
+}
+
+/// A place in the queue of a bulkhead: granted or lost once, and whoever waits for that is woken.
+#[derive(Debug)]
 pub struct Ticket {
+    pub(super) priority: i32,
+    pub(super) since: Nanos,
+    pub(super) number: u64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    granted: bool,
+    fate: Fate,
     waker: Option<Waker>,
 }
 
 impl Ticket {
+    pub(super) fn new(priority: i32, since: Nanos, number: u64) -> Self {
+        Self { priority, since, number, state: Mutex::new(State::default()) }
+    }
+
+    /// What became of it so far.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        self.state.lock().fate
+    }
+
     /// Whether a place was taken for it.
     #[must_use]
     pub fn is_granted(&self) -> bool {
-        self.state.lock().granted
+        self.fate() == Fate::Granted
     }
 
-    /// Has `waker` woken when the place is taken. True where it is taken already; then nobody is woken.
+    /// When it joined the queue.
+    #[must_use]
+    pub fn since(&self) -> Nanos {
+        self.since
+    }
+
+    /// Has `waker` woken when it is granted or displaced. True where it is already; then nobody is woken.
     pub fn wake_with(&self, waker: Waker) -> bool {
         let mut state = self.state.lock();
-        if !state.granted {
+        let settled = state.fate != Fate::Waiting;
+        if !settled {
             state.waker = Some(waker);
         }
-        state.granted
+        settled
     }
 
-    /// Takes the place; wakes outside the lock, as waking may run anything.
-    pub(super) fn grant(&self) {
-        let waker = {
-            let mut state = self.state.lock();
-            state.granted = true;
-            state.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// Settles its fate, under the lock of the queue; who is to be woken is woken after that, as waking may run
+    /// anything.
+    pub(super) fn settle(&self, fate: Fate) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.fate = fate;
+        state.waker.take()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Step;
 use crate::bulkhead::Ticket;
 use crate::clock::Nanos;
 
@@ -75,6 +76,13 @@ impl Call {
     pub(super) fn time_left(&self, now: Nanos) -> Option<Nanos> {
         let outside = (self.horizon != 0).then_some(self.horizon);
         self.deadline().into_iter().chain(outside).min().map(|deadline| deadline.saturating_sub(now))
+    }
+
+    /// Joins a queue, at most so long and never beyond its deadline.
+    pub(super) fn queue(&mut self, ticket: Arc<Ticket>, max_wait: Option<Nanos>, now: Nanos) -> Step {
+        self.ticket = Some(Arc::clone(&ticket));
+        let limit = max_wait.map(|wait| now.saturating_add(wait));
+        Step::Queue(ticket, limit.into_iter().chain(self.deadline()).min())
     }
 
     /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.

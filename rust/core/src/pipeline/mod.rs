@@ -11,7 +11,7 @@ mod stage;
 
 use std::sync::Arc;
 
-use crate::bulkhead;
+use crate::bulkhead::{self, Fate};
 use crate::circuit_breaker::{self, Permit, Verdict};
 use crate::clock::Nanos;
 use crate::rate_limit::Reservation;
@@ -19,7 +19,7 @@ use crate::rate_limit::Reservation;
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
 pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step, Within};
-pub use stage::{Kind, Limiter, Policy, TooManyPolicies};
+pub use stage::{Kind, Limiter, Policy, Priority, TooManyPolicies};
 
 use outcome::Ended;
 use stage::Stage;
@@ -83,6 +83,15 @@ impl Pipeline {
         }
     }
 
+    /// Tells a call how urgent it is to the bulkhead at `index`; to be done before it enters.
+    pub fn set_priority(&self, call: &mut Call, index: usize, priority: i32) {
+        if let Some(Stage { policy: Policy::Bulkhead { priority: Priority::OfCall, .. }, slot }) =
+            self.stages.get(index)
+        {
+            call.slots[*slot] = u64::from(priority.cast_unsigned());
+        }
+    }
+
     /// Walks inwards from where the call is, until it may proceed or something is to be done first.
     #[inline]
     pub fn enter(&self, call: &mut Call, now: Nanos) -> Step {
@@ -114,18 +123,21 @@ impl Pipeline {
                     }
                     circuit_breaker::Admission::Refused(wait) => (Reason::Open, wait),
                 },
-                Policy::Bulkhead { bulkhead, max_wait } => match bulkhead.enter() {
-                    bulkhead::Admission::Entered => {
-                        call.position += 1;
-                        continue;
+                Policy::Bulkhead { bulkhead, max_wait, priority } => {
+                    let priority = match priority {
+                        Priority::Same(priority) => *priority,
+                        #[expect(clippy::cast_possible_truncation, reason = "that is what was put in")]
+                        Priority::OfCall => (call.slots[slot] as u32).cast_signed(),
+                    };
+                    match bulkhead.enter(priority, now) {
+                        bulkhead::Admission::Entered => {
+                            call.position += 1;
+                            continue;
+                        }
+                        bulkhead::Admission::Queued(ticket) => return call.queue(ticket, *max_wait, now),
+                        bulkhead::Admission::Full => (Reason::Full, None),
                     }
-                    bulkhead::Admission::Queued(ticket) => {
-                        call.ticket = Some(Arc::clone(&ticket));
-                        let limit = max_wait.map(|wait| now.saturating_add(wait));
-                        return Step::Queue(ticket, limit.into_iter().chain(call.deadline()).min());
-                    }
-                    bulkhead::Admission::Full => (Reason::Full, None),
-                },
+                }
                 Policy::Retry(_) => {
                     call.slots[slot] = 1;
                     call.slots[slot + 1] = now;
@@ -145,32 +157,62 @@ impl Pipeline {
 
     /// The place in the queue was granted: goes on inwards.
     pub fn enter_granted(&self, call: &mut Call, now: Nanos) -> Step {
-        if call.ticket.take().is_some() {
+        if let Some(ticket) = call.ticket.take() {
+            if let Some(places) = self.places(call.position) {
+                places.went_on(&ticket, now);
+            }
             call.position += 1;
         }
         self.enter(call, now)
     }
 
-    /// The caller has waited in the queue as long as it was told. A place granted at the last moment is taken.
+    /// The ticket was displaced, or the caller has waited in the queue as long as it was told. A place granted at the
+    /// last moment is taken.
     pub fn give_up(&self, call: &mut Call, now: Nanos) -> Step {
-        let position = call.position;
-        let (Some(ticket), Some(Stage { policy: Policy::Bulkhead { bulkhead, .. }, .. })) =
-            (call.ticket.take(), self.stages.get(position))
-        else {
-            return self.enter(call, now);
-        };
-        if !bulkhead.cancel(&ticket) {
-            call.position += 1;
-            return self.enter(call, now);
+        match self.leave_queue(call) {
+            None => self.enter(call, now),
+            Some((ticket, Fate::Granted)) => {
+                call.ticket = Some(ticket);
+                self.enter_granted(call, now)
+            }
+            Some((_, Fate::Displaced)) => self.refuse(call, call.position, Reason::Displaced, None, now),
+            Some((_, Fate::Waiting)) if call.deadline().is_some_and(|deadline| deadline <= now) => {
+                match self.leave(call, Outcome::TimedOut, now) {
+                    Next::RetryAfter(delay) => Step::Again(delay),
+                    Next::DeadlineExceeded(limit) => Step::DeadlineExceeded(limit),
+                    Next::Return | Next::Raise => Step::DeadlineExceeded(0),
+                }
+            }
+            Some((_, Fate::Waiting)) => self.refuse(call, call.position, Reason::WaitedTooLong, None, now),
         }
-        if call.deadline().is_some_and(|deadline| deadline <= now) {
-            return match self.leave(call, Outcome::TimedOut, now) {
-                Next::RetryAfter(delay) => Step::Again(delay),
-                Next::DeadlineExceeded(limit) => Step::DeadlineExceeded(limit),
-                Next::Return | Next::Raise => Step::DeadlineExceeded(0),
-            };
+    }
+
+    /// Whether a call in the queue, made from inside of so many calls that hold a place there, waits for itself: none of
+    /// those can end before it does.
+    #[must_use]
+    pub fn waits_for_itself(&self, call: &Call, holders: u32) -> bool {
+        call.ticket.is_some()
+            && self.places(call.position).is_some_and(|places| holders >= places.statistics().max_concurrent)
+    }
+
+    /// Refuses such a call, even where another place came free at this moment.
+    pub fn give_up_on_itself(&self, call: &mut Call, now: Nanos) -> Step {
+        if let Some((_, Fate::Granted)) = self.leave_queue(call)
+            && let Some(places) = self.places(call.position)
+        {
+            places.leave();
         }
-        self.refuse(call, position, Reason::WaitedTooLong, None, now)
+        self.refuse(call, call.position, Reason::WaitsForItself, None, now)
+    }
+
+    fn places(&self, index: usize) -> Option<&bulkhead::Bulkhead> {
+        self.stages.get(index).and_then(|stage| stage.policy.places())
+    }
+
+    fn leave_queue(&self, call: &mut Call) -> Option<(Arc<bulkhead::Ticket>, Fate)> {
+        let ticket = call.ticket.take()?;
+        let fate = self.places(call.position)?.cancel(&ticket);
+        Some((ticket, fate))
     }
 
     /// Walks outwards with how the call went.
@@ -198,11 +240,10 @@ impl Pipeline {
 
     /// The caller is gone: everything that the call holds is given back.
     pub fn abandon(&self, call: &mut Call, now: Nanos) {
-        if let Some(ticket) = call.ticket.take()
-            && let Some(Stage { policy: Policy::Bulkhead { bulkhead, .. }, .. }) = self.stages.get(call.position)
-            && !bulkhead.cancel(&ticket)
+        if let Some((_, Fate::Granted)) = self.leave_queue(call)
+            && let Some(places) = self.places(call.position)
         {
-            bulkhead.leave();
+            places.leave();
         }
         if std::mem::take(&mut call.reserved)
             && let Some(Stage { policy: Policy::RateLimit { limiter, .. }, slot }) =

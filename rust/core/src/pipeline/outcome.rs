@@ -46,7 +46,8 @@ pub enum Step {
     Proceed,
     /// Wait so long, then enter again.
     Wait(Nanos),
-    /// Wait for the ticket, then go on by `enter_granted`; at that time, if one is given, `give_up`.
+    /// Wait for the ticket, then go on by `enter_granted`; where it was displaced, or at that time if one is given, by
+    /// `give_up`.
     Queue(Arc<Ticket>, Option<Nanos>),
     /// A retry takes the refusal or expiry for one that may pass: wait so long, then enter again.
     Again(Nanos),
@@ -91,6 +92,10 @@ pub enum Reason {
     Full,
     /// No place came free in time.
     WaitedTooLong,
+    /// A call of higher priority took its place in the queue.
+    Displaced,
+    /// All places are held by calls that it is made from.
+    WaitsForItself,
 }
 
 impl Reason {
@@ -102,6 +107,10 @@ impl Reason {
             Self::Open => "the circuit is open",
             Self::Full => "as many calls as are allowed are running and waiting",
             Self::WaitedTooLong => "no place came free in the time a call may wait",
+            Self::Displaced => "a call of higher priority took its place in the full queue",
+            Self::WaitsForItself => {
+                "all places are held by calls that this one is made from, so that it would wait for itself"
+            }
         }
     }
 }

@@ -67,6 +67,15 @@ impl Limiter {
     }
 }
 
+/// How urgent calls are to a bulkhead: higher goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// All are the same.
+    Same(i32),
+    /// Each call says; the call's slot holds it.
+    OfCall,
+}
+
 /// A policy with its shared state.
 #[derive(Debug, Clone)]
 pub enum Policy {
@@ -85,6 +94,8 @@ pub enum Policy {
         bulkhead: Arc<Bulkhead>,
         /// How long a call may wait for one.
         max_wait: Option<Nanos>,
+        /// Who goes first.
+        priority: Priority,
     },
     /// Further attempts.
     Retry(Arc<Retry>),
@@ -103,11 +114,23 @@ impl Policy {
         }
     }
 
+    /// The places that a call may wait for here.
+    pub(super) fn places(&self) -> Option<&Bulkhead> {
+        match self {
+            Self::Bulkhead { bulkhead, .. } => Some(bulkhead),
+            _ => None,
+        }
+    }
+
     /// How many numbers a call has to remember for it.
     fn slots(&self) -> usize {
         match self {
-            Self::RateLimit { limiter: Limiter::Plain(_), .. } | Self::Bulkhead { .. } => 0,
-            Self::RateLimit { limiter: Limiter::Keyed(_), .. } | Self::CircuitBreaker(_) => 1,
+            Self::RateLimit { limiter: Limiter::Plain(_), .. } | Self::Bulkhead { priority: Priority::Same(_), .. } => {
+                0
+            }
+            Self::RateLimit { limiter: Limiter::Keyed(_), .. }
+            | Self::Bulkhead { priority: Priority::OfCall, .. }
+            | Self::CircuitBreaker(_) => 1,
             Self::Retry(_) | Self::Timeout(_) => 2,
         }
     }

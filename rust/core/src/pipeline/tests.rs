@@ -16,6 +16,10 @@ fn retry(max_attempts: u32) -> Policy {
     Policy::Retry(Arc::new(Retry::new(settings, 1)))
 }
 
+fn places(bulkhead: &Arc<Bulkhead>, max_wait: Option<Nanos>) -> Policy {
+    Policy::Bulkhead { bulkhead: Arc::clone(bulkhead), max_wait, priority: Priority::Same(0) }
+}
+
 fn limit(burst: u64, max_wait: Nanos) -> Policy {
     let bucket = TokenBucket::new(Limit::new(Rate::per_second(1_000.0).unwrap(), burst));
     Policy::RateLimit { limiter: Limiter::Plain(Arc::new(bucket)), max_wait }
@@ -75,7 +79,7 @@ fn a_refusal_is_repeated_only_when_it_says_after_how_long() {
     assert!(matches!(p.enter(&mut second, 1), Step::Again(1_000_000)));
     assert!(proceeds(&p.enter(&mut second, 1_000_001)));
 
-    let full = pipeline(vec![retry(2), Policy::Bulkhead { bulkhead: Arc::new(Bulkhead::new(1, 0)), max_wait: None }]);
+    let full = pipeline(vec![retry(2), places(&Arc::new(Bulkhead::new(1, 0)), None)]);
     let mut first = Call::new(1);
     assert!(proceeds(&full.enter(&mut first, 1)));
     assert!(matches!(full.enter(&mut Call::new(1), 1), Step::Refuse(Refusal { policy: Kind::Bulkhead, .. })));
@@ -124,7 +128,7 @@ fn no_attempt_is_waited_for_beyond_the_deadline() {
 #[test]
 fn an_abandoned_call_gives_back_places_tokens_and_its_place_in_the_queue() {
     let bulkhead = Arc::new(Bulkhead::new(1, 1));
-    let p = pipeline(vec![Policy::Bulkhead { bulkhead: Arc::clone(&bulkhead), max_wait: None }, limit(1, 10_000_000)]);
+    let p = pipeline(vec![places(&bulkhead, None), limit(1, 10_000_000)]);
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
@@ -146,7 +150,7 @@ fn an_abandoned_call_gives_back_places_tokens_and_its_place_in_the_queue() {
 #[test]
 fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_moment_is_taken() {
     let bulkhead = Arc::new(Bulkhead::new(1, 1));
-    let p = pipeline(vec![Policy::Bulkhead { bulkhead: Arc::clone(&bulkhead), max_wait: Some(50) }]);
+    let p = pipeline(vec![places(&bulkhead, Some(50))]);
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
@@ -192,7 +196,7 @@ proptest! {
             3 => {
                 let bulkhead = Arc::new(Bulkhead::new(2, 1));
                 bulkheads.push(Arc::clone(&bulkhead));
-                Policy::Bulkhead { bulkhead, max_wait: Some(3_000_000) }
+                places(&bulkhead, Some(3_000_000))
             }
             4 => retry(2),
             _ => Policy::Timeout(2_000_000),

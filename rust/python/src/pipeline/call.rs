@@ -160,7 +160,7 @@ impl Call {
         }
     }
 
-    /// Has `wake` called when the place in the queue is granted, from whatever thread; True where it is already.
+    /// Has `wake` called when the place in the queue is granted or lost, from whatever thread; True where it is already.
     fn on_grant(&self, wake: Py<PyAny>) -> bool {
         let ticket = match &self.state.lock().todo {
             Todo::Queue(ticket, _) => Arc::clone(ticket),
@@ -224,6 +224,23 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// Refuses a call in the queue, raising the refusal, where all places are held by the calls that it is made from;
+    /// there are `holders` of those.
+    fn refuse_itself(&self, py: Python<'_>, holders: u32) -> PyResult<()> {
+        let pipeline = self.pipeline.get();
+        let (mut call, coroutine) = {
+            let mut state = self.state.lock();
+            if !matches!(state.todo, Todo::Queue(..)) || !pipeline.inner.waits_for_itself(&state.call, holders) {
+                return Ok(());
+            }
+            state.todo = Todo::Done;
+            (std::mem::replace(&mut state.call, core::Call::new(0)), state.coroutine.take())
+        };
+        let closed = coroutine.map_or(Ok(()), |coroutine| close(coroutine.bind(py)));
+        let step = pipeline.inner.give_up_on_itself(&mut call, pipeline.clock.now());
+        closed.and(pipeline.todo(py, &call, step).map(drop))
     }
 
     /// Goes on after the wait with what is no coroutine: admitted, or still something to be done.

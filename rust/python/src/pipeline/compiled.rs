@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds, seconds_from_nanos};
-use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Step};
+use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Priority, Step};
 use corten_core::retry::{Retry, Settings};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
@@ -48,6 +48,8 @@ pub(crate) struct Pipeline {
 enum Input {
     /// The key of a keyed limit, whose hash it makes.
     Key(Py<KeyedTokenBucket>),
+    /// How urgent it is to a bulkhead.
+    Priority,
 }
 
 /// How a call ended for Python, other than by an error.
@@ -153,6 +155,7 @@ impl Pipeline {
         for (_, input) in &self.inputs {
             match input {
                 Input::Key(bucket) => visit.call(bucket)?,
+                Input::Priority => {}
             }
         }
         visit.call(&self.tell)?;
@@ -273,9 +276,21 @@ impl Pipeline {
         for ((index, input), value) in self.inputs.iter().zip(inputs.iter_borrowed()) {
             match input {
                 Input::Key(bucket) => self.inner.set_key(call, *index, bucket.get().hash(&value)?),
+                Input::Priority => self.inner.set_priority(call, *index, self.priority(&value)?),
             }
         }
         Ok(())
+    }
+
+    fn priority(&self, value: &Bound<'_, PyAny>) -> PyResult<i32> {
+        value.extract().or_else(|_| {
+            let (name, value) = (self.filters.name.bind(value.py()).repr()?, value.repr()?);
+            Err(PyValueError::new_err(format!(
+                "pipeline {name}: bulkhead: the priority of a call is {value}; it must be a whole number from {} to {}",
+                i32::MIN,
+                i32::MAX
+            )))
+        })
     }
 
     /// Tells what was decided; what goes wrong there is nothing to the call.
@@ -450,6 +465,7 @@ fn input_of(stages: &[Bound<'_, PyTuple>], index: usize, what: &str) -> PyResult
     let stage = stages.get(index).ok_or_else(|| PyValueError::new_err(format!("there is no stage {index}")))?;
     match what {
         "key" => Ok(Input::Key(stage.get_item(1)?.cast_into::<KeyedTokenBucket>()?.unbind())),
+        "priority" => Ok(Input::Priority),
         other => Err(PyValueError::new_err(format!("a stage takes no {other:?} from calls"))),
     }
 }
@@ -477,7 +493,9 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
         "bulkhead" => {
             let bulkhead = Arc::clone(&stage.get_item(1)?.cast::<Bulkhead>()?.get().inner);
             let max_wait: Option<f64> = stage.get_item(2)?.extract()?;
-            Ok((Policy::Bulkhead { bulkhead, max_wait: max_wait.map(nanos_from_seconds) }, None))
+            let priority: Option<i32> = stage.get_item(3)?.extract()?;
+            let priority = priority.map_or(Priority::OfCall, Priority::Same);
+            Ok((Policy::Bulkhead { bulkhead, max_wait: max_wait.map(nanos_from_seconds), priority }, None))
         }
         "retry" => {
             let (max_attempts, wait, backoff, max_wait, jitter, max_time): (u32, f64, f64, f64, f64, Option<f64>) =

@@ -1,0 +1,39 @@
+"""A pipeline's bulkhead, to be looked at and resized while it runs."""
+
+from __future__ import annotations
+
+from corten import _core
+from corten.pipeline.statistics import BulkheadStatistics
+from corten.policies.check import whole
+
+
+class BulkheadControl:
+    """One bulkhead of a pipeline; good for as long as the pipeline has it."""
+
+    def __init__(self, core: _core.Bulkhead) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        seen = self.statistics()
+        return (
+            f"<bulkhead: {seen.running} of {seen.max_concurrent} running, {seen.waiting} of {seen.max_waiting} waiting>"
+        )
+
+    def resize(self, max_concurrent: int | None = None, max_waiting: int | None = None) -> None:
+        """Change how many calls may run and wait, until policies are configured again; None: as it is.
+
+        Calls that run or wait go on. Who waits and has room now is woken; a bulkhead that became smaller shrinks as
+        calls leave.
+
+        :raises ValueError: no place at all, or less than none to wait in
+        """
+        seen = self.statistics()
+        max_concurrent = seen.max_concurrent if max_concurrent is None else max_concurrent
+        max_waiting = seen.max_waiting if max_waiting is None else max_waiting
+        whole("bulkhead", "max_concurrent", max_concurrent, 1)
+        whole("bulkhead", "max_waiting", max_waiting, 0)
+        self._core.resize(max_concurrent, max_waiting)
+
+    def statistics(self) -> BulkheadStatistics:
+        """How it stands, and what it has seen since it was made."""
+        return BulkheadStatistics(*self._core.statistics())
