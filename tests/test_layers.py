@@ -36,6 +36,7 @@ NOT_AT_IMPORT = (
     "starlette",
     "trio",
     "uvicorn",
+    "watchfiles",
 )
 
 

@@ -13,6 +13,7 @@ from corten.app.components import Components
 from corten.app.composition import Composition
 from corten.app.lifecycle import Lifecycle, State
 from corten.app.own import OwnSettings
+from corten.app.reload import Reloaded, ReloadStatistics
 from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
 from corten.app.tasks import TaskStatistics
 from corten.cache.tier import CacheTier
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from corten.app.running import Backend, Loop
+    from corten.logs import LogLevel
     from corten.settings import Settings
 
 S = TypeVar("S")
@@ -223,6 +225,10 @@ class App(Composition, Generic[S]):
         """
         return [(plugin.name, result) for plugin, result in self.installed.call(hook, app=self)]
 
+    def reload_statistics(self) -> ReloadStatistics:
+        """How reading the settings again has gone."""
+        return self.life.reloading.statistics()
+
     def tasks(self) -> tuple[TaskStatistics, ...]:
         """How each supervised task is."""
         return tuple(task.statistics() for task in self.life.tasks)
@@ -249,6 +255,23 @@ class App(Composition, Generic[S]):
             self.installed.activate(loaded.is_active)
             self._loaded = loaded
         return self._loaded
+
+    async def reload(self) -> Reloaded:
+        """Read the settings again while the App runs: what can change while running changes, all of it or nothing.
+
+        :returns: what has changed, and what needs a restart to
+        :raises CortenError: the App is not running
+        :raises SettingsError: something is wrong with them; nothing has changed
+        """
+        return await self.life.reloading.reload()
+
+    def reloaded(self, settings: Settings) -> None:
+        """Have settings hold that were read while the App runs; their policies are set already."""
+        self._loaded = settings
+        self._flags = None
+        if self.life.log_setup is not None:
+            logs = self.own_settings.logs
+            self.life.log_setup.change(cast("LogLevel", logs.level.upper()), logs.format)
 
     def sections(self) -> Sequence[Section]:
         """The sections of the settings: Corten's own, those of the plugins, which are found now, and ``[app]``.

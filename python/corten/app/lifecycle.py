@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from corten.app.reload import Reloading
 from corten.app.resources import KeptResource, Resources, named
 from corten.cache.tier import CacheTier
 from corten.dead_letters.store import DeadLetterStore
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from corten.app.app import App
     from corten.app.shutdown import Patience
     from corten.app.tasks import SupervisedTask
+    from corten.logs import LogSetup
     from corten.plugins.descriptions import Observer
 
 _log = logging.getLogger("corten.app")
@@ -57,6 +59,9 @@ class Lifecycle:
         self.left_behind: list[str] = []
         """What did not end when it was cancelled."""
         self.tasks: list[SupervisedTask] = []
+        self.reloading = Reloading(app)
+        self.log_setup: LogSetup | None = None
+        """What ``run`` has set up."""
         self.resources = Resources(app, self._resource_lost)
         self.observers: tuple[Observer, ...] = ()
         self.tiers: Sequence[CacheTier] = ()

@@ -10,6 +10,7 @@ from corten.app.settings import (
     DeadLettersSettings,
     LogsSettings,
     PipelineSettings,
+    ReloadSettings,
     ShutdownSettings,
     TasksSettings,
 )
@@ -46,6 +47,11 @@ class OwnSettings:
     def logs(self) -> LogsSettings:
         """``[logs]``."""
         return cast("LogsSettings", self._plain("logs"))
+
+    @property
+    def reload(self) -> ReloadSettings:
+        """``[reload]``."""
+        return cast("ReloadSettings", self._plain("reload"))
 
     @property
     def dead_letters(self) -> DeadLettersSettings:

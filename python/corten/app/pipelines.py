@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corten.app.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
+from corten.pipeline.compile import word_of
 from corten.plugins.candidate import nearest
 from corten.policies import PROFILES, profile
 
@@ -103,11 +104,6 @@ class Resolver:
         self._problems[SettingsProblem(f"pipelines.{name}.{field}", message, expected, value=value)] = None
 
 
-def word_of(policy: Policy) -> str:
-    """The word of a policy: ``rate_limit``."""
-    return str(policy.__struct_config__.tag)
-
-
 def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[str, Sequence[Policy]]:
     """The policies that the settings have for each of an App's pipelines.
 
@@ -130,6 +126,24 @@ def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[s
             hint = nearest(name, list(app.components.pipelines))
             _log.warning("settings: no pipeline uses [pipelines.%s]%s", name, hint)
     return {name: policies for name, policies in found.items() if name in app.components.pipelines}
+
+
+def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> None:
+    """Set the policies of pipelines, of all of them or of none.
+
+    :raises SettingsError: policies don't fit a function of their pipeline; nothing has changed
+    """
+    problems: list[SettingsProblem] = []
+    commits: list[Callable[[], None]] = []
+    for name, wanted in policies.items():
+        try:
+            commits.append(app.components.pipelines[name].prepare(wanted))
+        except ValueError as error:
+            problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
+    if problems:
+        raise SettingsError(problems)
+    for commit in commits:
+        commit()
 
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:

@@ -1,7 +1,8 @@
 """``app.run()``: the App as the whole program, with signals, logging, and a code to exit with.
 
-The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. Handlers are plain
-ones of the `signal` module: they act also while something blocks the event loop.
+The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. SIGHUP has the
+settings read again. Handlers are plain ones of the `signal` module: they act also while something blocks the event
+loop.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ Backend = Literal["asyncio", "trio"]
 Loop = Literal["uvloop"] | Callable[[], asyncio.AbstractEventLoop] | None
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RELOAD = getattr(signal, "SIGHUP", None)
+"""The signal that asks for the settings to be read again; None on Windows, which has none for that."""
 TOGETHER = 0.2
 """Seconds within which several signals are one. Ctrl-C reaches the terminal's whole process group, and launchers such
 as `uv run` and `timeout` hand it on as well: it comes twice within milliseconds."""
@@ -48,6 +51,7 @@ class Signals:
         self._received: int | None = None
         self._at = 0.0
         self._wake: Callable[[Callable[[], object]], object] | None = None
+        self._has_terminal = _is_terminal()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Called between two bytecodes of the main thread, whatever it is doing."""
@@ -62,6 +66,13 @@ class Signals:
         self._at = now
         if self._wake is not None:
             self._wake(self._stop)
+
+    def handle_reload(self, number: int, frame: FrameType | None) -> None:
+        """Read the settings again; unless it says what it was made for: the terminal is gone."""
+        if self._has_terminal and not _is_terminal():
+            self.handle(number, frame)
+        elif self._wake is not None:  # else there is no loop: the settings are just being read, or not needed any more
+            self._wake(self._life.reloading.ask)
 
     def attend(self) -> None:
         """Act on signals from the event loop that runs now, also on one that came before."""
@@ -95,6 +106,9 @@ class Signals:
             for number in SIGNALS:
                 if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                     before[number] = signal.signal(number, self.handle)
+            # `nohup` has it ignored, so that it ends nothing; that it does not.
+            if RELOAD is not None and signal.getsignal(RELOAD) in (signal.SIG_DFL, signal.SIG_IGN):
+                before[RELOAD] = signal.signal(RELOAD, self.handle_reload)
         try:
             yield
         finally:
@@ -103,6 +117,14 @@ class Signals:
                 time.sleep(max(0.0, self._at + TOGETHER - time.monotonic()))
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _is_terminal() -> bool:
+    """Whether there is a terminal that may hang up; none is where it has."""
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
 
 
 def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> int:
@@ -196,12 +218,13 @@ def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
     """Log while inside as the settings say, where nobody has set up logging."""
     settings = app.own_settings.logs
     level = cast("LogLevel", settings.level.upper())
-    undo = configure(level, settings.format, app=app.name)
+    app.life.log_setup = configure(level, settings.format, app=app.name)
     try:
         yield
     finally:
-        if undo is not None:
-            undo()
+        if app.life.log_setup is not None:
+            app.life.log_setup()
+            app.life.log_setup = None
 
 
 def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:

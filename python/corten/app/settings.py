@@ -75,6 +75,19 @@ class LogsSettings(msgspec.Struct, frozen=True):
     """``auto`` is for people on a terminal and JSON elsewhere."""
 
 
+class ReloadSettings(msgspec.Struct, frozen=True):
+    """``[reload]``: reading the settings again while the App runs."""
+
+    watch: bool = False
+    """Whether the settings file and ``.env`` are watched; SIGHUP and `App.reload` work without."""
+    settle: Duration = 0.2
+    """How long a file must be left alone before it is read: it may be half written."""
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.settle <= 60:
+            raise ValueError(f"settle is {self.settle:g} s; expected a time from 10ms to 1m")
+
+
 class DeadLettersSettings(msgspec.Struct, frozen=True):
     """``[dead_letters]``: where dead letters are kept."""
 
@@ -99,6 +112,7 @@ OWN_SECTIONS: tuple[Section, ...] = (
     Section("shutdown", ShutdownSettings),
     Section("tasks", TasksSettings),
     Section("logs", LogsSettings),
+    Section("reload", ReloadSettings),
     Section("dead_letters", DeadLettersSettings),
     Section("pipelines", PipelineSettings, instances=True),
 )
@@ -115,6 +129,24 @@ class SettingsSources(msgspec.Struct, frozen=True):
     optional: bool
     """Whether the file may be missing."""
     arguments: Mapping[str, object]
+    folder: Path | None = None
+    """Where the ``.env`` is that goes with no file; None: the current folder."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read, there or not: the settings file, and the ``.env`` beside it."""
+        from pathlib import Path
+
+        if self.config is None:
+            return ((self.folder or Path()) / ".env",)
+        return (Path(self.config), Path(self.config).parent / ".env")
+
+    def anchored(self) -> SettingsSources:
+        """The same files, also when the current folder is another one."""
+        from pathlib import Path
+
+        config = None if self.config is None else Path(self.config).absolute()
+        return msgspec.structs.replace(self, config=config, folder=Path.cwd())
 
     def load(self, sections: Sequence[Section], *, ignore_unknown: bool = False) -> Settings:
         """Read them.
@@ -132,6 +164,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
             environ=os.environ,
             secrets=Path(SECRETS),
             arguments=self.arguments,
+            dotenv=self.files[-1],
             ignore_unknown=ignore_unknown,
         )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from corten.app.consumers import consumer_tasks
 from corten.app.exporters import exporter_task
-from corten.app.pipelines import bind, pipeline_policies
+from corten.app.pipelines import bind, pipeline_policies, set_policies
+from corten.app.reload import check_watching
 from corten.app.resources import OwnedResource
 from corten.app.tasks import SupervisedTask
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem, described
@@ -44,6 +45,8 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
             _log.warning("settings: %s", warning)
         app.installed.check_backend(backend)
         policies = pipeline_policies(app)
+        check_watching(app)
+        life.reloading.begin(policies)
     with life.phase("resources"):
         resources = [OwnedResource(each, _OWN, _IN_CODE) for each in app.components.resources]
         resources += [
@@ -54,10 +57,12 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
     with life.phase("plugins"):
         tasks = gather(app, life)
     with life.phase("pipelines"):
-        for name, pipeline in app.components.pipelines.items():
-            if name in policies:
-                pipeline.configure(policies[name])
+        set_policies(app, policies)
+        for pipeline in app.components.pipelines.values():
             bind(app, pipeline)
+    group.start_soon(life.reloading.attend, name="reload")
+    if app.own_settings.reload.watch:
+        group.start_soon(life.reloading.watch, name="settings watcher")
     with life.phase("tasks"):
         await start_tasks(app, life, group, tasks)
 

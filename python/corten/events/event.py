@@ -64,6 +64,23 @@ class BreakerChanged(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class SettingsReloaded(Event, frozen=True, kw_only=True):
+    """The settings were read again while the App ran, and hold."""
+
+    app: str
+    changed: tuple[str, ...]
+    """The settings that have other values now: ``pipelines.users.policies``."""
+    needs_restart: tuple[str, ...]
+    """Those that were changed and hold from the next start on."""
+
+
+class SettingsRejected(Event, frozen=True, kw_only=True):
+    """The settings were read again while the App ran, and something is wrong with them: nothing has changed."""
+
+    app: str
+    problems: tuple[str, ...]
+
+
 class Degraded(Event, frozen=True, kw_only=True):
     """Something goes on with less: a server is away, a shared tier is bypassed."""
 

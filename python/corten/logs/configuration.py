@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from typing import Literal, TextIO
 
 from corten.logs.console_format import ConsoleFormatter
@@ -15,8 +14,46 @@ LogFormat = Literal["auto", "json", "console"]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-TALKATIVE = ("uvicorn.error",)
+TALKATIVE = ("uvicorn.error", "watchfiles.main")
 """Loggers whose INFO tells what our own lines tell already; they speak from WARNING up, unless somebody set a level."""
+
+
+class LogSetup:
+    """What :func:`configure` has set up; called, it undoes it."""
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        handler: logging.StreamHandler[TextIO],
+        app: str,
+        level: LogLevel | int,
+        format: LogFormat,  # noqa: A002 - the setting's own word
+    ) -> None:
+        self._logger = logger
+        self._handler = handler
+        self._app = app
+        self._former = logger.level
+        self.change(level, format)
+        logger.addHandler(handler)
+        self._quieted = [each for name in TALKATIVE if not (each := logging.getLogger(name)).level]
+        for each in self._quieted:
+            each.setLevel(logging.WARNING)
+
+    def change(self, level: LogLevel | int, format: LogFormat) -> None:  # noqa: A002 - the setting's own word
+        """Write from another level up, in another format, from the next record on."""
+        self._logger.setLevel(level)
+        terminal = self._handler.stream.isatty()
+        if format == "json" or (format == "auto" and not terminal):
+            self._handler.setFormatter(JsonFormatter(self._app))
+        else:
+            self._handler.setFormatter(ConsoleFormatter(colour=terminal))
+
+    def __call__(self) -> None:
+        for each in self._quieted:
+            each.setLevel(logging.NOTSET)
+        self._logger.removeHandler(self._handler)
+        self._logger.setLevel(self._former)
+        self._handler.close()
 
 
 class _StandardErrorHandler(logging.StreamHandler[TextIO]):
@@ -37,36 +74,16 @@ def configure(
     *,
     app: str = "",
     root: logging.Logger | None = None,
-) -> Callable[[], None] | None:
+) -> LogSetup | None:
     """Write all records of a level and above to a stream, unless somebody has set up logging already.
 
     :param stream: where to; standard error where it is None
     :param app: the App's name, for the JSON format
     :param root: the logger to set up; the root logger where it is None
-    :returns: a function that undoes it; None where there are handlers already, and nothing was done
+    :returns: what undoes it when it is called; None where there are handlers already, and nothing was done
     """
     logger = logging.getLogger() if root is None else root
     if logger.handlers:
         return None
-    output = sys.stderr if stream is None else stream
-    terminal = output.isatty()
     handler = _StandardErrorHandler() if stream is None else logging.StreamHandler(stream)
-    if format == "json" or (format == "auto" and not terminal):
-        handler.setFormatter(JsonFormatter(app))
-    else:
-        handler.setFormatter(ConsoleFormatter(colour=terminal))
-    former = logger.level
-    logger.setLevel(level)
-    logger.addHandler(handler)
-    quieted = [each for name in TALKATIVE if not (each := logging.getLogger(name)).level]
-    for each in quieted:
-        each.setLevel(logging.WARNING)
-
-    def undo() -> None:
-        for each in quieted:
-            each.setLevel(logging.NOTSET)
-        logger.removeHandler(handler)
-        logger.setLevel(former)
-        handler.close()
-
-    return undo
+    return LogSetup(logger, handler, app, level, format)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from corten.clock import Clock
 from corten.pipeline.layers import LAYERS, Layer, Surroundings
@@ -16,6 +16,17 @@ Place = tuple[str, int]
 """A policy's word, and which among its like it is: what finds its state when policies change."""
 
 
+class Compilation(NamedTuple):
+    """Policies that were compiled and don't hold yet."""
+
+    layers: tuple[Layer, ...]
+    """Outermost first."""
+    state: Mapping[Place, Any]
+    changes: Sequence[Callable[[], object]]
+    """Of what is kept."""
+    clock: Clock
+
+
 class Compiler:
     """Compiles policies again and again, keeping the state of those that stay: same word, same place among its like."""
 
@@ -23,10 +34,11 @@ class Compiler:
         self._state: dict[Place, Any] = {}
         self._clock: Clock | None = None
 
-    def compile(self, policies: Sequence[Policy], around: Surroundings) -> tuple[Layer, ...]:
-        """Layers, outermost first. Policies of Python are layers of their own; what is between them is a run.
+    def prepare(self, policies: Sequence[Policy], around: Surroundings) -> Compilation:
+        """Compile policies: those of Python are layers of their own; what is between them is a run.
 
-        The outermost run counts the calls: only a cache stands outside of it, which counts its hits itself.
+        Nothing changes before :meth:`commit`. The outermost run counts the calls: only a cache stands outside of it,
+        which counts its hits itself.
 
         :raises ValueError: a policy can't be compiled, or there are too many
         """
@@ -59,10 +71,13 @@ class Compiler:
                 layers.append(layer)
             if run or index == 0:
                 layers.append(Run(around, run, counts_calls=index == 0))
-        for change in changes:
+        return Compilation(tuple(layers), state, changes, around.clock)
+
+    def commit(self, compiled: Compilation) -> None:
+        """Let what was prepared hold."""
+        for change in compiled.changes:
             change()
-        self._state, self._clock = state, around.clock
-        return tuple(layers)
+        self._state, self._clock = dict(compiled.state), compiled.clock
 
     def state_of(self, word: str) -> tuple[Any, ...]:
         """The state of all policies of a kind, in their order."""

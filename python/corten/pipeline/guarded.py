@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from corten.errors import CortenError
 from corten.pipeline.form import Form, form_of, name_of
-from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings
+from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings, Wrapped
 from corten.pipeline.stages import STAGES
 from corten.pipeline.traceback import TITLE
 from corten.pipeline.wrapper import Wrapper
@@ -59,8 +59,11 @@ class Guarded:
             if objection is not None:
                 raise ValueError(f"pipeline {self._pipeline!r}: {objection}")
 
-    def install(self, layers: Sequence[Layer], around: Surroundings) -> None:
-        """Put layers between the wrapper and the function; from the next call on."""
+    def prepare(self, layers: Sequence[Layer], around: Surroundings) -> Callable[[], None]:
+        """Make layers between the wrapper and the function; from the call of what is given back on they hold.
+
+        :raises ValueError: a layer can't guard the function
+        """
         inside = self._called()
         seen: dict[str, int] = {}
         places: list[tuple[str, int]] = []
@@ -68,16 +71,26 @@ class Guarded:
             places.append((layer.word, seen.get(layer.word, 0)))
             seen[layer.word] = places[-1][1] + 1
         kept: dict[tuple[str, int], object] = {}
-        for index in reversed(range(len(layers))):
+
+        def put(index: int) -> Wrapped:
             place = places[index]
             site = Site(around, self._original, self._form, inside, index == 0, self._kept.get(place))
             wrapped = layers[index].put(site)
-            wrapper = self._outer if index == 0 else self._wrapper()
-            wrapper.become(wrapped.text, wrapped.names, wrapped.inputs)
-            inside = wrapper.function
             if wrapped.kept is not None:
                 kept[place] = wrapped.kept
-        self._kept = kept
+            return wrapped
+
+        for index in reversed(range(1, len(layers))):
+            wrapped, wrapper = put(index), self._wrapper()
+            wrapper.become(wrapped.text, wrapped.names, wrapped.inputs)
+            inside = wrapper.function
+        outermost = put(0)
+
+        def commit() -> None:
+            self._outer.become(outermost.text, outermost.names, outermost.inputs)
+            self._kept = kept
+
+        return commit
 
     def _called(self) -> Callable[..., Any]:
         """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""

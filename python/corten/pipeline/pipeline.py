@@ -67,7 +67,7 @@ class Pipeline:
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._called: dict[Any, Callable[..., Any]] = {}
         if policies:
-            self._compile()
+            self.configure(policies)
 
     def __repr__(self) -> str:
         policies = "policies from the settings" if self._policies is None else ", ".join(map(repr, self._policies))
@@ -102,7 +102,7 @@ class Pipeline:
         guarded = Guarded(self.name, function)
         if self._layers is not None:
             guarded.check(self.policies)
-            self._install(guarded, self._layers)
+            guarded.prepare(self._layers, self._surroundings())()
         self._functions.add(guarded)
         # The function lives as long as somebody holds it; what installs new policies must live as long as that.
         return guarded.function
@@ -135,15 +135,33 @@ class Pipeline:
 
         :raises ValueError: the policies don't fit a function of the pipeline; then nothing has changed
         """
+        self.prepare(policies)()
+
+    def prepare(self, policies: Sequence[Policy]) -> Callable[[], None]:
+        """What :meth:`configure` does, in two steps: nothing changes before what is given back is called.
+
+        So the policies of several pipelines can be replaced together, or none.
+
+        :raises ValueError: the policies don't fit a function of the pipeline
+        """
         policies = tuple(policies)
-        for guarded in list(self._functions):
+        functions = list(self._functions)
+        for guarded in functions:
             guarded.check(policies)
-        self._policies, before = policies, self._policies
-        try:
-            self._compile()
-        except BaseException:
-            self._policies = before
-            raise
+        warn_of_order(self.name, policies, self._warned)
+        around = self._surroundings()
+        compiled = self._compiler.prepare(policies, around)
+        installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
+
+        def commit() -> None:
+            self._compiler.commit(compiled)
+            self._policies, self._layers = policies, compiled.layers
+            for breaker in self._compiler.state_of("circuit_breaker"):
+                breaker.listen(None if self._events is None else self._breaker_changed)
+            for install in installs:
+                install()
+
+        return commit
 
     def bind(
         self,
@@ -175,7 +193,7 @@ class Pipeline:
         self._tiers = tuple(tiers)
         self._events = events
         if self._policies is not None:
-            self._compile()
+            self.configure(self._policies)
 
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
@@ -209,20 +227,9 @@ class Pipeline:
     def _surroundings(self) -> Surroundings:
         return Surroundings(self.name, self.clock, self._counts, self._decisions, self._observers, self._tiers)
 
-    def _compile(self) -> None:
-        warn_of_order(self.name, self.policies, self._warned)
-        self._layers = self._compiler.compile(self.policies, self._surroundings())
-        for breaker in self._compiler.state_of("circuit_breaker"):
-            breaker.listen(None if self._events is None else self._breaker_changed)
-        for guarded in list(self._functions):
-            self._install(guarded, self._layers)
-
     def _breaker_changed(self, before: BreakerState, after: BreakerState) -> None:
         if self._events is not None:
             self._events.emit(BreakerChanged(pipeline=self.name, before=before, after=after))
-
-    def _install(self, guarded: Guarded, layers: tuple[Layer, ...]) -> None:
-        guarded.install(layers, self._surroundings())
 
 
 def _awaited(function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:

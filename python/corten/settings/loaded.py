@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -41,6 +41,31 @@ class Settings:
         except KeyError:
             known = ", ".join(sorted(filter(None, self._active)))
             raise KeyError(f"no section {name!r} among the settings: {known}") from None
+
+    @property
+    def sections(self) -> Sequence[str]:
+        """The names of the sections; the one of keys at the top of the file is the empty text."""
+        return tuple(self._sections)
+
+    def taking(self, later: Settings, names: Collection[str]) -> Settings:
+        """These settings, but with some sections, or keys at the top, as settings of the same sections have them.
+
+        :param names: of sections, and of keys at the top of the file
+        """
+        active = dict(self._active)
+        items = dict(self._tree.items)
+        for name in names:
+            if name in active:
+                active[name] = later.section(name)
+            else:
+                top, theirs = active[""][DEFAULT], later.section("")[DEFAULT]
+                changed = msgspec.structs.replace(top, **{name: getattr(theirs, name)})
+                active[""] = {**active[""], DEFAULT: changed}
+            items.pop(name, None)
+            if (node := later._tree.items.get(name)) is not None:
+                items[name] = node
+        sections = tuple(self._sections.values())
+        return Settings(sections, active, Table(items, self._tree.origin), later.warnings)
 
     def is_active(self, name: str) -> bool:
         """Whether a section has an active instance."""
