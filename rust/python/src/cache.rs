@@ -40,17 +40,21 @@ pub(crate) struct MemoryCache {
 
 impl MemoryCache {
     /// The value of a key, counted as a hit or a miss; none also where the caller is to make it anew ahead of time, if
-    /// that is asked for. Raises what `__hash__` or `__eq__` of a key raise.
+    /// that is asked for. `hit` is called under the lock. Raises what `__hash__` or `__eq__` of a key raise.
     #[inline]
     pub(crate) fn lookup<'py, const REFRESHING: bool>(
         &self,
         key: &Bound<'py, PyAny>,
+        hit: impl FnOnce(),
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = key.py();
         let found = self.at(key, |store, _, position| match store.hit(position, || self.clock.now()) {
-            Lookup::Hit(value) => Ok(value.bind(py).clone()),
-            Lookup::Due(value) if !REFRESHING => Ok(value.bind(py).clone()),
-            Lookup::Miss | Lookup::Due(_) => Err(None),
+            Lookup::Due(_) if REFRESHING => Err(None),
+            Lookup::Hit(value) | Lookup::Due(value) => {
+                hit();
+                Ok(value.bind(py).clone())
+            }
+            Lookup::Miss => Err(None),
             Lookup::Expired(pair) => Err(Some(pair)),
         })?;
         match found {
@@ -310,11 +314,11 @@ impl MemoryCache {
 
     #[pyo3(signature = (key, default=None))]
     fn get(&self, key: &Bound<'_, PyAny>, default: Option<Object>) -> PyResult<Option<Object>> {
-        Ok(self.lookup::<false>(key)?.map(Bound::unbind).or(default))
+        Ok(self.lookup::<false>(key, || ())?.map(Bound::unbind).or(default))
     }
 
     fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Object> {
-        self.lookup::<false>(key)?.map(Bound::unbind).ok_or_else(|| missing(key))
+        self.lookup::<false>(key, || ())?.map(Bound::unbind).ok_or_else(|| missing(key))
     }
 
     fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: Object) -> PyResult<()> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::family::{Family, Series};
 use super::float::AtomicFloat;
+use super::kept::{DistributionSource, Kept};
 use super::openmetrics::write_float;
 use super::snapshot::HistogramPoint;
 use super::{Attributes, Kind, MetricsError};
@@ -86,10 +87,31 @@ pub struct HistogramSeries {
     bounds: Arc<Bounds>,
     counts: Box<[AtomicU64]>,
     sum: AtomicFloat,
+    kept: Kept<dyn DistributionSource>,
     attributes: Arc<Attributes>,
 }
 
 impl HistogramSeries {
+    /// Shows a source's distribution as well, from now on. False where its bounds are others.
+    pub fn keep(&self, source: Arc<dyn DistributionSource>) -> bool {
+        let same = source.bounds() == self.bounds.values();
+        if same {
+            self.kept.push(source);
+        }
+        same
+    }
+
+    /// Takes over the distribution of a source that nobody adds to any more.
+    pub fn let_go(&self, source: &Arc<dyn DistributionSource>) {
+        self.kept.remove(source, |source| {
+            let mut counts = vec![0; self.counts.len()];
+            self.sum.add(source.add_to(&mut counts));
+            for (own, count) in self.counts.iter().zip(counts) {
+                own.fetch_add(count, Relaxed);
+            }
+        });
+    }
+
     /// Counts a value. False, and nothing is counted, where it is negative or not finite.
     #[inline]
     pub fn record(&self, value: f64) -> bool {
@@ -105,11 +127,11 @@ impl HistogramSeries {
     /// recording at this moment.
     #[must_use]
     pub fn point(&self) -> HistogramPoint {
-        HistogramPoint {
-            bounds: Arc::clone(&self.bounds),
-            counts: self.counts.iter().map(|count| count.load(Relaxed)).collect(),
-            sum: self.sum.get(),
-        }
+        self.kept.with(|sources| {
+            let mut counts: Box<[u64]> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
+            let sum = sources.iter().fold(self.sum.get(), |sum, source| sum + source.add_to(&mut counts));
+            HistogramPoint { bounds: Arc::clone(&self.bounds), counts, sum }
+        })
     }
 }
 
@@ -119,7 +141,7 @@ impl Series for HistogramSeries {
 
     fn new(attributes: Arc<Attributes>, bounds: &Arc<Bounds>) -> Self {
         let counts = (0..=bounds.values().len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds: Arc::clone(bounds), counts, sum: AtomicFloat::default(), attributes }
+        Self { bounds: Arc::clone(bounds), counts, sum: AtomicFloat::default(), kept: Kept::default(), attributes }
     }
 
     fn attributes(&self) -> &Arc<Attributes> {

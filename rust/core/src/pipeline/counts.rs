@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::durations::Durations;
 use super::outcome::{Ended, Failure};
 use super::{Kind, Within};
-use crate::clock::{Nanos, seconds_from_nanos};
-use crate::metrics::{CounterSeries, HistogramSeries};
+use crate::clock::Nanos;
+use crate::metrics::{CountSource, CounterSeries, DistributionSource, HistogramSeries};
 
 /// The series of a registry that a pipeline writes.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Metrics {
     pub timeout: Arc<CounterSeries>,
     /// Calls that were cancelled from outside.
     pub cancelled: Arc<CounterSeries>,
-    /// How long all of these took, in seconds.
+    /// How long all of these took, in seconds, with the bounds of [`DEFAULT_SECONDS`](crate::metrics::DEFAULT_SECONDS).
     pub duration: Arc<HistogramSeries>,
 }
 
@@ -43,9 +44,14 @@ pub struct Totals {
 }
 
 /// Counters of one pipeline, kept when its policies change.
+///
+/// A success costs one addition to the durations, which the registry's series read as well; anything else is also added
+/// to a count and a series of its own.
 #[derive(Debug, Default)]
 pub struct Counts {
-    successes: AtomicU64,
+    /// Successes counted when the pipeline was bound to another registry.
+    before: u64,
+    durations: Arc<Durations>,
     errors: AtomicU64,
     timeouts: AtomicU64,
     cancelled: AtomicU64,
@@ -55,17 +61,23 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All zero, writing to a registry's series as well.
+    /// All zero, shown by a registry's series as well.
     #[must_use]
     pub fn new(metrics: Option<Metrics>) -> Self {
-        Self { metrics, ..Self::default() }
+        Self::continued(Totals::default(), metrics)
     }
 
     /// These numbers go on in other series: when a pipeline is bound to another registry.
     #[must_use]
     pub fn continued(totals: Totals, metrics: Option<Metrics>) -> Self {
+        let durations = Arc::new(Durations::default());
+        if let Some(metrics) = &metrics {
+            metrics.success.keep(Arc::clone(&durations) as Arc<dyn CountSource>);
+            metrics.duration.keep(Arc::clone(&durations) as Arc<dyn DistributionSource>);
+        }
         Self {
-            successes: AtomicU64::new(totals.successes),
+            before: totals.successes,
+            durations,
             errors: AtomicU64::new(totals.errors),
             timeouts: AtomicU64::new(totals.timeouts),
             cancelled: AtomicU64::new(totals.cancelled),
@@ -79,7 +91,7 @@ impl Counts {
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals {
-            successes: self.successes.load(Relaxed),
+            successes: self.before + self.durations.count(),
             errors: self.errors.load(Relaxed),
             timeouts: self.timeouts.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
@@ -98,33 +110,45 @@ impl Counts {
 
     #[inline]
     pub(super) fn record(&self, ended: Ended, took: Nanos) {
+        let success = matches!(ended, Ended::Success);
+        self.durations.record(success, took);
+        if !success {
+            self.count(ended);
+        }
+    }
+
+    /// Counts what was no success.
+    #[cold]
+    fn count(&self, ended: Ended) {
         let ended = match ended {
             Ended::Failed(Failure { within: Some(Within::Refused(kind)), .. }) => Ended::Refused(kind, None),
             Ended::Failed(Failure { within: Some(Within::TimedOut), .. }) => Ended::TimedOut(0),
             ended => ended,
         };
-        let own = match ended {
-            Ended::Success => &self.successes,
-            Ended::Failed(_) => &self.errors,
-            Ended::TimedOut(_) => &self.timeouts,
-            Ended::Cancelled => &self.cancelled,
-            Ended::Refused(kind, _) => &self.refused[kind as usize],
+        let metrics = self.metrics.as_ref();
+        let (own, series) = match ended {
+            Ended::Success => return,
+            Ended::Failed(_) => (&self.errors, metrics.map(|metrics| &metrics.error)),
+            Ended::TimedOut(_) => (&self.timeouts, metrics.map(|metrics| &metrics.timeout)),
+            Ended::Cancelled => (&self.cancelled, metrics.map(|metrics| &metrics.cancelled)),
+            Ended::Refused(kind, _) => (&self.refused[kind as usize], metrics.map(|metrics| &metrics.refused)),
         };
         own.fetch_add(1, Relaxed);
-        if let Some(metrics) = &self.metrics {
-            let series = match ended {
-                Ended::Success => &metrics.success,
-                Ended::Failed(_) => &metrics.error,
-                Ended::TimedOut(_) => &metrics.timeout,
-                Ended::Cancelled => &metrics.cancelled,
-                Ended::Refused(..) => &metrics.refused,
-            };
+        if let Some(series) = series {
             series.add(1);
-            metrics.duration.record(seconds_from_nanos(took));
         }
     }
 
     pub(super) fn retried(&self) {
         self.retries.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.success.let_go(&(Arc::clone(&self.durations) as Arc<dyn CountSource>));
+            metrics.duration.let_go(&(Arc::clone(&self.durations) as Arc<dyn DistributionSource>));
+        }
     }
 }

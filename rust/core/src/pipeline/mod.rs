@@ -6,6 +6,8 @@
 
 mod call;
 mod counts;
+mod durations;
+mod hits;
 mod outcome;
 mod stage;
 
@@ -18,6 +20,7 @@ use crate::rate_limit::Reservation;
 
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
+pub use hits::{CacheHits, Hits};
 pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step, Within};
 pub use stage::{Kind, Limiter, Policy, Priority, TooManyPolicies};
 

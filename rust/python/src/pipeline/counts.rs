@@ -1,10 +1,9 @@
 //! Binding of [`corten_core::pipeline::Counts`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use corten_core::metrics::{CounterSeries, DEFAULT_SECONDS};
-use corten_core::pipeline::{Counts, Kind, Metrics, Totals};
+use corten_core::metrics::DEFAULT_SECONDS;
+use corten_core::pipeline::{Counts, Hits, Kind, Metrics, Totals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -15,21 +14,6 @@ use crate::metrics::Registry;
 pub(crate) struct PipelineCounts {
     pub(super) inner: Arc<Counts>,
     pub(super) hits: Arc<Hits>,
-}
-
-/// What caches answered.
-#[derive(Debug)]
-pub(super) struct Hits {
-    own: AtomicU64,
-    series: Arc<CounterSeries>,
-}
-
-impl Hits {
-    #[inline]
-    pub(super) fn add(&self) {
-        self.own.fetch_add(1, Ordering::Relaxed);
-        self.series.add(1);
-    }
 }
 
 #[pymethods]
@@ -63,8 +47,7 @@ impl PipelineCounts {
             duration: duration.series(&[("pipeline", name)]).map_err(error)?,
         };
         let totals = previous.map_or_else(Totals::default, |previous| previous.inner.totals());
-        let own = previous.map_or(0, |previous| previous.hits.own.load(Ordering::Relaxed));
-        let hits = Hits { own: AtomicU64::new(own), series: series("hit")? };
+        let hits = Hits::new(previous.map_or(0, |previous| previous.hits.count()), Some(series("hit")?));
         Ok(Self { inner: Arc::new(Counts::continued(totals, Some(metrics))), hits: Arc::new(hits) })
     }
 
@@ -80,7 +63,7 @@ impl PipelineCounts {
 
     /// How many calls were answered without being made.
     fn hit_count(&self) -> u64 {
-        self.hits.own.load(Ordering::Relaxed)
+        self.hits.count()
     }
 
     /// Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word.

@@ -3,11 +3,12 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
+use corten_core::pipeline::{CacheHits, Hits};
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::counts::{Hits, PipelineCounts};
+use super::counts::PipelineCounts;
 use crate::cache::MemoryCache;
 use crate::fastcall::Unary;
 
@@ -15,7 +16,7 @@ use crate::fastcall::Unary;
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct CacheLookup {
     cache: Py<MemoryCache>,
-    hits: Option<Arc<Hits>>,
+    hits: Option<(Arc<Hits>, Arc<CacheHits>)>,
     miss: Py<PyAny>,
     /// Says what is wrong with a key, as the exception to raise.
     explain: Py<PyAny>,
@@ -26,7 +27,8 @@ impl CacheLookup {
     /// `counts` only where the cache is the outermost policy: further inside a hit is a success of what is outside.
     #[new]
     fn new(cache: Py<MemoryCache>, counts: Option<&PipelineCounts>, miss: Py<PyAny>, explain: Py<PyAny>) -> Self {
-        Self { cache, hits: counts.map(|counts| Arc::clone(&counts.hits)), miss, explain }
+        let hits = counts.map(|counts| (Arc::clone(&counts.hits), counts.hits.of_cache()));
+        Self { cache, hits, miss, explain }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -48,15 +50,23 @@ impl Unary for Ask {
     #[inline]
     fn call<'py>(this: &Bound<'py, CacheLookup>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (this.py(), this.get());
-        match this.cache.get().lookup::<true>(key) {
-            Ok(Some(value)) => {
-                if let Some(hits) = &this.hits {
-                    hits.add();
-                }
-                Ok(value)
+        let count = || {
+            if let Some((_, hits)) = &this.hits {
+                hits.add_locked();
             }
+        };
+        match this.cache.get().lookup::<true>(key, count) {
+            Ok(Some(value)) => Ok(value),
             Ok(None) => Ok(this.miss.bind(py).clone()),
             Err(error) => Err(this.explained(key, error)),
+        }
+    }
+}
+
+impl Drop for CacheLookup {
+    fn drop(&mut self) {
+        if let Some((all, hits)) = &self.hits {
+            all.take_over(hits);
         }
     }
 }
