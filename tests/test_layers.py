@@ -19,7 +19,7 @@ LAYERS = (
     ("pipeline",),
     ("alerts",),
     ("policies", "cache", "dead_letters", "health", "metrics", "events", "logs"),
-    ("settings", "secrets", "flags", "errors", "clock"),
+    ("settings", "secrets", "flags", "errors", "clock", "deadline"),
     ("_core",),
 )
 """From the edges down; alerts stand above the other capabilities, for they may import health and metrics."""

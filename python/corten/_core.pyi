@@ -543,6 +543,12 @@ class CacheLookup:
     def lookup(self, key: object, /) -> Any:
         """The value, or the object that stands for a miss."""
 
+def pipeline_time_left() -> float | None:
+    """Seconds until the deadline of the pipelines around the caller; None where there is none."""
+
+def deadlines_by_context() -> None:
+    """From now on pipelines ask `corten.deadline` for deadlines that context variables hold."""
+
 def merge_snapshots(snapshots: Sequence[Sequence[object]], gauges: str) -> list[_InstrumentRow]: ...
 def render_snapshot(instruments: Sequence[object]) -> str: ...
 def parse_rate(text: str) -> float:

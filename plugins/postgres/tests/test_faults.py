@@ -18,6 +18,8 @@ from tests.servers.proxy import proxy
 
 from corten.dead_letters.letter import DeadLetter
 from corten.errors import DeadlineExceeded, ResourceUnavailable
+from corten.pipeline import Pipeline
+from corten.policies import Timeout
 from corten.secrets import Secret
 from corten.testing import FakeClock
 from corten_postgres import (
@@ -251,6 +253,17 @@ async def test_an_exhausted_pool_is_a_typed_timeout_that_shows_its_state(databas
         assert isinstance(caught.value, DeadlineExceeded)
         now = postgres.statistics()
         assert (now.in_use, now.waiting, now.exhausted) == (1, 0, 1)
+
+
+async def test_a_wait_for_a_connection_ends_with_the_deadline_around_it(database: str) -> None:
+    @Pipeline("hurried", Timeout(0.2))
+    async def hurried(postgres: Postgres) -> int:
+        return await postgres.fetch_value(int, "select 1")
+
+    async with opened(database, max_size=1, acquire_timeout=30) as postgres, postgres.acquire():
+        with pytest.raises(PoolExhausted, match=r"no connection came free within 0.[12]\d* s; 1 of 1"):
+            await hurried(postgres)
+        assert postgres.statistics().waiting == 0
 
 
 async def test_who_waits_is_served_in_order_when_a_connection_comes_back(database: str) -> None:

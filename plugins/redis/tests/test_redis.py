@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.servers.redis import RedisServer
 
+from corten import deadline
 from corten.errors import DeadlineExceeded
 from corten.secrets import Secret
 from corten_redis import PoolExhausted, Redis, RedisError, RedisSettings, RedisTier
@@ -105,6 +106,16 @@ async def test_calls_beyond_the_limit_wait_their_turn(redis: Redis) -> None:
             group.start_soon(redis.set, f"key:{number}", b"x")
     now = redis.statistics()
     assert (now.idle, now.in_use, now.waiting) == (3, 0, 0)
+
+
+async def test_a_wait_for_a_connection_ends_with_the_deadline_around_it(redis_server: RedisServer) -> None:
+    settings = RedisSettings(url=Secret(redis_server.url), max_connections=1, acquire_timeout=30)
+    async with Redis.open(settings) as redis:
+        blocked = asyncio.ensure_future(redis.client.blpop(["nothing"], timeout=1))
+        await anyio.wait_all_tasks_blocked()
+        with deadline.within(0.1), pytest.raises(PoolExhausted, match=r"within 0\.[01]\d* s; 1 of 1"):
+            await redis.get("key")
+        await blocked
 
 
 async def test_an_exhausted_pool_is_a_typed_timeout_that_shows_its_state(redis_server: RedisServer) -> None:

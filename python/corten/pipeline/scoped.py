@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from corten._core import Call
+from corten.deadline import context_deadline
 from corten.errors import DeadlineExceeded
 from corten.pipeline.carry_out import Make, carry_out_with
 from corten.pipeline.layers.run import Run
@@ -46,7 +47,7 @@ class ScopedRun:
                 end = begin
             else:
                 chain = self._limited(part, chain)
-        return chain(None)
+        return chain(context_deadline(self._around.clock))
 
     def _split(self) -> list[float | Run]:
         parts: list[float | Run] = []
@@ -67,6 +68,8 @@ class ScopedRun:
             else:
                 compiled.append(each)
         flush()
+        if not isinstance(parts[-1], Run):  # the core drives the innermost part, so that the deadline is known there
+            parts.append(Run(self._around, (), counts_calls=False))
         return parts
 
     def _limited(self, seconds: float, inner: Inner) -> Inner:

@@ -5,6 +5,7 @@ mod cache;
 mod chaos;
 mod circuit_breaker;
 mod clock;
+mod deadline;
 mod fastcall;
 mod glob;
 mod keys;
@@ -29,6 +30,8 @@ mod _core {
     use crate::circuit_breaker::CircuitBreaker;
     #[pymodule_export]
     use crate::clock::Clock;
+    #[pymodule_export]
+    use crate::deadline::{deadlines_by_context, pipeline_time_left};
     #[pymodule_export]
     use crate::glob::Glob;
     #[pymodule_export]

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from corten.clock import Clock
+from corten.deadline import at_most
 from corten.errors import PoolExhausted, ResourceUnavailable
 from corten_postgres.errors import ConnectionLost
 from corten_postgres.opening import RawConnection
@@ -128,12 +129,12 @@ class Pool:
         return None
 
     async def acquire(self, timeout: float | None = None) -> Member:
-        """Wait for a connection and see that it lives.
+        """Wait for a connection, no longer than the deadline around the caller lets it, and see that it lives.
 
         :raises PoolExhausted: none came free in time
         :raises ConnectionLost: none can be made, or the pool is closed
         """
-        limit = self._acquire_timeout if timeout is None else timeout
+        limit = at_most(self._acquire_timeout if timeout is None else timeout)
         with self._clock.move_on_after(limit):
             while True:
                 member = await self._turn()

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from corten.clock import Clock
+from corten.deadline import at_most
 from corten.errors import CortenError, PoolExhausted
 from corten_redis.errors import AWAY, Unreachable
 from corten_redis.reachability import Reachability
@@ -113,7 +114,8 @@ class Pool(driver.ConnectionPool):
         return len(self._available_connections)
 
     async def _turn(self) -> None:
-        deadline = self._clock.now() + self._acquire_timeout
+        limit = at_most(self._acquire_timeout)
+        deadline = self._clock.now() + limit
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         with self._clock.move_on_at(deadline):
@@ -129,12 +131,12 @@ class Pool(driver.ConnectionPool):
                     self._wake()  # it was woken in the same moment: the next one shall have the turn
                 waiter.cancel()
                 raise
-        raise self._too_late()
+        raise self._too_late(limit)
 
-    def _too_late(self) -> PoolExhausted:
+    def _too_late(self, limit: float) -> PoolExhausted:
         self.exhausted += 1
         state = f"{self.in_use} of {self.max_connections} connections in use, {self.waiting} calls waiting"
-        return PoolExhausted(self._name, self._acquire_timeout, state, "bound the callers, or raise max_connections")
+        return PoolExhausted(self._name, limit, state, "bound the callers, or raise max_connections")
 
     def _wake(self) -> None:
         while self._waiters:

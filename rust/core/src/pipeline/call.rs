@@ -71,11 +71,23 @@ impl Call {
         self.horizon = deadline;
     }
 
+    /// The deadline that somebody outside keeps.
+    #[must_use]
+    pub fn horizon(&self) -> Option<Nanos> {
+        (self.horizon != 0).then_some(self.horizon)
+    }
+
+    /// The earliest deadline for what is further inside, whoever keeps it.
+    #[inline]
+    #[must_use]
+    pub fn around(&self) -> Option<Nanos> {
+        self.deadline().into_iter().chain(self.horizon()).min()
+    }
+
     /// Nanoseconds until the earliest deadline, kept here or outside.
     #[inline]
     pub(super) fn time_left(&self, now: Nanos) -> Option<Nanos> {
-        let outside = (self.horizon != 0).then_some(self.horizon);
-        self.deadline().into_iter().chain(outside).min().map(|deadline| deadline.saturating_sub(now))
+        self.around().map(|deadline| deadline.saturating_sub(now))
     }
 
     /// Joins a queue, at most so long and never beyond its deadline.

@@ -66,7 +66,7 @@ impl Call {
 
     #[inline]
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let coroutine = {
+        let (coroutine, around) = {
             let mut state = self.state.lock();
             if !matches!(state.todo, Todo::Resume) {
                 return Ok(None);
@@ -74,16 +74,16 @@ impl Call {
             if let Some(yielded) = state.yielded.take() {
                 return Ok(Some(yielded));
             }
-            state.coroutine.take()
+            (state.coroutine.take(), state.call.around())
         };
         let coroutine = coroutine.ok_or_else(running_already)?.into_bound(py);
-        let sent = send(&coroutine, &py.None().into_bound(py));
+        let sent = self.pipeline.get().step(around, || send(&coroutine, &py.None().into_bound(py)));
         self.sent(coroutine, sent)
     }
 
     fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let coroutine = self.take_coroutine(value.py())?;
-        let sent = send(&coroutine, value);
+        let (coroutine, around) = self.take_coroutine(value.py())?;
+        let sent = self.pipeline.get().step(around, || send(&coroutine, value));
         self.sent(coroutine, sent)?.ok_or_else(|| PyStopIteration::new_err(()))
     }
 
@@ -103,8 +103,8 @@ impl Call {
         if let Some(traceback) = traceback {
             error.value(py).call_method1("with_traceback", (traceback,))?;
         }
-        let coroutine = self.take_coroutine(py)?;
-        let sent = throw(&coroutine, error);
+        let (coroutine, around) = self.take_coroutine(py)?;
+        let sent = self.pipeline.get().step(around, || throw(&coroutine, error));
         self.sent(coroutine, sent)?.ok_or_else(|| PyStopIteration::new_err(()))
     }
 
@@ -200,8 +200,9 @@ impl Call {
                     Some(coroutine) => Ok(coroutine.into_bound(py)),
                     None => make.call(args, Some(kwargs)),
                 };
-                let settled = match coroutine.map(|coroutine| (send(&coroutine, &py.None().into_bound(py)), coroutine))
-                {
+                let settled = match coroutine.map(|coroutine| {
+                    (pipeline.get().step(call.around(), || send(&coroutine, &py.None().into_bound(py))), coroutine)
+                }) {
                     Ok((Sent::Yielded(yielded), coroutine)) => {
                         let armed = Pipeline::arm(pipeline, &mut call, &coroutine, yielded.bind(py))?;
                         let mut state = this.state.lock();
@@ -350,13 +351,14 @@ impl Call {
         Self::with(pipeline, State { call, todo: Todo::Resume, coroutine, yielded, armed, result: None, last: None })
     }
 
-    fn take_coroutine<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (coroutine, yielded) = {
+    /// The coroutine, and the deadline around its next step.
+    fn take_coroutine<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Option<Nanos>)> {
+        let (coroutine, around, unused) = {
             let mut state = self.state.lock();
-            (state.coroutine.take(), state.yielded.take())
+            (state.coroutine.take(), state.call.around(), state.yielded.take())
         };
-        drop(yielded); // outside the lock
-        coroutine.map(|coroutine| coroutine.into_bound(py)).ok_or_else(running_already)
+        drop(unused);
+        Ok((coroutine.ok_or_else(running_already)?.into_bound(py), around))
     }
 
     /// The coroutine did something: what it yielded is handed on; where it ended, so does the awaiting.

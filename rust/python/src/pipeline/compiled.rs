@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds, seconds_from_nanos};
+use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Priority, Step};
 use corten_core::retry::{Retry, Settings};
 use pyo3::IntoPyObjectExt;
@@ -22,6 +22,7 @@ use super::refusals;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
+use crate::deadline;
 use crate::fastcall::Unary;
 use crate::rate_limit::{KeyedTokenBucket, TokenBucket};
 use crate::spin::Mutex;
@@ -120,8 +121,10 @@ impl Pipeline {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
+        this.set_horizon(slf.py(), &mut call)?;
         if let Some(deadline) = horizon {
-            call.set_horizon(nanos_from_seconds(deadline));
+            let deadline = nanos_from_seconds(deadline);
+            call.set_horizon(call.horizon().map_or(deadline, |other| other.min(deadline)));
         }
         if let Err(error) = this.set_inputs(&mut call, inputs) {
             close(coroutine)?;
@@ -136,6 +139,7 @@ impl Pipeline {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
+        this.set_horizon(slf.py(), &mut call)?;
         this.set_inputs(&mut call, inputs)?;
         let step = this.inner.enter(&mut call, now);
         let todo = match this.todo(slf.py(), &call, step)? {
@@ -183,7 +187,9 @@ impl Unary for Run {
     #[inline]
     fn call<'py>(this: &Bound<'py, Pipeline>, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let now = this.get().clock.now();
-        Pipeline::begin(this, &mut core::Call::new(now), coroutine, now)
+        let mut call = core::Call::new(now);
+        this.get().set_horizon(this.py(), &mut call)?;
+        Pipeline::begin(this, &mut call, coroutine, now)
     }
 }
 
@@ -205,7 +211,7 @@ impl Pipeline {
             Step::Proceed => {}
             step => return Self::stopped(slf, call, step, coroutine),
         }
-        match first_step(coroutine) {
+        match this.step(call.around(), || first_step(coroutine)) {
             First::Returned(value) => {
                 this.inner.leave(call, Outcome::Success, this.clock.now());
                 Ok(value)
@@ -269,6 +275,36 @@ impl Pipeline {
         Python::attach(|_| match slf.get().raised(py, call, PyErr::fetch(py), false)? {
             Settled::Value(value) => Ok(value.into_bound(py)),
             Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_bound_py_any(py),
+        })
+    }
+
+    /// Runs a step of the user's code with that deadline around it.
+    #[inline]
+    pub(super) fn step<R>(&self, deadline: Option<Nanos>, step: impl FnOnce() -> R) -> R {
+        let _around = deadline::around(&self.clock, deadline);
+        step()
+    }
+
+    /// Tells a call that begins of the deadline around it.
+    #[inline]
+    fn set_horizon(&self, py: Python<'_>, call: &mut core::Call) -> PyResult<()> {
+        if let Some(horizon) = deadline::horizon(&self.clock) {
+            call.set_horizon(horizon);
+        }
+        if deadline::by_context() { self.set_context_horizon(py, call) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn set_context_horizon(&self, py: Python<'_>, call: &mut core::Call) -> PyResult<()> {
+        Python::attach(|_| {
+            static ON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            let on = ON.import(py, "corten.deadline", "context_deadline")?;
+            let by_context: Option<f64> = on.call1((&self.face,))?.extract()?;
+            let earlier = by_context.map(nanos_from_seconds).into_iter().chain(call.horizon()).min();
+            if let Some(deadline) = earlier {
+                call.set_horizon(deadline);
+            }
+            Ok(())
         })
     }
 
