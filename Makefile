@@ -63,6 +63,7 @@ test: lint test-rust servers demo-once ## everything: Rust, style, types, unit, 
 .PHONY: test-rust
 test-rust: build
 	@cargo test --quiet --locked
+	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --locked -p corten-core --lib --release loom  # every interleaving
 
 .PHONY: unit
 unit: build ## the quick part: no servers, seconds

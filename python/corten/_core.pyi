@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, final, overload
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final, overload
 
 from corten.cache.statistics import CacheStatistics
 from corten.clock import Clock as AppClock
@@ -302,83 +302,87 @@ class Glob:
     def matches(self, text: str, /) -> bool:
         """Whether the whole text is as the pattern says."""
 
-@final
-class TokenBucket:
-    """One token bucket: ``burst`` tokens at first, refilled at ``rate``; never blocks.
+class Limiter:
+    """One limit for all who ask; the faces are in `corten.policies.limiters`. Never blocks."""
 
-    GCRA (ITU-T I.371) in one atomic number; rates are kept as whole nanoseconds a token.
-
-    :param rate: a text such as ``"100/s"``, or tokens a second
-    :param burst: tokens a full bucket holds; None: the number before the slash, at least 1
-    :raises ValueError: not a rate, or a burst below 1
-    """
-
-    def __new__(cls, rate: str | float, burst: int | None = None, clock: AppClock | None = None) -> TokenBucket: ...
+    def __new__(
+        cls, algorithm: str, rate: str | float, burst: int | None = None, clock: AppClock | None = None
+    ) -> Self: ...
     def try_acquire(self, n: int = 1) -> float:
         """Take ``n`` tokens: 0.0 when they were taken, else the seconds until they may be there.
 
-        :raises ValueError: ``n`` is more than the bucket holds
+        :raises ValueError: ``n`` is more than there can ever be
         """
+    def reserve(self, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]:
+        """Take ``n`` tokens if they are there in time, ahead of time where they are not there yet.
+
+        Gives whether they were taken, the seconds to wait, and the claim: not 0 where there is something to wait for.
+
+        :raises ValueError: ``n`` is more than there can ever be
+        """
+    def cancel(self, claim: int, n: int = 1) -> None:
+        """Give back tokens that are not waited for any more, as far as no later claim would suffer."""
     def estimate(self, n: int = 1) -> float:
         """What `try_acquire` would say; takes and counts nothing.
 
-        :raises ValueError: ``n`` is more than the bucket holds
+        :raises ValueError: ``n`` is more than there can ever be
         """
     def tokens(self) -> float:
-        """The tokens in the bucket now."""
+        """The tokens left now."""
     def add_tokens(self, n: int = 1) -> None:
-        """Give tokens back; a full bucket stays full."""
+        """Give tokens back, or as a present; there are never more than it holds."""
     def replace(self, rate: str | float, burst: int | None = None) -> None:
-        """Another limit from now on; the tokens stay, as far as the new burst holds them.
+        """Another limit from now on; tokens stay in buckets, what was used stays used in windows.
 
-        :raises ValueError: not a rate, or a burst below 1
+        :raises ValueError: not a limit; then nothing has changed
         """
     @property
     def rate(self) -> float:
         """Tokens a second."""
     @property
     def burst(self) -> int:
-        """Tokens a full bucket holds."""
+        """The most tokens there can be."""
     def statistics(self) -> RateLimitStatistics:
         """Requests admitted and refused so far."""
 
-@final
-class KeyedTokenBucket:
-    """A token bucket for each key, in bounded memory: 48 bytes a key of the capacity, allocated as it is used.
-
-    A key is any hashable value, known by 64 bits of a randomly keyed hash. Keys with a full bucket take no room. When
-    too many are live at once the fullest bucket near the new one is given up: that key finds a full one when it comes
-    again (counted in ``evictions``; with as many live keys as the capacity, about one in a hundred).
-
-    :param rate: a text such as ``"100/s"``, or tokens a second, for each key
-    :param burst: tokens a full bucket holds; None: the number before the slash, at least 1
-    :param capacity: keys for which there is room, 1 to 2**32
-    :raises ValueError: not a rate, a burst below 1, or a capacity out of range
-    """
+class KeyedLimiter:
+    """A limit for each key, in bounded memory; the faces are in `corten.policies.limiters`. Never blocks."""
 
     def __new__(
-        cls, rate: str | float, burst: int | None = None, capacity: int = 1_048_576, clock: AppClock | None = None
-    ) -> KeyedTokenBucket: ...
+        cls,
+        algorithm: str,
+        rate: str | float,
+        burst: int | None = None,
+        capacity: int = 1_048_576,
+        clock: AppClock | None = None,
+    ) -> Self: ...
     def try_acquire(self, key: object, n: int = 1) -> float:
         """Take ``n`` tokens of a key: 0.0 when they were taken, else the seconds until they may be there.
 
-        :raises ValueError: ``n`` is more than a bucket holds
+        :raises ValueError: ``n`` is more than there can ever be
         :raises TypeError: the key is not hashable
         """
+    def reserve(self, key: object, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]:
+        """Take ``n`` tokens of a key if they are there in time: whether, the seconds to wait, and the claim."""
+    def cancel(self, key: object, claim: int, n: int = 1) -> None:
+        """Give back tokens that are not waited for any more, as far as no later claim would suffer."""
     def estimate(self, key: object, n: int = 1) -> float:
         """What `try_acquire` would say; takes and counts nothing."""
     def tokens(self, key: object) -> float:
-        """The tokens that a key has now."""
+        """The tokens that a key has left now."""
     def add_tokens(self, key: object, n: int = 1) -> None:
-        """Give a key tokens back; a full bucket stays full."""
+        """Give a key tokens back; there are never more than it holds."""
     def replace(self, rate: str | float, burst: int | None = None) -> None:
-        """Another limit from now on; every key keeps its tokens, as far as the new burst holds them."""
+        """Another limit from now on; every key keeps its tokens, or in windows what it used."""
     @property
     def rate(self) -> float:
         """Tokens a second for each key."""
     @property
     def burst(self) -> int:
-        """Tokens a full bucket holds."""
+        """The most tokens that a key can have."""
+    @property
+    def capacity(self) -> int:
+        """Keys for which there is room."""
     def statistics(self) -> RateLimitStatistics:
         """Requests admitted and refused so far, evictions, live keys, capacity and memory; looks at every slot."""
 

@@ -36,7 +36,7 @@ class PolicyOrderWarning(CortenWarning):
 class Refused(CortenError):
     """A policy did not let a call through; the call was not made.
 
-    :ivar pipeline: name of the pipeline that refused
+    :ivar pipeline: name of the pipeline that refused; empty where a limiter was asked without one
     :ivar policy: the policy's word, such as ``rate_limit``
     :ivar reason: why, in words
     :ivar retry_after: seconds after which a call may succeed; None where nobody can know
@@ -51,7 +51,8 @@ class Refused(CortenError):
 
     def __str__(self) -> str:
         hint = "" if self.retry_after is None else f"; retry after {self.retry_after:.3g} s"
-        return f"pipeline {self.pipeline!r}: {self.policy} refused the call: {self.reason}{hint}"
+        where = f"pipeline {self.pipeline!r}: " if self.pipeline else ""
+        return f"{where}{self.policy} refused the call: {self.reason}{hint}"
 
 
 class RateLimited(Refused):

@@ -111,7 +111,7 @@ def test_wrong_limits_are_said(
 def test_asking_for_more_than_a_bucket_holds_is_an_error_not_a_wait() -> None:
     bucket, keyed = TokenBucket("1/s", burst=5), KeyedTokenBucket("1/s", burst=5)
     for ask in (bucket.try_acquire, bucket.estimate, lambda n: keyed.try_acquire("a", n)):
-        with pytest.raises(ValueError, match="asked for 6 tokens of a bucket that holds 5"):
+        with pytest.raises(ValueError, match="asked for 6 tokens of a limit that holds 5"):
             ask(6)
     with pytest.raises(OverflowError):
         bucket.try_acquire(-1)

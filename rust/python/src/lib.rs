@@ -42,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use crate::pipeline::{CacheLookup, Call, Pipeline, PipelineCounts};
     #[pymodule_export]
-    use crate::rate_limit::{KeyedTokenBucket, TokenBucket, parse_rate};
+    use crate::rate_limit::{KeyedLimiter, Limiter, parse_rate};
 
     use pyo3::prelude::*;
 

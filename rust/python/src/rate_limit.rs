@@ -1,10 +1,11 @@
 //! Binding of [`corten_core::rate_limit`].
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
 
-use corten_core::clock::{AnyClock, Clock as _, seconds_from_nanos};
+use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds, seconds_from_nanos};
 use corten_core::rate_limit::{
-    DEFAULT_CAPACITY, Decision, KeyedTokenBucket as Keyed, Limit, Rate, TokenBucket as Plain,
+    Algorithm, AnyLimiter, Claim, DEFAULT_CAPACITY, Decision, LimitError, Rate, Reservation, Statistics,
+    UnknownAlgorithm,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -23,131 +24,180 @@ fn rate_of_text(text: &str) -> PyResult<Rate> {
     text.parse().map_err(|error: corten_core::rate_limit::RateError| PyValueError::new_err(error.to_string()))
 }
 
-fn limit_of(rate: &Bound<'_, PyAny>, burst: Option<i64>) -> PyResult<Limit> {
-    let rate = if let Ok(text) = rate.cast::<PyString>() {
-        rate_of_text(text.to_str()?)?
-    } else {
-        let number: f64 = rate.extract().map_err(|_| {
-            let kind = rate.get_type();
-            PyTypeError::new_err(format!("a rate is a text such as \"100/s\" or a number a second, not {kind}"))
-        })?;
-        Rate::per_second(number).map_err(|error| PyValueError::new_err(error.to_string()))?
-    };
+fn rate_of(rate: &Bound<'_, PyAny>) -> PyResult<Rate> {
+    if let Ok(text) = rate.cast::<PyString>() {
+        return rate_of_text(text.to_str()?);
+    }
+    let number: f64 = rate.extract().map_err(|_| {
+        let kind = rate.get_type();
+        PyTypeError::new_err(format!("a rate is a text such as \"100/s\" or a number a second, not {kind}"))
+    })?;
+    Rate::per_second(number).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+fn burst_of(burst: Option<i64>) -> PyResult<Option<u64>> {
     match burst.map(u64::try_from) {
-        None => Ok(Limit::new(rate, rate.default_burst())),
-        Some(Ok(burst)) if burst > 0 => Ok(Limit::new(rate, burst)),
+        None => Ok(None),
+        Some(Ok(burst)) if burst > 0 => Ok(Some(burst)),
         Some(_) => Err(PyValueError::new_err(format!("burst must be at least 1, not {}", burst.unwrap_or_default()))),
     }
 }
 
+fn made(algorithm: &str, rate: &Bound<'_, PyAny>, burst: Option<i64>, capacity: Option<usize>) -> PyResult<AnyLimiter> {
+    let wrong = |error: UnknownAlgorithm| PyValueError::new_err(error.to_string());
+    let algorithm: Algorithm = algorithm.parse().map_err(wrong)?;
+    AnyLimiter::new(algorithm, rate_of(rate)?, burst_of(burst)?, capacity).map_err(no_limit)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands on")]
+fn no_limit(error: LimitError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
 /// Zero for yes, else the seconds until it may be yes.
 #[inline]
-fn seconds_of(decision: Decision, n: u64, limit: impl FnOnce() -> Limit) -> PyResult<f64> {
+fn seconds_of(decision: Decision, n: u64, limiter: &AnyLimiter) -> PyResult<f64> {
     match decision {
         Decision::Admitted => Ok(0.0),
         Decision::Wait(nanos) => Ok(seconds_from_nanos(nanos)),
-        Decision::TooMany => Err(PyValueError::new_err(format!(
-            "asked for {n} tokens of a bucket that holds {}: ask for fewer, or make burst larger",
-            limit().burst()
-        ))),
+        Decision::TooMany => Err(too_many(n, limiter)),
     }
 }
 
-fn statistics_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    TYPE.import(py, "corten.policies.rate_limit", "RateLimitStatistics")
+/// Whether they were taken, the seconds to wait, and what to give back by.
+fn reserved(reservation: Reservation, n: u64, limiter: &AnyLimiter) -> PyResult<(bool, f64, Claim)> {
+    match reservation {
+        Reservation::Granted => Ok((true, 0.0, 0)),
+        Reservation::Later(wait, claim) => Ok((true, seconds_from_nanos(wait), claim)),
+        Reservation::Refused(wait) => Ok((false, seconds_from_nanos(wait), 0)),
+        Reservation::TooMany => Err(too_many(n, limiter)),
+    }
 }
 
-/// One token bucket for all calls.
-#[pyclass(frozen, module = "corten._core")]
-pub(crate) struct TokenBucket {
-    pub(crate) inner: Arc<Plain>,
+#[cold]
+fn too_many(n: u64, limiter: &AnyLimiter) -> PyErr {
+    let most = limiter.get().burst();
+    PyValueError::new_err(format!(
+        "asked for {n} tokens of a limit that holds {most}: ask for fewer, or make the limit larger"
+    ))
+}
+
+fn statistics_of(py: Python<'_>, counts: Statistics) -> PyResult<Bound<'_, PyAny>> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let fields =
+        (counts.admitted, counts.refused, counts.evictions, counts.live, counts.capacity, counts.bytes, counts.waited);
+    TYPE.import(py, "corten.policies.rate_limit", "RateLimitStatistics")?.call1(fields)
+}
+
+/// One limit for all calls, by any of the algorithms.
+#[pyclass(frozen, subclass, module = "corten._core")]
+pub(crate) struct Limiter {
+    pub(crate) inner: AnyLimiter,
     clock: AnyClock,
 }
 
 #[pymethods]
-impl TokenBucket {
+impl Limiter {
     #[new]
-    #[pyo3(signature = (rate, burst=None, clock=None))]
-    fn new(rate: &Bound<'_, PyAny>, burst: Option<i64>, clock: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        Ok(Self { inner: Arc::new(Plain::new(limit_of(rate, burst)?)), clock: clock_of(clock)? })
+    #[pyo3(signature = (algorithm, rate, burst=None, clock=None))]
+    fn new(
+        algorithm: &str,
+        rate: &Bound<'_, PyAny>,
+        burst: Option<i64>,
+        clock: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self { inner: made(algorithm, rate, burst, None)?, clock: clock_of(clock)? })
     }
 
     #[pyo3(signature = (n=1))]
     fn try_acquire(&self, n: u64) -> PyResult<f64> {
-        seconds_of(self.inner.try_acquire(n, self.clock.now()), n, || self.inner.limit())
+        seconds_of(self.inner.reserve(0, n, 0, self.clock.now()).into(), n, &self.inner)
+    }
+
+    #[pyo3(signature = (n=1, max_wait=f64::INFINITY))]
+    fn reserve(&self, n: u64, max_wait: f64) -> PyResult<(bool, f64, Claim)> {
+        reserved(self.inner.reserve(0, n, nanos_from_seconds(max_wait), self.clock.now()), n, &self.inner)
+    }
+
+    #[pyo3(signature = (claim, n=1))]
+    fn cancel(&self, claim: Claim, n: u64) {
+        self.inner.get().cancel(0, claim, n);
     }
 
     #[pyo3(signature = (n=1))]
     fn estimate(&self, n: u64) -> PyResult<f64> {
-        seconds_of(self.inner.estimate(n, self.clock.now()), n, || self.inner.limit())
+        seconds_of(self.inner.get().estimate(0, n, self.clock.now()), n, &self.inner)
     }
 
     fn tokens(&self) -> f64 {
-        self.inner.tokens(self.clock.now())
+        self.inner.get().tokens(0, self.clock.now())
     }
 
     #[pyo3(signature = (n=1))]
     fn add_tokens(&self, n: u64) {
-        self.inner.add_tokens(n);
+        self.inner.get().add_tokens(0, n, self.clock.now());
     }
 
     #[pyo3(signature = (rate, burst=None))]
     fn replace(&self, rate: &Bound<'_, PyAny>, burst: Option<i64>) -> PyResult<()> {
-        self.inner.replace(limit_of(rate, burst)?, self.clock.now());
-        Ok(())
+        self.inner.get().replace(rate_of(rate)?, burst_of(burst)?, self.clock.now()).map_err(no_limit)
     }
 
     #[getter]
     fn rate(&self) -> f64 {
-        self.inner.limit().per_second()
+        self.inner.get().per_second()
     }
 
     #[getter]
     fn burst(&self) -> u64 {
-        self.inner.limit().burst()
+        self.inner.get().burst()
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let counts = self.inner.statistics();
-        statistics_type(py)?.call1((counts.admitted, counts.refused))
+        statistics_of(py, self.inner.get().statistics(self.clock.now()))
     }
 
-    fn __repr__(&self) -> String {
-        let limit = self.inner.limit();
-        format!("<TokenBucket {}/s, burst {}, {:.1} tokens>", limit.per_second(), limit.burst(), self.tokens())
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let (name, limiter) = (slf.get_type().name()?, this.inner.get());
+        let tokens = this.tokens();
+        Ok(format!("<{name} {}/s, burst {}, {tokens:.1} tokens>", limiter.per_second(), limiter.burst()))
     }
 }
 
-/// A token bucket for each key, in bounded memory.
-#[pyclass(frozen, module = "corten._core")]
-pub(crate) struct KeyedTokenBucket {
-    pub(crate) inner: Arc<Keyed>,
+/// A limit for each key, in bounded memory, by any of the algorithms.
+#[pyclass(frozen, subclass, module = "corten._core")]
+pub(crate) struct KeyedLimiter {
+    pub(crate) inner: AnyLimiter,
+    hasher: RandomState,
     clock: AnyClock,
 }
 
-impl KeyedTokenBucket {
+impl KeyedLimiter {
     /// The core's hash of a key. Python's own hash of text and bytes is keyed already, that of numbers is the number:
-    /// hashed again with the bucket's seed neither can be chosen to collide. Numbers that Python folds (modulo 2⁶¹−1)
+    /// hashed again with the limiter's seed neither can be chosen to collide. Numbers that Python folds (modulo 2⁶¹−1)
     /// are taken whole.
     #[inline]
     pub(crate) fn hash(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
+        // Zero is nobody's hash.
         if key.is_exact_instance_of::<PyInt>()
             && let Ok(number) = key.extract::<i64>()
         {
-            return Ok(self.inner.hash(&number));
+            return Ok(self.hasher.hash_one(number).max(1));
         }
         let hash = key.hash()? as i64;
         // Python hashes text and the bytes of it alike.
-        Ok(if key.is_exact_instance_of::<PyBytes>() { self.inner.hash(&(hash, 0_u8)) } else { self.inner.hash(&hash) })
+        let bytes = key.is_exact_instance_of::<PyBytes>();
+        Ok(if bytes { self.hasher.hash_one((hash, 0_u8)) } else { self.hasher.hash_one(hash) }.max(1))
     }
 }
 
 #[pymethods]
-impl KeyedTokenBucket {
+impl KeyedLimiter {
     #[new]
-    #[pyo3(signature = (rate, burst=None, capacity=DEFAULT_CAPACITY, clock=None))]
+    #[pyo3(signature = (algorithm, rate, burst=None, capacity=DEFAULT_CAPACITY, clock=None))]
     fn new(
+        algorithm: &str,
         rate: &Bound<'_, PyAny>,
         burst: Option<i64>,
         capacity: usize,
@@ -156,57 +206,72 @@ impl KeyedTokenBucket {
         if !(1..=1 << 32).contains(&capacity) {
             return Err(PyValueError::new_err(format!("capacity is a number of keys from 1 to 2**32, not {capacity}")));
         }
-        Ok(Self { inner: Arc::new(Keyed::new(limit_of(rate, burst)?, capacity)), clock: clock_of(clock)? })
+        let inner = made(algorithm, rate, burst, Some(capacity))?;
+        let hasher = inner.get().hasher().cloned().unwrap_or_default();
+        Ok(Self { inner, hasher, clock: clock_of(clock)? })
     }
 
     #[pyo3(signature = (key, n=1))]
     fn try_acquire(&self, key: &Bound<'_, PyAny>, n: u64) -> PyResult<f64> {
         let hash = self.hash(key)?;
-        seconds_of(self.inner.try_acquire(hash, n, self.clock.now()), n, || self.inner.limit())
+        seconds_of(self.inner.reserve(hash, n, 0, self.clock.now()).into(), n, &self.inner)
+    }
+
+    #[pyo3(signature = (key, n=1, max_wait=f64::INFINITY))]
+    fn reserve(&self, key: &Bound<'_, PyAny>, n: u64, max_wait: f64) -> PyResult<(bool, f64, Claim)> {
+        let hash = self.hash(key)?;
+        reserved(self.inner.reserve(hash, n, nanos_from_seconds(max_wait), self.clock.now()), n, &self.inner)
+    }
+
+    #[pyo3(signature = (key, claim, n=1))]
+    fn cancel(&self, key: &Bound<'_, PyAny>, claim: Claim, n: u64) -> PyResult<()> {
+        self.inner.get().cancel(self.hash(key)?, claim, n);
+        Ok(())
     }
 
     #[pyo3(signature = (key, n=1))]
     fn estimate(&self, key: &Bound<'_, PyAny>, n: u64) -> PyResult<f64> {
-        let hash = self.hash(key)?;
-        seconds_of(self.inner.estimate(hash, n, self.clock.now()), n, || self.inner.limit())
+        seconds_of(self.inner.get().estimate(self.hash(key)?, n, self.clock.now()), n, &self.inner)
     }
 
     fn tokens(&self, key: &Bound<'_, PyAny>) -> PyResult<f64> {
-        Ok(self.inner.tokens(self.hash(key)?, self.clock.now()))
+        Ok(self.inner.get().tokens(self.hash(key)?, self.clock.now()))
     }
 
     #[pyo3(signature = (key, n=1))]
     fn add_tokens(&self, key: &Bound<'_, PyAny>, n: u64) -> PyResult<()> {
-        self.inner.add_tokens(self.hash(key)?, n);
+        self.inner.get().add_tokens(self.hash(key)?, n, self.clock.now());
         Ok(())
     }
 
     #[pyo3(signature = (rate, burst=None))]
     fn replace(&self, rate: &Bound<'_, PyAny>, burst: Option<i64>) -> PyResult<()> {
-        self.inner.replace(limit_of(rate, burst)?, self.clock.now());
-        Ok(())
+        self.inner.get().replace(rate_of(rate)?, burst_of(burst)?, self.clock.now()).map_err(no_limit)
     }
 
     #[getter]
     fn rate(&self) -> f64 {
-        self.inner.limit().per_second()
+        self.inner.get().per_second()
+    }
+
+    #[getter]
+    fn capacity(&self) -> usize {
+        self.inner.get().capacity()
     }
 
     #[getter]
     fn burst(&self) -> u64 {
-        self.inner.limit().burst()
+        self.inner.get().burst()
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let counts = self.inner.statistics();
-        let live = self.inner.live(self.clock.now());
-        let fields = (counts.admitted, counts.refused, counts.evictions, live, counts.capacity, counts.bytes);
-        statistics_type(py)?.call1(fields)
+        statistics_of(py, self.inner.get().statistics(self.clock.now()))
     }
 
-    fn __repr__(&self) -> String {
-        let limit = self.inner.limit();
-        let capacity = self.inner.statistics().capacity;
-        format!("<KeyedTokenBucket {}/s, burst {}, for {capacity} keys>", limit.per_second(), limit.burst())
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let (name, limiter) = (slf.get_type().name()?, this.inner.get());
+        let capacity = limiter.capacity();
+        Ok(format!("<{name} {}/s, burst {}, for {capacity} keys>", limiter.per_second(), limiter.burst()))
     }
 }

@@ -5,25 +5,50 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from corten import _core
 from corten.clock import Clock
 from corten.pipeline.form import Form
-from corten.pipeline.stages.stage import Compiled, missing_parameter
+from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
+from corten.policies.callables import resolve_function
+from corten.policies.limiters import KeyedLimiter, Limiter, keyed_limiter, limiter
 from corten.policies.rate_limit import RateLimit
 
 
 def compile_stage(policy: RateLimit, state: Any, clock: Clock) -> Compiled:
-    """Tokens are kept, unless limits for each key become one for all or the other way round."""
-    kind = _core.TokenBucket if policy.key is None else _core.KeyedTokenBucket
-    change = None
-    if isinstance(state, kind):
-        change = partial(state.replace, policy.rate, policy.burst)
+    """What was counted is kept, unless it is counted otherwise from now on."""
+    limiter, change = limiter_for(policy, state, clock)
+    inputs: list[tuple[str, Input]] = []
+    if policy.key is not None:
+        inputs.append(("key", input_of("key", policy.key)))
+    cost = policy.cost if isinstance(policy.cost, int) else None
+    if not isinstance(policy.cost, int):
+        inputs.append(("cost", input_of("cost", policy.cost)))
+    return Compiled(("rate_limit", limiter, policy.max_wait, cost), limiter, change, tuple(inputs))
+
+
+def limiter_for(policy: RateLimit, state: Any, clock: Clock) -> tuple[Limiter | KeyedLimiter, Any]:
+    """The limiter of a policy: the one that its predecessor kept, with what is to be done to it, or a new one."""
+    new: Limiter | KeyedLimiter
+    if policy.key is None:
+        new = limiter(policy.algorithm, policy.rate, policy.holds(), clock)
     else:
-        state = kind(policy.rate, policy.burst, clock=clock)
-    inputs = () if policy.key is None else (("key", policy.key),)
-    return Compiled(("rate_limit", state, policy.max_wait), state, change, inputs)
+        new = keyed_limiter(policy.algorithm, policy.rate, policy.holds(), policy.max_keys, clock)
+    if type(state) is type(new) and getattr(state, "capacity", 0) == getattr(new, "capacity", 0):
+        return state, partial(state.replace, policy.rate, policy.holds())
+    return new, None
+
+
+def input_of(field: str, value: Any) -> Input:
+    """A parameter's name as it is; a function, also where it is named."""
+    if isinstance(value, str) and ":" not in value:
+        return value
+    return resolve_function("rate_limit", field, value)
 
 
 def objection(policy: RateLimit, form: Form, function: str) -> str | None:
-    """It must know the parameter that it counts by."""
-    return missing_parameter("rate_limit", "counts by", policy.key, form, function)
+    """It must know the parameters that it counts by."""
+    for what, name in (("counts by", policy.key), ("takes as its cost", policy.cost)):
+        if isinstance(name, str) and ":" not in name:
+            wrong = missing_parameter("rate_limit", what, name, form, function)
+            if wrong is not None:
+                return wrong
+    return None

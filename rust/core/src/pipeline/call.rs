@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Step;
+use super::{Cost, Step};
 use crate::bulkhead::Ticket;
 use crate::clock::Nanos;
+use crate::rate_limit::{AnyLimiter, Claim};
 
 /// Numbers that the policies of a call may keep together.
 pub(super) const SLOTS: usize = 16;
@@ -15,8 +16,8 @@ pub(super) const SLOTS: usize = 16;
 pub struct Call {
     /// The next stage inwards: all before it have been entered.
     pub(super) position: usize,
-    /// The token of the stage before `position` is still being waited for.
-    pub(super) reserved: bool,
+    /// What of the limit before `position` was taken ahead and is still being waited for; zero: nothing.
+    pub(super) claim: Claim,
     /// The attempt that a retry gave up last; zero: none.
     pub(super) attempt: u32,
     /// When it began.
@@ -37,7 +38,7 @@ impl Call {
     pub fn new(now: Nanos) -> Self {
         Self {
             position: 0,
-            reserved: false,
+            claim: 0,
             attempt: 0,
             started: now,
             deadline: 0,
@@ -111,5 +112,14 @@ impl Call {
     #[inline]
     pub(super) fn restore_deadline(&mut self, slot: usize) {
         self.deadline = self.slots[slot + 1];
+    }
+
+    /// How many tokens it takes from the limit whose numbers are at `slot`.
+    #[inline]
+    pub(super) fn cost(&self, cost: Cost, limiter: &AnyLimiter, slot: usize) -> u64 {
+        match cost {
+            Cost::Fixed(n) => n,
+            Cost::Told => self.slots[slot + usize::from(limiter.is_keyed())],
+        }
     }
 }

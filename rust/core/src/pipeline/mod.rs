@@ -22,7 +22,7 @@ pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
 pub use hits::{CacheHits, Hits};
 pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step, Within};
-pub use stage::{Kind, Limiter, Policy, Priority, TooManyPolicies};
+pub use stage::{Cost, Kind, Policy, Priority, TooManyPolicies};
 
 use outcome::Ended;
 use stage::Stage;
@@ -79,8 +79,8 @@ impl Pipeline {
 
     /// Tells a call the hash of its key for the keyed limit at `index`; to be done before it enters.
     pub fn set_key(&self, call: &mut Call, index: usize, hash: u64) {
-        if let Some(Stage { policy: Policy::RateLimit { limiter: Limiter::Keyed(_), .. }, slot }) =
-            self.stages.get(index)
+        if let Some(Stage { policy: Policy::RateLimit { limiter, .. }, slot }) = self.stages.get(index)
+            && limiter.is_keyed()
         {
             call.slots[*slot] = hash;
         }
@@ -95,27 +95,36 @@ impl Pipeline {
         }
     }
 
+    /// Tells a call how many tokens it takes from the limit at `index`; to be done before it enters.
+    pub fn set_cost(&self, call: &mut Call, index: usize, n: u64) {
+        if let Some(Stage { policy: Policy::RateLimit { limiter, cost: Cost::Told, .. }, slot }) =
+            self.stages.get(index)
+        {
+            call.slots[*slot + usize::from(limiter.is_keyed())] = n;
+        }
+    }
+
     /// Walks inwards from where the call is, until it may proceed or something is to be done first.
     #[inline]
     pub fn enter(&self, call: &mut Call, now: Nanos) -> Step {
-        call.reserved = false; // whoever comes here again has waited for its tokens
+        call.claim = 0; // whoever comes here again has waited for its tokens
         while let Some(stage) = self.stages.get(call.position) {
             let slot = stage.slot;
             let (reason, retry_after) = match &stage.policy {
-                Policy::RateLimit { limiter, max_wait } => {
+                Policy::RateLimit { limiter, cost, max_wait } => {
                     let patience = call.time_left(now).map_or(*max_wait, |left| left.min(*max_wait));
-                    match limiter.reserve(call.slots[slot], patience, now) {
-                        Reservation::Granted(0) => {
+                    match limiter.reserve(call.slots[slot], call.cost(*cost, limiter, slot), patience, now) {
+                        Reservation::Granted => {
                             call.position += 1;
                             continue;
                         }
-                        Reservation::Granted(wait) => {
+                        Reservation::Later(wait, claim) => {
                             call.position += 1;
-                            call.reserved = true;
+                            call.claim = claim;
                             return Step::Wait(wait);
                         }
                         Reservation::Refused(wait) => (Reason::NoToken, Some(wait)),
-                        Reservation::TooMany => (Reason::NoToken, None),
+                        Reservation::TooMany => (Reason::TooCostly, None),
                     }
                 }
                 Policy::CircuitBreaker(breaker) => match breaker.admit(now) {
@@ -248,11 +257,12 @@ impl Pipeline {
         {
             places.leave();
         }
-        if std::mem::take(&mut call.reserved)
-            && let Some(Stage { policy: Policy::RateLimit { limiter, .. }, slot }) =
+        let claim = std::mem::take(&mut call.claim);
+        if claim != 0
+            && let Some(Stage { policy: Policy::RateLimit { limiter, cost, .. }, slot }) =
                 call.position.checked_sub(1).and_then(|index| self.stages.get(index))
         {
-            limiter.add_token(call.slots[*slot]);
+            limiter.get().cancel(call.slots[*slot], claim, call.cost(*cost, limiter, *slot));
         }
         self.leave(call, Outcome::Cancelled, now);
     }

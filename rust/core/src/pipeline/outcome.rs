@@ -86,6 +86,8 @@ pub struct Refusal {
 pub enum Reason {
     /// The rate limit has no token in time.
     NoToken,
+    /// The call costs more than the rate limit ever holds.
+    TooCostly,
     /// The breaker is open, or all its trials are under way.
     Open,
     /// Places and queue are full.
@@ -104,6 +106,7 @@ impl Reason {
     pub fn text(self) -> &'static str {
         match self {
             Self::NoToken => "no token is left",
+            Self::TooCostly => "the call costs more tokens than the limit ever holds",
             Self::Open => "the circuit is open",
             Self::Full => "as many calls as are allowed are running and waiting",
             Self::WaitedTooLong => "no place came free in the time a call may wait",

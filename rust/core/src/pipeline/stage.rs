@@ -6,7 +6,7 @@ use super::call::SLOTS;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Nanos;
-use crate::rate_limit::{KeyedTokenBucket, Reservation, TokenBucket};
+use crate::rate_limit::AnyLimiter;
 use crate::retry::Retry;
 
 /// The policies' words.
@@ -41,30 +41,13 @@ impl Kind {
     }
 }
 
-/// A token bucket for all calls or one for each key.
-#[derive(Debug, Clone)]
-pub enum Limiter {
-    /// For all calls.
-    Plain(Arc<TokenBucket>),
-    /// For each key; the call's slot holds the key's hash.
-    Keyed(Arc<KeyedTokenBucket>),
-}
-
-impl Limiter {
-    #[inline]
-    pub(super) fn reserve(&self, hash: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        match self {
-            Self::Plain(bucket) => bucket.reserve(1, max_wait, now),
-            Self::Keyed(bucket) => bucket.reserve(hash, 1, max_wait, now),
-        }
-    }
-
-    pub(super) fn add_token(&self, hash: u64) {
-        match self {
-            Self::Plain(bucket) => bucket.add_tokens(1),
-            Self::Keyed(bucket) => bucket.add_tokens(hash, 1),
-        }
-    }
+/// What a call takes from a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// Always so many tokens.
+    Fixed(u64),
+    /// What the call was [told](super::Pipeline::set_cost) before it entered.
+    Told,
 }
 
 /// How urgent calls are to a bulkhead: higher goes first.
@@ -81,8 +64,10 @@ pub enum Priority {
 pub enum Policy {
     /// So many calls in a time; the rest wait for tokens up to a time.
     RateLimit {
-        /// Where the tokens come from.
-        limiter: Limiter,
+        /// Where the tokens come from; of a keyed one the call's slot holds the key's hash.
+        limiter: AnyLimiter,
+        /// How many tokens a call takes.
+        cost: Cost,
         /// How long a call may wait for its token.
         max_wait: Nanos,
     },
@@ -125,12 +110,9 @@ impl Policy {
     /// How many numbers a call has to remember for it.
     fn slots(&self) -> usize {
         match self {
-            Self::RateLimit { limiter: Limiter::Plain(_), .. } | Self::Bulkhead { priority: Priority::Same(_), .. } => {
-                0
-            }
-            Self::RateLimit { limiter: Limiter::Keyed(_), .. }
-            | Self::Bulkhead { priority: Priority::OfCall, .. }
-            | Self::CircuitBreaker(_) => 1,
+            Self::RateLimit { limiter, cost, .. } => usize::from(limiter.is_keyed()) + usize::from(*cost == Cost::Told),
+            Self::Bulkhead { priority: Priority::Same(_), .. } => 0,
+            Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker(_) => 1,
             Self::Retry(_) | Self::Timeout(_) => 2,
         }
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, State};
-use crate::rate_limit::{Limit, Rate, TokenBucket};
+use crate::rate_limit::{AnyLimiter, Limit, Rate, TokenBucket};
 use crate::retry::{self, Retry};
 
 fn breaker(failures: u32) -> Arc<CircuitBreaker> {
@@ -22,7 +22,7 @@ fn places(bulkhead: &Arc<Bulkhead>, max_wait: Option<Nanos>) -> Policy {
 
 fn limit(burst: u64, max_wait: Nanos) -> Policy {
     let bucket = TokenBucket::new(Limit::new(Rate::per_second(1_000.0).unwrap(), burst));
-    Policy::RateLimit { limiter: Limiter::Plain(Arc::new(bucket)), max_wait }
+    Policy::RateLimit { limiter: AnyLimiter::TokenBucket(Arc::new(bucket)), cost: Cost::Fixed(1), max_wait }
 }
 
 fn pipeline(policies: Vec<Policy>) -> Pipeline {

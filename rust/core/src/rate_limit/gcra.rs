@@ -1,29 +1,9 @@
-//! The arithmetic of the generic cell rate algorithm, without storage.
+//! The arithmetic of the generic cell rate algorithm, without storage: as a bucket of tokens, and as a queue.
 
-use super::Rate;
+use std::fmt::Debug;
+
+use super::{LimitError, Rate};
 use crate::clock::Nanos;
-
-/// What a bucket says to a request for tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// The tokens were taken.
-    Admitted,
-    /// Nothing was taken; as things stand, the tokens will be there after so many nanoseconds (never zero).
-    Wait(Nanos),
-    /// Nothing was taken, and never will be: more tokens than the bucket holds were asked for.
-    TooMany,
-}
-
-/// What a bucket says to a request for tokens that may be taken ahead of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reservation {
-    /// The tokens were taken and are good after so many nanoseconds (zero: now). Who gives up waiting gives them back.
-    Granted(Nanos),
-    /// Nothing was taken; as things stand, the tokens will be there after so many nanoseconds.
-    Refused(Nanos),
-    /// Nothing was taken, and never will be: more tokens than the bucket holds were asked for.
-    TooMany,
-}
 
 /// A rate and a burst, in the units of the arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +19,17 @@ impl Limit {
     #[must_use]
     pub fn new(rate: Rate, burst: u64) -> Self {
         Self { interval: rate.interval_nanos(), burst: burst.max(1) }
+    }
+
+    /// The same from what a user says: without a burst the number before the slash.
+    ///
+    /// # Errors
+    /// A burst of zero.
+    pub fn checked(rate: Rate, burst: Option<u64>) -> Result<Self, LimitError> {
+        match burst {
+            Some(0) => Err(LimitError::NoBurst),
+            burst => Ok(Self::new(rate, burst.unwrap_or_else(|| rate.default_burst()))),
+        }
     }
 
     /// Tokens a second, as they come out of whole nanoseconds.
@@ -59,13 +50,6 @@ impl Limit {
         self.interval.saturating_mul(self.burst)
     }
 
-    /// The arrival time after taking `n` tokens, and how long until that is allowed (zero: now).
-    #[inline]
-    pub(super) fn take(&self, arrival: Nanos, n: u64, now: Nanos) -> (Nanos, Nanos) {
-        let next = arrival.max(now).saturating_add(self.interval.saturating_mul(n));
-        (next, next.saturating_sub(now.saturating_add(self.depth())))
-    }
-
     /// The tokens in a bucket; negative where tokens were taken ahead.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn tokens(&self, arrival: Nanos, now: Nanos) -> f64 {
@@ -81,5 +65,37 @@ impl Limit {
     )]
     pub(super) fn arrival_of(&self, tokens: f64, now: Nanos) -> Nanos {
         now.saturating_add(((self.burst as f64 - tokens).max(0.0) * self.interval as f64).round() as u64)
+    }
+}
+
+/// When those go who take tokens.
+pub trait Pacing: Debug + Send + Sync + 'static {
+    /// The arrival time after taking `n` tokens, and how long until that is allowed (zero: now); none: it does not
+    /// fit, however long one would wait, before so much time has passed.
+    fn take(limit: &Limit, arrival: Nanos, n: u64, now: Nanos) -> Result<(Nanos, Nanos), Nanos>;
+}
+
+/// As a bucket of tokens: those go at once for whom there are tokens.
+#[derive(Debug)]
+pub struct Tokens;
+
+/// As a queue with a steady outflow, the leaky bucket: one interval between any two, and only so many in the queue.
+#[derive(Debug)]
+pub struct Queue;
+
+impl Pacing for Tokens {
+    #[inline]
+    fn take(limit: &Limit, arrival: Nanos, n: u64, now: Nanos) -> Result<(Nanos, Nanos), Nanos> {
+        let next = arrival.max(now).saturating_add(limit.interval.saturating_mul(n));
+        Ok((next, next.saturating_sub(now.saturating_add(limit.depth()))))
+    }
+}
+
+impl Pacing for Queue {
+    #[inline]
+    fn take(limit: &Limit, arrival: Nanos, n: u64, now: Nanos) -> Result<(Nanos, Nanos), Nanos> {
+        let start = arrival.max(now);
+        let next = start.saturating_add(limit.interval.saturating_mul(n));
+        if next > now.saturating_add(limit.depth()) { Err(start - now) } else { Ok((next, start - now)) }
     }
 }

@@ -1,10 +1,8 @@
-//! Every order in which threads can meet in a token bucket, tried by loom.
-//!
-//! `RUSTFLAGS="--cfg loom" cargo test -p corten-core --lib --release loom`
+//! Every order in which threads can meet in a bucket, tried by loom; `make test-rust` runs it.
 
 use loom::sync::Arc;
 
-use super::{Decision, Limit, Rate, TokenBucket};
+use super::{Decision, LeakyBucket, Limit, Rate, Reservation, TokenBucket};
 
 fn limit(rate: f64, burst: u64) -> Limit {
     Limit::new(Rate::per_second(rate).unwrap(), burst)
@@ -36,5 +34,43 @@ fn loom_replacing_the_limit_neither_mixes_two_nor_loses_an_acquire() {
         thread.join().unwrap();
         // Four tokens less three, whichever limit they were taken under.
         assert!((bucket.tokens(5) - 1.0).abs() < 1e-6, "{}", bucket.tokens(5));
+    });
+}
+
+/// Nanoseconds that a reservation has to wait, and its claim.
+fn later(reservation: Reservation) -> (u64, u64) {
+    match reservation {
+        Reservation::Later(wait, claim) => (wait, claim),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn loom_two_that_wait_in_a_queue_never_get_the_same_time() {
+    loom::model(|| {
+        let bucket = Arc::new(LeakyBucket::new(limit(1.0, 3)));
+        assert_eq!(bucket.try_acquire(1, 5), Decision::Admitted);
+        let other = Arc::clone(&bucket);
+        let thread = loom::thread::spawn(move || later(other.reserve(1, u64::MAX, 5)).0);
+        let here = later(bucket.reserve(1, u64::MAX, 5)).0;
+        let mut waits = [here, thread.join().unwrap()];
+        waits.sort_unstable();
+        assert_eq!(waits, [1_000_000_000, 2_000_000_000]);
+    });
+}
+
+#[test]
+fn loom_giving_up_a_wait_gives_nobody_the_time_of_another() {
+    loom::model(|| {
+        let bucket = Arc::new(LeakyBucket::new(limit(1.0, 5)));
+        assert_eq!(bucket.try_acquire(1, 5), Decision::Admitted);
+        let (_, claim) = later(bucket.reserve(1, u64::MAX, 5));
+        let other = Arc::clone(&bucket);
+        let thread = loom::thread::spawn(move || later(other.reserve(1, u64::MAX, 5)).0);
+        bucket.cancel(claim, 1);
+        let there = thread.join().unwrap();
+        let here = later(bucket.reserve(1, u64::MAX, 5)).0;
+        // Either the place was given back before the other came, or it stays empty.
+        assert!((there, here) == (1_000_000_000, 2_000_000_000) || (there, here) == (2_000_000_000, 3_000_000_000));
     });
 }

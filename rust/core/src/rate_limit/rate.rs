@@ -37,6 +37,20 @@ pub enum RateError {
     Range(f64),
 }
 
+/// Why a rate and a burst are no limit.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LimitError {
+    /// A bucket that never holds a token.
+    #[error("burst must be at least 1, not 0")]
+    NoBurst,
+    /// Windows let through the number before the slash.
+    #[error("a window lets through the number before the slash at most: leave burst out, or use a bucket")]
+    Burst,
+    /// Windows count whole calls.
+    #[error("a window counts whole calls, from 1 to 4294967295 of them, not {0}: write \"1/2s\" instead of \"0.5/s\"")]
+    Count(f64),
+}
+
 impl Rate {
     /// A rate of so many a second.
     ///
@@ -70,6 +84,20 @@ impl Rate {
         )]
         let burst = self.count.ceil() as u64;
         burst.max(1)
+    }
+
+    /// The number before the slash; of a rate that was given as a number a second, that number.
+    #[must_use]
+    pub fn count(self) -> f64 {
+        self.count
+    }
+
+    /// The time behind the slash in nanoseconds, rounded to whole ones.
+    #[must_use]
+    pub fn period_nanos(self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+        let nanos = (1e9 * self.count / self.per_second).round() as u64;
+        nanos.max(1)
     }
 
     /// Nanoseconds between two tokens, rounded to whole ones: exact to 0.05 % up to a million a second.

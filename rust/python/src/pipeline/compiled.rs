@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds, seconds_from_nanos};
-use corten_core::pipeline::{self as core, Failure, Kind, Limiter, Next, Outcome, Policy, Priority, Step};
+use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Step};
 use corten_core::retry::{Retry, Settings};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
@@ -24,7 +24,7 @@ use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
 use crate::deadline;
 use crate::fastcall::Unary;
-use crate::rate_limit::{KeyedTokenBucket, TokenBucket};
+use crate::rate_limit::{KeyedLimiter, Limiter};
 use crate::spin::Mutex;
 use crate::timeout::{Armed, Timers};
 
@@ -48,7 +48,9 @@ pub(crate) struct Pipeline {
 /// What a call brings for one of the stages.
 enum Input {
     /// The key of a keyed limit, whose hash it makes.
-    Key(Py<KeyedTokenBucket>),
+    Key(Py<KeyedLimiter>),
+    /// How many tokens it takes from a limit.
+    Cost,
     /// How urgent it is to a bulkhead.
     Priority,
 }
@@ -158,7 +160,8 @@ impl Pipeline {
         }
         for (_, input) in &self.inputs {
             match input {
-                Input::Key(bucket) => visit.call(bucket)?,
+                Input::Key(limiter) => visit.call(limiter)?,
+                Input::Cost => {}
                 Input::Priority => {}
             }
         }
@@ -311,7 +314,8 @@ impl Pipeline {
     fn set_inputs(&self, call: &mut core::Call, inputs: &Bound<'_, PyTuple>) -> PyResult<()> {
         for ((index, input), value) in self.inputs.iter().zip(inputs.iter_borrowed()) {
             match input {
-                Input::Key(bucket) => self.inner.set_key(call, *index, bucket.get().hash(&value)?),
+                Input::Key(limiter) => self.inner.set_key(call, *index, limiter.get().hash(&value)?),
+                Input::Cost => self.inner.set_cost(call, *index, cost_of(&value)?),
                 Input::Priority => self.inner.set_priority(call, *index, self.priority(&value)?),
             }
         }
@@ -500,7 +504,8 @@ fn take(call: &mut core::Call) -> core::Call {
 fn input_of(stages: &[Bound<'_, PyTuple>], index: usize, what: &str) -> PyResult<Input> {
     let stage = stages.get(index).ok_or_else(|| PyValueError::new_err(format!("there is no stage {index}")))?;
     match what {
-        "key" => Ok(Input::Key(stage.get_item(1)?.cast_into::<KeyedTokenBucket>()?.unbind())),
+        "key" => Ok(Input::Key(stage.get_item(1)?.cast_into::<KeyedLimiter>()?.unbind())),
+        "cost" => Ok(Input::Cost),
         "priority" => Ok(Input::Priority),
         other => Err(PyValueError::new_err(format!("a stage takes no {other:?} from calls"))),
     }
@@ -515,12 +520,15 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
     };
     match word.as_str() {
         "rate_limit" => {
-            let bucket = stage.get_item(1)?;
-            let limiter = match bucket.cast::<KeyedTokenBucket>() {
-                Ok(bucket) => Limiter::Keyed(Arc::clone(&bucket.get().inner)),
-                Err(_) => Limiter::Plain(Arc::clone(&bucket.cast::<TokenBucket>()?.get().inner)),
+            let limiter = stage.get_item(1)?;
+            let limiter = match limiter.cast::<KeyedLimiter>() {
+                Ok(keyed) => keyed.get().inner.clone(),
+                Err(_) => limiter.cast::<Limiter>()?.get().inner.clone(),
             };
-            Ok((Policy::RateLimit { limiter, max_wait: nanos_from_seconds(stage.get_item(2)?.extract()?) }, None))
+            // Without a cost that is always the same each call brings its own.
+            let cost: Option<u64> = stage.get_item(3)?.extract()?;
+            let cost = cost.map_or(Cost::Told, Cost::Fixed);
+            Ok((Policy::RateLimit { limiter, cost, max_wait: nanos_from_seconds(stage.get_item(2)?.extract()?) }, None))
         }
         "circuit_breaker" => {
             let breaker = Arc::clone(&stage.get_item(1)?.cast::<CircuitBreaker>()?.get().inner);
@@ -549,6 +557,14 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
         "timeout" => Ok((Policy::Timeout(nanos_from_seconds(stage.get_item(1)?.extract()?)), None)),
         other => Err(PyValueError::new_err(format!("no policy {other:?} can be compiled"))),
     }
+}
+
+/// How many tokens a call takes.
+fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    value.extract().map_err(|_| {
+        let shown = value.repr().map_or_else(|_| value.get_type().to_string(), |repr| repr.to_string());
+        PyValueError::new_err(format!("rate_limit: a call costs {shown}; it must cost a whole number, 0 or more"))
+    })
 }
 
 /// Where jitter begins: from the operating system, so that no two processes wait in step.

@@ -1,32 +1,31 @@
-//! One token bucket in one atomic arrival time.
+//! One bucket for all calls, in one atomic arrival time.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, fence};
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, fence};
 
 use parking_lot::Mutex;
 
-use super::{Decision, Limit, Reservation};
+use super::gcra::{Pacing, Queue, Tokens};
+use super::{Claim, Decision, Limit, Reservation, Statistics};
 use crate::clock::Nanos;
 
-/// What a bucket has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Statistics {
-    /// Requests that got their tokens.
-    pub admitted: u64,
-    /// Requests that did not.
-    pub refused: u64,
-}
-
 /// A token bucket: starts full, refills at its rate, never blocks.
+pub type TokenBucket = Bucket<Tokens>;
+
+/// A leaky bucket: a queue of bounded length with a steady outflow; never blocks itself.
+pub type LeakyBucket = Bucket<Queue>;
+
+/// A bucket that never blocks.
 ///
 /// The arrival time is one `AtomicU64` moved by compare-and-swap. The limit may be replaced while others acquire: it is
 /// read between two looks at a version (a sequence lock over atomics), and replacing moves the arrival time after the
 /// limit, so that an acquire that read the old limit fails its swap and reads again.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub struct Bucket<P> {
     arrival: AtomicU64,
     interval: AtomicU64,
     burst: AtomicU64,
@@ -34,9 +33,11 @@ pub struct TokenBucket {
     replacing: Mutex<()>,
     admitted: AtomicU64,
     refused: AtomicU64,
+    waited: AtomicU64,
+    pacing: PhantomData<P>,
 }
 
-impl TokenBucket {
+impl<P: Pacing> Bucket<P> {
     /// A full bucket.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
@@ -48,6 +49,8 @@ impl TokenBucket {
             replacing: Mutex::new(()),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            pacing: PhantomData,
         }
     }
 
@@ -70,15 +73,11 @@ impl TokenBucket {
     /// Takes `n` tokens if they are there.
     #[inline]
     pub fn try_acquire(&self, n: u64, now: Nanos) -> Decision {
-        match self.reserve(n, 0, now) {
-            Reservation::Granted(_) => Decision::Admitted,
-            Reservation::Refused(wait) => Decision::Wait(wait),
-            Reservation::TooMany => Decision::TooMany,
-        }
+        self.reserve(n, 0, now).into()
     }
 
     /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet: who comes
-    /// first waits shortest. Who gives up waiting hands them to [`TokenBucket::add_tokens`].
+    /// first waits shortest. Who gives up waiting hands the claim to [`Bucket::cancel`].
     #[inline]
     pub fn reserve(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
         loop {
@@ -88,19 +87,32 @@ impl TokenBucket {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Reservation::TooMany;
             }
-            let (next, wait) = limit.take(arrival, n, now);
-            if wait > max_wait {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                return Reservation::Refused(wait);
-            }
+            let (next, wait) = match P::take(&limit, arrival, n, now) {
+                Ok((next, wait)) if wait <= max_wait => (next, wait),
+                Ok((_, wait)) | Err(wait) => {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    return Reservation::Refused(wait);
+                }
+            };
             if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 self.admitted.fetch_add(1, Ordering::Relaxed);
-                return Reservation::Granted(wait);
+                if wait == 0 {
+                    return Reservation::Granted;
+                }
+                self.waited.fetch_add(1, Ordering::Relaxed);
+                return Reservation::Later(wait, next);
             }
         }
     }
 
-    /// What [`TokenBucket::try_acquire`] would say; takes and counts nothing.
+    /// Gives back `n` tokens that were taken ahead and are not wanted any more, if nobody took any after them: the
+    /// others keep the times they were told, so a gap in the middle stays one and no two calls get the same time.
+    pub fn cancel(&self, claim: Claim, n: u64) {
+        let back = claim.saturating_sub(self.limit().interval.saturating_mul(n));
+        let _ = self.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// What [`Bucket::try_acquire`] would say; takes and counts nothing.
     #[must_use]
     pub fn estimate(&self, n: u64, now: Nanos) -> Decision {
         let arrival = self.arrival.load(Ordering::Acquire);
@@ -108,9 +120,9 @@ impl TokenBucket {
         if n > limit.burst {
             return Decision::TooMany;
         }
-        match limit.take(arrival, n, now).1 {
-            0 => Decision::Admitted,
-            wait => Decision::Wait(wait),
+        match P::take(&limit, arrival, n, now) {
+            Ok((_, 0)) => Decision::Admitted,
+            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
         }
     }
 
@@ -158,7 +170,12 @@ impl TokenBucket {
     /// What was counted so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics { admitted: self.admitted.load(Ordering::Relaxed), refused: self.refused.load(Ordering::Relaxed) }
+        Statistics {
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            ..Statistics::default()
+        }
     }
 }
 
@@ -197,7 +214,7 @@ mod tests {
         assert_eq!(bucket.estimate(3, now), Decision::Wait(3 * NANOS_PER_SECOND / 2));
         assert_eq!(bucket.try_acquire(4, now), Decision::TooMany);
         assert_eq!(bucket.try_acquire(1, now + NANOS_PER_SECOND / 2), Decision::Admitted);
-        assert_eq!(bucket.statistics(), Statistics { admitted: 4, refused: 2 });
+        assert_eq!(bucket.statistics(), Statistics { admitted: 4, refused: 2, ..Statistics::default() });
     }
 
     #[test]
@@ -218,12 +235,45 @@ mod tests {
         let bucket = TokenBucket::new(limit(1.0, 1));
         let now = NANOS_PER_SECOND;
         let second = NANOS_PER_SECOND;
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(0));
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(second));
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(2 * second));
+        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted);
+        assert!(matches!(bucket.reserve(1, 2 * second, now), Reservation::Later(wait, _) if wait == second));
+        assert!(matches!(bucket.reserve(1, 2 * second, now), Reservation::Later(wait, _) if wait == 2 * second));
         assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Refused(3 * second));
-        bucket.add_tokens(1);
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted(2 * second));
+        assert_eq!((bucket.statistics().admitted, bucket.statistics().waited), (3, 2));
+    }
+
+    #[test]
+    fn who_gives_up_waiting_leaves_no_two_calls_with_the_same_time() {
+        let bucket = TokenBucket::new(limit(1.0, 1));
+        let now = NANOS_PER_SECOND;
+        let later = |bucket: &TokenBucket| match bucket.reserve(1, Nanos::MAX, now) {
+            Reservation::Later(wait, claim) => (wait / NANOS_PER_SECOND, claim),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bucket.try_acquire(1, now), Decision::Admitted);
+        let (first, second, third) = (later(&bucket), later(&bucket), later(&bucket));
+        assert_eq!((first.0, second.0, third.0), (1, 2, 3));
+        bucket.cancel(second.1, 1);
+        assert_eq!(later(&bucket).0, 4); // not 3, which is the third one's
+        let last = later(&bucket);
+        bucket.cancel(last.1, 1);
+        assert_eq!(later(&bucket).0, last.0);
+    }
+
+    #[test]
+    fn a_leaky_bucket_lets_calls_out_one_interval_apart_and_holds_so_many() {
+        let bucket = LeakyBucket::new(limit(2.0, 3));
+        let (now, half) = (NANOS_PER_SECOND, NANOS_PER_SECOND / 2);
+        assert_eq!(bucket.reserve(1, Nanos::MAX, now), Reservation::Granted);
+        assert_eq!(bucket.try_acquire(1, now), Decision::Wait(half)); // after a quiet time as well: no burst
+        assert!(matches!(bucket.reserve(1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == half));
+        assert!(matches!(bucket.reserve(1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == 2 * half));
+        assert_eq!(bucket.reserve(1, Nanos::MAX, now), Reservation::Refused(3 * half)); // full
+        assert!((bucket.tokens(now)).abs() < 1e-9);
+        let later = now + half;
+        assert_eq!(bucket.reserve(1, half, later), Reservation::Refused(2 * half)); // there is room, but not in time
+        assert_eq!(bucket.estimate(1, later), Decision::Wait(2 * half));
+        assert_eq!(bucket.try_acquire(4, later), Decision::TooMany);
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! A token bucket for each key, in bounded memory.
+//! A bucket for each key, in bounded memory.
 
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{Decision, Limit, Reservation};
+use super::gcra::{Pacing, Queue, Tokens};
+use super::{Claim, Decision, Limit, Reservation, Statistics};
 use crate::clock::Nanos;
 
 /// Keys for which there is room unless another capacity is asked for.
@@ -22,21 +24,6 @@ const SEGMENT: usize = 64;
 /// Locks for taking a slot; taking goes by set, so that only neighbours in hash meet.
 const STRIPES: usize = 64;
 
-/// What a keyed bucket has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeyedStatistics {
-    /// Requests that got their tokens.
-    pub admitted: u64,
-    /// Requests that did not.
-    pub refused: u64,
-    /// Keys that lost their arrival time to another key, and so found a full bucket when they came again.
-    pub evictions: u64,
-    /// Keys for which there is room.
-    pub capacity: usize,
-    /// Bytes allocated for slots so far.
-    pub bytes: usize,
-}
-
 /// One key's bucket. A hash of zero is an empty slot.
 #[derive(Debug, Default)]
 struct Slot {
@@ -49,7 +36,13 @@ struct Slot {
 #[repr(align(64))]
 struct Set([Slot; WAYS]);
 
-/// A token bucket a key, for a bounded number of keys, all with the same limit.
+/// A token bucket for each key.
+pub type KeyedTokenBucket = KeyedBucket<Tokens>;
+
+/// A leaky bucket for each key.
+pub type KeyedLeakyBucket = KeyedBucket<Queue>;
+
+/// A bucket a key, for a bounded number of keys, all with the same limit.
 ///
 /// A key is known by 64 bits of a randomly keyed hash (SipHash, Aumasson and Bernstein, 2012, as in the standard
 /// library), so that clients cannot choose keys that collide. The hash picks a set of four slots of hash and arrival
@@ -60,7 +53,7 @@ struct Set([Slot; WAYS]);
 ///
 /// Memory comes in pages as sets are first used: a bucket for a hundred clients stays small.
 #[derive(Debug)]
-pub struct KeyedTokenBucket {
+pub struct KeyedBucket<P> {
     segments: Box<[OnceLock<Box<[Set; SEGMENT]>>]>,
     sets: usize,
     capacity: usize,
@@ -70,10 +63,12 @@ pub struct KeyedTokenBucket {
     stripes: Box<[Mutex<()>]>,
     admitted: AtomicU64,
     refused: AtomicU64,
+    waited: AtomicU64,
     evictions: AtomicU64,
+    pacing: PhantomData<P>,
 }
 
-impl KeyedTokenBucket {
+impl<P: Pacing> KeyedBucket<P> {
     /// Room for `capacity` keys (at least one), all full.
     #[must_use]
     pub fn new(limit: Limit, capacity: usize) -> Self {
@@ -88,8 +83,22 @@ impl KeyedTokenBucket {
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
+            pacing: PhantomData,
         }
+    }
+
+    /// Keys for which there is room.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// By which keys are hashed: the hash picks the set, and zero is nobody's.
+    #[must_use]
+    pub fn hasher(&self) -> &RandomState {
+        &self.hasher
     }
 
     /// The hash by which this bucket knows a key: keyed by this bucket's own random seed.
@@ -108,11 +117,7 @@ impl KeyedTokenBucket {
     /// Takes `n` tokens of the key with this [`hash`](Self::hash) if they are there.
     #[inline]
     pub fn try_acquire(&self, hash: u64, n: u64, now: Nanos) -> Decision {
-        match self.reserve(hash, n, 0, now) {
-            Reservation::Granted(_) => Decision::Admitted,
-            Reservation::Refused(wait) => Decision::Wait(wait),
-            Reservation::TooMany => Decision::TooMany,
-        }
+        self.reserve(hash, n, 0, now).into()
     }
 
     /// Takes `n` tokens of a key if they are there within `max_wait`, ahead of time where they are not there yet.
@@ -120,7 +125,14 @@ impl KeyedTokenBucket {
         // Held over the swap, so that `replace` sees all arrival times in the units of one limit.
         let limit = self.limit.read();
         let reservation = self.decide(&limit, hash, n, max_wait, now);
-        let counter = if matches!(reservation, Reservation::Granted(_)) { &self.admitted } else { &self.refused };
+        let counter = match reservation {
+            Reservation::Granted => &self.admitted,
+            Reservation::Later(..) => {
+                self.waited.fetch_add(1, Ordering::Relaxed);
+                &self.admitted
+            }
+            Reservation::Refused(_) | Reservation::TooMany => &self.refused,
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         reservation
     }
@@ -138,12 +150,13 @@ impl KeyedTokenBucket {
                 if slot.hash.load(Ordering::Acquire) != hash {
                     continue;
                 }
-                let (next, wait) = limit.take(arrival, n, now);
-                if wait > max_wait {
-                    return Reservation::Refused(wait);
-                }
+                let (next, wait) = match P::take(limit, arrival, n, now) {
+                    Ok((next, wait)) if wait <= max_wait => (next, wait),
+                    Ok((_, wait)) | Err(wait) => return Reservation::Refused(wait),
+                };
                 match slot.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Relaxed) {
-                    Ok(_) => return Reservation::Granted(wait),
+                    Ok(_) if wait == 0 => return Reservation::Granted,
+                    Ok(_) => return Reservation::Later(wait, next),
                     Err(_) => continue 'search,
                 }
             }
@@ -151,9 +164,11 @@ impl KeyedTokenBucket {
             if set.0.iter().any(|slot| slot.hash.load(Ordering::Acquire) == hash) {
                 continue; // another thread was faster
             }
-            let (next, wait) = limit.take(0, n, now);
-            self.claim(set, hash, next, now);
-            return Reservation::Granted(wait);
+            // A new key has a full bucket, which holds as many tokens as may be asked for.
+            if let Ok((next, _)) = P::take(limit, 0, n, now) {
+                self.claim(set, hash, next, now);
+            }
+            return Reservation::Granted;
         }
     }
 
@@ -169,16 +184,16 @@ impl KeyedTokenBucket {
         slot.hash.store(hash, Ordering::Release);
     }
 
-    /// What [`KeyedTokenBucket::try_acquire`] would say; takes and counts nothing.
+    /// What [`KeyedBucket::try_acquire`] would say; takes and counts nothing.
     #[must_use]
     pub fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
         let limit = self.limit();
         if n > limit.burst {
             return Decision::TooMany;
         }
-        match limit.take(self.arrival(hash), n, now).1 {
-            0 => Decision::Admitted,
-            wait => Decision::Wait(wait),
+        match P::take(&limit, self.arrival(hash), n, now) {
+            Ok((_, 0)) => Decision::Admitted,
+            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
         }
     }
 
@@ -206,6 +221,18 @@ impl KeyedTokenBucket {
         }
     }
 
+    /// Gives back `n` tokens of a key that were taken ahead, if nobody took any after them.
+    pub fn cancel(&self, hash: u64, claim: Claim, n: u64) {
+        let limit = self.limit.read();
+        let back = claim.saturating_sub(limit.interval.saturating_mul(n));
+        for slot in &self.set(hash).1.0 {
+            if slot.arrival.load(Ordering::Acquire) == claim && slot.hash.load(Ordering::Acquire) == hash {
+                let _ = slot.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+
     /// Another limit from now on; every key keeps its tokens, as far as the new burst holds them. Walks all slots
     /// that were ever used (a million keys: some milliseconds), while calls wait.
     pub fn replace(&self, limit: Limit, now: Nanos) {
@@ -221,22 +248,23 @@ impl KeyedTokenBucket {
         *current = limit;
     }
 
-    /// What was counted so far.
+    /// What was counted so far. Walks all slots that were ever used.
     #[must_use]
-    pub fn statistics(&self) -> KeyedStatistics {
+    pub fn statistics(&self, now: Nanos) -> Statistics {
         let allocated = self.segments.iter().filter(|segment| segment.get().is_some()).count();
-        KeyedStatistics {
+        Statistics {
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
             evictions: self.evictions.load(Ordering::Relaxed),
+            live: self.live(now),
             capacity: self.capacity,
             bytes: allocated * size_of::<[Set; SEGMENT]>() + size_of_val(&*self.segments),
         }
     }
 
     /// The keys that have less than a full bucket now. Walks all slots that were ever used.
-    #[must_use]
-    pub fn live(&self, now: Nanos) -> usize {
+    fn live(&self, now: Nanos) -> usize {
         let slots =
             self.segments.iter().filter_map(OnceLock::get).flat_map(|segment| segment.iter()).flat_map(|set| &set.0);
         slots.filter(|slot| slot.arrival.load(Ordering::Relaxed) > now).count()
@@ -312,7 +340,7 @@ mod tests {
         assert_eq!(bucket.try_acquire(5, 1, SECOND), Decision::Admitted);
         let tokens: Vec<_> = (1..=5).map(|hash| bucket.tokens(hash, SECOND)).collect();
         assert_eq!(tokens, [5.0, 10.0, 3.0, 1.0, 9.0]);
-        assert_eq!(bucket.statistics().evictions, 1);
+        assert_eq!(bucket.statistics(SECOND).evictions, 1);
     }
 
     #[test]
@@ -323,7 +351,7 @@ mod tests {
                 assert_eq!(bucket.try_acquire(round * 10 + hash, 1, round * 2 * SECOND), Decision::Admitted);
             }
         }
-        assert_eq!(bucket.statistics().evictions, 0);
+        assert_eq!(bucket.statistics(SECOND).evictions, 0);
     }
 
     #[test]
@@ -339,18 +367,18 @@ mod tests {
     fn a_million_live_keys_stay_within_64_bytes_each_and_lose_about_one_in_a_hundred() {
         let keys = DEFAULT_CAPACITY;
         let bucket = KeyedTokenBucket::new(limit(1.0, 1), keys);
-        assert!(bucket.statistics().bytes < 256 * 1024);
+        assert!(bucket.statistics(SECOND).bytes < 256 * 1024);
         for key in 0..keys {
             assert_eq!(bucket.try_acquire(bucket.hash(&key), 1, SECOND), Decision::Admitted);
         }
-        let statistics = bucket.statistics();
+        let statistics = bucket.statistics(SECOND);
         assert!(statistics.bytes <= 64 * keys, "{statistics:?}");
         assert!(statistics.evictions < keys as u64 / 50, "{statistics:?}");
-        assert_eq!(bucket.live(SECOND) as u64, keys as u64 - statistics.evictions);
+        assert_eq!(statistics.live as u64, keys as u64 - statistics.evictions);
         for key in 0..10 * keys {
             let _ = bucket.try_acquire(bucket.hash(&(key as u128)), 1, SECOND);
         }
-        assert_eq!(bucket.statistics().bytes, statistics.bytes);
+        assert_eq!(bucket.statistics(SECOND).bytes, statistics.bytes);
     }
 
     #[test]
@@ -367,7 +395,7 @@ mod tests {
             })
             .collect();
         let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert_eq!((admitted, bucket.statistics().evictions), (4_000, 0));
+        assert_eq!((admitted, bucket.statistics(SECOND).evictions), (4_000, 0));
     }
 
     proptest! {
@@ -399,7 +427,7 @@ mod tests {
                 let own = each.entry(hash).or_insert_with(|| TokenBucket::new(limit(3.0, 3)));
                 // Its own bucket goes into debt where the shared one admits: it never has more than the shared one.
                 if keyed.try_acquire(hash, n, now) == Decision::Admitted {
-                    prop_assert!(matches!(own.reserve(n, Nanos::MAX, now), Reservation::Granted(_)));
+                    prop_assert!(matches!(own.reserve(n, Nanos::MAX, now), Reservation::Granted | Reservation::Later(..)));
                 } else {
                     prop_assert!(matches!(own.estimate(n, now), Decision::Wait(_)));
                 }
