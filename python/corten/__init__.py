@@ -9,9 +9,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from corten.app import App
     from corten.pipeline import Pipeline
-    from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout, profile
+    from corten.policies import (
+        Bulkhead,
+        Cache,
+        CircuitBreaker,
+        RateLimit,
+        Retry,
+        RetryBudget,
+        Timeout,
+        not_idempotent,
+        profile,
+    )
 
-__all__ = ["App", "Bulkhead", "Cache", "CircuitBreaker", "Pipeline", "RateLimit", "Retry", "Timeout", "profile"]
+__all__ = [
+    "App",
+    "Bulkhead",
+    "Cache",
+    "CircuitBreaker",
+    "Pipeline",
+    "RateLimit",
+    "Retry",
+    "RetryBudget",
+    "Timeout",
+    "not_idempotent",
+    "profile",
+]
 
 
 def __getattr__(name: str) -> object:

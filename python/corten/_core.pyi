@@ -456,6 +456,32 @@ class Timers:
         """Cancel the tasks whose time is over, and set the loop's timer for the next."""
 
 @final
+class Retry:
+    """One retry policy: how often, and after which waits."""
+
+    def __new__(
+        cls, max_attempts: int, waits: tuple[Any, ...], max_wait: float, max_time: float | None = None
+    ) -> Retry: ...
+
+@final
+class RetryBudget:
+    """The further attempts that a pipeline may make, by all its retries and hedges together."""
+
+    def __new__(
+        cls,
+        ratio: float,
+        min_per_second: float,
+        burst: int,
+        clock: Clock,
+        counts: PipelineCounts,
+        previous: RetryBudget | None = None,
+    ) -> RetryBudget: ...
+    def withdraw(self, counts: PipelineCounts) -> bool:
+        """Take one further attempt from it; False where there is none."""
+    def statistics(self, counts: PipelineCounts) -> tuple[float, int, int]:
+        """What is left, how many were allowed and how many were not."""
+
+@final
 class PipelineCounts:
     """What the calls of one pipeline came to, also written to a registry's series."""
 
@@ -482,6 +508,8 @@ class Pipeline:
         counts_calls: bool,
         inputs: Sequence[tuple[int, str]] = ...,
         tell: Callable[[Any, str, BaseException | None, int, float | None], object] | None = None,
+        budget: RetryBudget | None = None,
+        once: bool = False,
     ) -> Pipeline: ...
     @property
     def counts(self) -> PipelineCounts: ...
@@ -528,6 +556,8 @@ class Call:
         """Go on after a wait with what is no coroutine."""
     def succeeded(self) -> None:
         """The admitted call returned."""
+    def returned(self, value: object) -> bool:
+        """The admitted call returned: True where it is to be tried again, as that is not what was wanted."""
     def failed(self, error: BaseException) -> bool:
         """The admitted call raised: True where it is to be tried again."""
     def abandon(self) -> None:

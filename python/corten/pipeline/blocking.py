@@ -61,8 +61,8 @@ def run_blocking_with(run: Run) -> RunBlocking:
                     if not call.failed(error):
                         raise
                 else:
-                    call.succeeded()
-                    return value
+                    if not call.returned(value):
+                        return value
         except BaseException:
             call.abandon()
             raise

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from corten._core import RetryBudget
 from corten.clock import Clock
+from corten.pipeline.budget import shared_budget
 from corten.pipeline.layers import LAYERS, Layer, Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages import STAGES, Compiled
@@ -25,6 +27,8 @@ class Compilation(NamedTuple):
     changes: Sequence[Callable[[], object]]
     """Of what is kept."""
     clock: Clock
+    budget: RetryBudget | None
+    """Of all further attempts."""
 
 
 class Compiler:
@@ -33,6 +37,8 @@ class Compiler:
     def __init__(self) -> None:
         self._state: dict[Place, Any] = {}
         self._clock: Clock | None = None
+        self.budget: RetryBudget | None = None
+        """Of all further attempts of the policies compiled last; None: there is none."""
 
     def prepare(self, policies: Sequence[Policy], around: Surroundings) -> Compilation:
         """Compile policies: those of Python are layers of their own; what is between them is a run.
@@ -45,6 +51,8 @@ class Compiler:
         kept = self._state if around.clock is self._clock else {}  # times of one clock mean nothing to another
         state: dict[Place, Any] = {}
         changes: list[Callable[[], object]] = []  # of what is kept: made only when all could be compiled
+        budget = shared_budget(policies, self.budget if around.clock is self._clock else None, around)
+        around = around._replace(budget=budget)
         runs: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:
@@ -71,13 +79,13 @@ class Compiler:
                 layers.append(layer)
             if run or index == 0:
                 layers.append(Run(around, run, counts_calls=index == 0))
-        return Compilation(tuple(layers), state, changes, around.clock)
+        return Compilation(tuple(layers), state, changes, around.clock, budget)
 
     def commit(self, compiled: Compilation) -> None:
         """Let what was prepared hold."""
         for change in compiled.changes:
             change()
-        self._state, self._clock = dict(compiled.state), compiled.clock
+        self._state, self._clock, self.budget = dict(compiled.state), compiled.clock, compiled.budget
 
     def state_of(self, word: str) -> tuple[Any, ...]:
         """The state of all policies of a kind, in their order."""

@@ -22,6 +22,7 @@ from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import BreakerStatistics, PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.policy import Policy
+from corten.policies.retry_budget import RetryBudgetStatistics
 
 if TYPE_CHECKING:
     from corten.plugins.descriptions import Observer
@@ -151,6 +152,7 @@ class Pipeline:
         warn_of_order(self.name, policies, self._warned)
         around = self._surroundings()
         compiled = self._compiler.prepare(policies, around)
+        around = around._replace(budget=compiled.budget)
         installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
 
         def commit() -> None:
@@ -206,6 +208,7 @@ class Pipeline:
         hits = self._counts.hit_count()
         refusals = dict(refused)
         ended = successes + errors + timeouts + cancelled + sum(refusals.values())
+        budget = self._compiler.budget
         cached = bool(self._policies) and isinstance(self.policies[0], Cache)
         return PipelineStatistics(
             calls=ended + hits,
@@ -222,10 +225,19 @@ class Pipeline:
                 for breaker in self._compiler.state_of("circuit_breaker")
             ),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
+            retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
         )
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self.name, self.clock, self._counts, self._decisions, self._observers, self._tiers)
+        return Surroundings(
+            self.name,
+            self.clock,
+            self._counts,
+            self._decisions,
+            self._observers,
+            self._tiers,
+            self._compiler.budget,
+        )
 
     def _breaker_changed(self, before: BreakerState, after: BreakerState) -> None:
         if self._events is not None:

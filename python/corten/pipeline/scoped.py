@@ -57,7 +57,7 @@ class ScopedRun:
         def flush() -> None:
             nonlocal counts_calls
             if compiled or counts_calls:
-                parts.append(Run(self._around, compiled, counts_calls=counts_calls))
+                parts.append(Run(self._around, compiled, counts_calls=counts_calls, once=self.whole.once))
                 counts_calls = False
                 compiled.clear()
 

@@ -3,10 +3,25 @@
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.idempotence import not_idempotent
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
+from corten.policies.retry_budget import RetryBudget, RetryBudgetStatistics
 from corten.policies.timeout import Timeout
 
-__all__ = ["PROFILES", "Bulkhead", "Cache", "CircuitBreaker", "Policy", "RateLimit", "Retry", "Timeout", "profile"]
+__all__ = [
+    "PROFILES",
+    "Bulkhead",
+    "Cache",
+    "CircuitBreaker",
+    "Policy",
+    "RateLimit",
+    "Retry",
+    "RetryBudget",
+    "RetryBudgetStatistics",
+    "Timeout",
+    "not_idempotent",
+    "profile",
+]

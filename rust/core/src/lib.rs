@@ -9,6 +9,7 @@ pub mod cache;
 pub mod chaos;
 pub mod circuit_breaker;
 pub mod clock;
+pub mod hedge;
 pub mod metrics;
 pub mod pipeline;
 mod random;

@@ -12,6 +12,7 @@ mod keys;
 mod metrics;
 mod pipeline;
 mod rate_limit;
+mod retry;
 mod spin;
 mod timeout;
 
@@ -43,6 +44,8 @@ mod _core {
     use crate::pipeline::{CacheLookup, Call, Pipeline, PipelineCounts};
     #[pymodule_export]
     use crate::rate_limit::{KeyedLimiter, Limiter, parse_rate};
+    #[pymodule_export]
+    use crate::retry::{Retry, RetryBudget};
 
     use pyo3::prelude::*;
 

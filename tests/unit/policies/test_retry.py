@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from corten.errors import MessageError, RateLimited, ResourceUnavailable
+from corten.errors import BulkheadFull, MessageError, RateLimited, ResourceUnavailable
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
-from corten.testing import FakeClock
+from corten.policies import (
+    Bulkhead,
+    CircuitBreaker,
+    RateLimit,
+    Retry,
+    RetryBudget,
+    RetryBudgetStatistics,
+    Timeout,
+    not_idempotent,
+)
+from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +188,264 @@ async def test_no_attempt_is_waited_for_beyond_the_time_limit(
         await pipeline(Timeout(5), Retry(wait=10, jitter=0))(work)()
 
 
+async def run_through(clock: FakeClock, work: Callable[[], Any], seconds: float = 600) -> list[Any]:
+    """What the call gave or raised, in time that the clock makes up."""
+    ended: list[Any] = []
+
+    async def run() -> None:
+        try:
+            ended.append(await work())
+        except Exception as error:
+            ended.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await clock.advance(seconds)
+    return ended
+
+
+async def test_waits_can_be_listed_and_the_last_one_goes_on(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    work = Failing(clock, *[OSError() for _ in range(9)])
+    await run_through(clock, pipeline(Retry(waits=(0.5, 1, 20), max_wait=10))(work))
+    assert work.times == [0, 0.5, 1.5, 11.5]
+    work = Failing(clock, *[OSError() for _ in range(9)])
+    begun = clock.now() - 1000
+    await run_through(clock, pipeline(Retry(5, waits=(1, 2)))(work))
+    assert [time - begun for time in work.times] == [0, 1, 3, 5, 7]
+
+
+async def test_decorrelated_waits_lie_between_the_first_and_three_times_the_one_before(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    work = Failing(clock, *[OSError() for _ in range(99)])
+    await run_through(clock, pipeline(Retry(20, wait=0.5, jitter="decorrelated", max_wait=4))(work))
+    waits = [after - before for before, after in zip(work.times, work.times[1:], strict=False)]
+    assert len(waits) == 19
+    last = 0.5
+    for wait in waits:
+        assert wait + 1e-6 >= 0.5
+        assert wait <= min(4.0, 3 * last) + 1e-6
+        last = wait
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_result_that_is_not_wanted_is_asked_for_again_and_returned_at_last(
+    clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
+) -> None:
+    work = Failing(clock, late=late)
+    guard = pipeline(CircuitBreaker(failures=1), Retry(3, wait=1, jitter=0, on_result=lambda each: each < 2))
+    assert await run_through(clock, guard(work)) == [2]
+    assert work.times == [0, 1]
+    never = pipeline(CircuitBreaker(failures=1), Retry(3, wait=0, on_result=lambda _: True), name="never")
+    assert await never(Failing(clock, late=late))() == 3
+    assert never.statistics().successes == 1
+    assert never.statistics().breakers[0].state == "closed"
+
+
+def test_results_of_plain_functions_are_asked_as_well(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    made = iter([None, None, 7])
+    guarded = pipeline(Retry(3, wait=1, on_result=lambda each: each is None))(lambda: next(made))
+    assert guarded() == 7
+
+
+async def test_a_predicate_says_what_is_repeated(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(
+        Retry(5, wait=0, predicate=lambda error: "busy" in str(error), on=(KeyError,), ignore=(IndexError,))
+    )
+    assert await guard(Failing(clock, ValueError("busy"), KeyError("x")))() == 3
+    for error in (OSError("away"), IndexError("busy")):
+        with pytest.raises(type(error)):
+            await guard(Failing(clock, error))()
+
+
+async def test_functions_of_policies_can_be_named(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Retry(wait=0, on_result="operator:not_", predicate="builtins:bool"))
+    made = iter([0, 0, 5])
+
+    async def work() -> int:
+        return next(made)
+
+    assert await guard(work)() == 5
+    assert await guard(Failing(clock, ValueError()))() == 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_a_policys_function_raises_is_raised_and_nothing_stays_held(
+    clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
+) -> None:
+    def broken(_: object) -> bool:
+        raise LookupError("broken")
+
+    on_result = pipeline(Bulkhead(1), Retry(wait=0, on_result=broken))
+    with pytest.raises(LookupError, match="broken"):
+        await on_result(Failing(clock, late=late))()
+    predicate = pipeline(Bulkhead(1), Retry(wait=0, predicate=broken), name="predicate")
+    with pytest.raises(LookupError, match="broken") as caught:
+        await predicate(Failing(clock, OSError("the cause"), late=late))()
+    assert isinstance(caught.value.__context__, OSError)
+    for guard in (on_result, predicate):
+        assert guard.statistics().bulkheads[0].running == 0
+        assert guard.statistics().errors == 1
+
+
+async def test_a_predicate_judges_refusals_and_time_limits_too(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    stubborn = pipeline(Retry(max_wait=10, predicate=lambda error: isinstance(error, KeyError)), RateLimit("1/s"))
+    guarded = stubborn(Failing(clock))
+    await guarded()
+    with pytest.raises(RateLimited):
+        await guarded()
+    named = pipeline(Retry(max_wait=10, ignore=(RateLimited,)), RateLimit("1/s"), name="named")
+    guarded = named(Failing(clock))
+    await guarded()
+    with pytest.raises(RateLimited):
+        await guarded()
+    expecting = pipeline(Retry(wait=0, predicate=lambda error: error.code == 503), RateLimit("1/s"), name="expecting")
+    guarded = expecting(Failing(clock))
+    await guarded()
+    with pytest.raises(RateLimited):
+        await guarded()
+
+
+async def test_on_may_name_a_refusal_that_says_no_time(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Retry(2, waits=(1,), on=(BulkheadFull,)), Bulkhead(1))
+
+    @guard
+    async def slow() -> None:
+        await clock.sleep(0.5)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(slow)
+        group.start_soon(slow)
+        await clock.advance(3)
+    assert guard.statistics().successes == 2
+
+
+class NeverAgain(OSError):
+    retryable = False
+
+
+async def test_an_error_marked_not_retryable_is_never_repeated(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    with pytest.raises(NeverAgain):
+        await pipeline(Retry(wait=0, on=(OSError,), predicate=lambda _: True))(Failing(clock, NeverAgain()))()
+
+
+async def test_a_function_marked_not_idempotent_is_repeated_only_if_it_was_refused(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    guard = pipeline(Retry(3, wait=0, max_wait=10, on_result=lambda _: True), RateLimit("0.5/s", burst=1))
+    made: list[float] = []
+
+    @guard
+    @not_idempotent
+    async def pay() -> None:
+        made.append(clock.now() - 1000)
+        raise OSError
+
+    @guard
+    @not_idempotent
+    async def count() -> int:
+        made.append(clock.now() - 1000)
+        return len(made)
+
+    first = await run_through(clock, pay, 1)
+    assert isinstance(first[0], OSError)
+    assert made == [0]
+    assert await run_through(clock, count, 5) == [2], "waited for its token, and a result is a result"
+    assert made == [0, 2]
+    with pytest.raises(TypeError, match="guarded by a pipeline already"):
+        not_idempotent(pay)
+    with pytest.raises(TypeError, match="takes no attributes"):
+        not_idempotent(len)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_error_of_several_attempts_says_how_many_there_were(
+    clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
+) -> None:
+    only = OSError("away")
+    guarded = pipeline(Retry(3, waits=(1, 2)), name="rates")(Failing(clock, *[only] * 9, late=late))
+    for _ in range(2):
+        assert await run_through(clock, guarded) == [only]
+        assert only.__notes__ == ["pipeline 'rates': given up after 3 attempts in 3.000 s"]
+    once = OSError()
+    with pytest.raises(OSError):
+        await pipeline(Retry(1))(Failing(clock, once))()
+    assert not hasattr(once, "__notes__")
+
+
+async def test_a_budget_ends_retries_and_is_told_in_the_note(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    guard = pipeline(Retry(3, wait=0, budget=RetryBudget(ratio=0.5, min_per_second=1, burst=3)))
+    errors = []
+    for _ in range(4):
+        work = Failing(clock, OSError(), OSError(), OSError())
+        with pytest.raises(OSError) as caught:
+            await guard(work)()
+        errors.append((len(work.times), *getattr(caught.value, "__notes__", ["-"])))
+    assert [attempts for attempts, _ in errors] == [3, 2, 2, 1]
+    assert errors[1][1].endswith("given up after 2 attempts in 0.000 s, as the retry budget is spent")
+    assert errors[3][1] == "pipeline 'p': not repeated, as the retry budget is spent"
+    assert guard.statistics().retries == 4
+    assert guard.statistics().retry_budget == RetryBudgetStatistics(balance=1.0, granted=4, refused=3)
+    await clock.advance(60)
+    seen = guard.statistics().retry_budget
+    assert seen is not None
+    assert seen.balance == 3, "no more is saved up"
+
+
+async def test_a_budget_is_one_for_all_retries_of_a_pipeline_and_keeps_what_is_left(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    budget = RetryBudget(ratio=0, min_per_second=0, burst=2)
+    guard = pipeline(Retry(2, wait=0, budget=budget), Retry(2, wait=0))
+    work = Failing(clock, *[OSError() for _ in range(9)])
+    with pytest.raises(OSError):
+        await guard(work)()
+    assert len(work.times) == 3
+    guard.configure([Retry(9, wait=0, budget=budget)])
+    work = Failing(clock, OSError())
+    with pytest.raises(OSError):
+        await guard(work)()
+    assert len(work.times) == 1
+    with pytest.raises(ValueError, match="different retry budgets"):
+        pipeline(Retry(budget=budget), Retry(budget=RetryBudget()))
+
+
+async def test_cancelled_at_any_await_nothing_stays_held(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Bulkhead(1), Retry(3, wait=0, on_result=lambda each: each < 3), CircuitBreaker(), Bulkhead(1))
+
+    async def operation() -> None:
+        await guard(Failing(clock, OSError(), late=True))()
+
+    def check() -> None:
+        assert [each.running for each in guard.statistics().bulkheads] == [0, 0]
+
+    assert await cancel_at_each_await(operation, check) > 2
+
+
+async def test_the_users_traceback_is_whole_after_several_attempts(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    async def inner() -> None:
+        raise OSError("deep")
+
+    async def outer() -> None:
+        await inner()
+
+    with pytest.raises(OSError) as caught:
+        await pipeline(Retry(3, wait=0))(outer)()
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames[-2:] == ["outer", "inner"]
+    assert len(frames) <= 5
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -190,8 +458,29 @@ async def test_no_attempt_is_waited_for_beyond_the_time_limit(
         ({"max_wait": float("nan")}, "max_wait is nan"),
         ({"on": ("no.such.Error",)}, "no exception 'no.such.Error'"),
         ({"on": (KeyboardInterrupt,)}, "not a subclass of Exception"),
+        ({"jitter": "full"}, "jitter is 'full'; it must be a number from 0 to 1 or 'decorrelated'"),
+        ({"jitter": "decorrelated", "waits": (1,)}, "leave waits out"),
+        ({"waits": (1, -1)}, r"waits\[1\] is -1"),
+        ({"waits": (float("inf"),)}, r"waits\[0\] is inf"),
+        ({"on_result": 7}, "on_result is 7, which can't be called"),
+        ({"predicate": "no.such:thing"}, "predicate is 'no.such:thing', which can't be found"),
+        ({"budget": 0.2}, "it must be a RetryBudget"),
     ],
 )
 def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Retry(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ratio": -0.1}, "ratio is -0.1"),
+        ({"ratio": float("inf")}, "ratio is inf"),
+        ({"min_per_second": -1}, "min_per_second is -1"),
+        ({"burst": 0}, "burst is 0; it must be a whole number from 1"),
+    ],
+)
+def test_impossible_budgets_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        RetryBudget(**wrong)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from corten._core import PipelineCounts
+from corten._core import PipelineCounts, RetryBudget
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.pipeline.decisions import Decisions
@@ -25,6 +25,8 @@ class Surroundings(NamedTuple):
     decisions: Decisions
     observers: Sequence[Observer] = ()
     tiers: Sequence[CacheTier] = ()
+    budget: RetryBudget | None = None
+    """Of all further attempts of the pipeline."""
 
 
 class Site(NamedTuple):

@@ -13,6 +13,7 @@ from corten.pipeline.details import CallDetails
 from corten.pipeline.form import Form
 from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
 from corten.pipeline.stages.stage import Compiled, Input
+from corten.policies.idempotence import is_idempotent
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,12 +23,16 @@ class Run:
     """Policies without a layer of Python between them, compiled.
 
     :param counts_calls: not where it is further inside: the outermost run counts the pipeline's calls
+    :param once: nothing is repeated that has begun
     """
 
     word = ""
 
-    def __init__(self, around: Surroundings, compiled: Sequence[Compiled], *, counts_calls: bool) -> None:
+    def __init__(
+        self, around: Surroundings, compiled: Sequence[Compiled], *, counts_calls: bool, once: bool = False
+    ) -> None:
         self.around = around
+        self.once = once
         self.compiled = tuple(compiled)
         self.counts_calls = counts_calls
         inputs = [(index, *each) for index, stage in enumerate(compiled) for each in stage.inputs]
@@ -41,6 +46,8 @@ class Run:
             counts_calls,
             [(index, what) for index, what, _ in inputs],
             around.decisions.tell,
+            around.budget,
+            once,
         )
 
     def objection(self, form: Form, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
@@ -49,6 +56,8 @@ class Run:
 
     def put(self, site: Site) -> Wrapped:
         """Put it around what is inside."""
+        if not self.once and not is_idempotent(site.function):
+            return Run(self.around, self.compiled, counts_calls=self.counts_calls, once=True).put(site)
         names: dict[str, Any] = {"function": site.inside, "core": self.core}
         observed = bool(self.around.observers) and self.counts_calls
         if observed:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from corten import _core
 from corten.clock import Clock
 from corten.pipeline.form import Form
 from corten.pipeline.stages.stage import Compiled
+from corten.policies.callables import resolve_function
 from corten.policies.exceptions import resolve
 from corten.policies.retry import Retry
 
 
 def compile_stage(policy: Retry, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """A retry keeps nothing between calls."""
-    numbers = (policy.max_attempts, policy.wait, policy.backoff, policy.max_wait, policy.jitter, policy.max_time)
-    return Compiled(("retry", numbers, resolve(policy.on), resolve(policy.ignore)))
+    """A retry keeps nothing between calls; the budget is the pipeline's."""
+    retry = _core.Retry(policy.max_attempts, _waits(policy), policy.max_wait, policy.max_time)
+    asked = [
+        None if function is None else resolve_function("retry", field, function)
+        for field, function in (("predicate", policy.predicate), ("on_result", policy.on_result))
+    ]
+    return Compiled(("retry", retry, resolve(policy.on), resolve(policy.ignore), *asked))
+
+
+def _waits(policy: Retry) -> tuple[Any, ...]:
+    if policy.waits:
+        return ("listed", policy.waits, policy.jitter)
+    if policy.jitter == "decorrelated":
+        return ("decorrelated", policy.wait)
+    return ("growing", policy.wait, policy.backoff, policy.jitter)
 
 
 def objection(policy: Retry, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage

@@ -20,6 +20,12 @@ pub struct Call {
     pub(super) claim: Claim,
     /// The attempt that a retry gave up last; zero: none.
     pub(super) attempt: u32,
+    /// How often it was made again, for whichever retry.
+    pub(super) repeats: u32,
+    /// The budget did not allow to make it again.
+    pub(super) overdrawn: bool,
+    /// Bit n: to the retry at n, what it returned is not what was wanted.
+    pub(super) unwanted: u32,
     /// When it began.
     pub(super) started: Nanos,
     /// The earliest deadline of the time limits entered; zero: none.
@@ -40,6 +46,9 @@ impl Call {
             position: 0,
             claim: 0,
             attempt: 0,
+            repeats: 0,
+            overdrawn: false,
+            unwanted: 0,
             started: now,
             deadline: 0,
             horizon: 0,
@@ -58,6 +67,23 @@ impl Call {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// How often it was tried, repetitions included.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.repeats.saturating_add(1)
+    }
+
+    /// Whether it would have been tried again, had the budget allowed it.
+    #[must_use]
+    pub fn is_overdrawn(&self) -> bool {
+        self.overdrawn
+    }
+
+    /// Tells it before it is left as a success that what it returned is not what was wanted: bit n, to the retry at n.
+    pub fn set_unwanted(&mut self, bits: u32) {
+        self.unwanted = bits;
     }
 
     /// The earliest deadline of the time limits around it.

@@ -100,6 +100,12 @@ impl Counts {
         }
     }
 
+    /// How many calls ended whose work was done: refused and cancelled ones are not among them.
+    #[must_use]
+    pub fn worked(&self) -> u64 {
+        self.before + self.durations.count() + self.errors.load(Relaxed) + self.timeouts.load(Relaxed)
+    }
+
     /// A call ended with the error of another one that did its work.
     pub fn shared_error(&self) {
         self.errors.fetch_add(1, Relaxed);

@@ -17,11 +17,12 @@ use crate::bulkhead::{self, Fate};
 use crate::circuit_breaker::{self, Permit, Verdict};
 use crate::clock::Nanos;
 use crate::rate_limit::Reservation;
+use crate::retry::{self, Budget};
 
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
 pub use hits::{CacheHits, Hits};
-pub use outcome::{Failure, Next, Outcome, Reason, Refusal, Step, Within};
+pub use outcome::{Failure, Next, Outcome, OwnEndings, Reason, Refusal, Step, Within};
 pub use stage::{Cost, Kind, Policy, Priority, TooManyPolicies};
 
 use outcome::Ended;
@@ -31,26 +32,28 @@ use stage::Stage;
 #[derive(Debug)]
 pub struct Pipeline {
     stages: Box<[Stage]>,
-    /// For which stages the passing of a deadline counts: a bit for each.
-    timeout_counts: u32,
+    own: OwnEndings,
     counts: Arc<Counts>,
     /// Not where it is a part further inside: the outermost part counts the calls.
     counts_calls: bool,
+    /// Of all further attempts.
+    budget: Option<Arc<Budget>>,
 }
 
 impl Pipeline {
-    /// Policies, outermost first. Bit n of `timeout_counts` says that a deadline that passed inside policy n is a
-    /// failure to it. Of a pipeline in several parts only the outermost one `counts_calls`.
+    /// Policies, outermost first. Of a pipeline in several parts only the outermost one `counts_calls`; they share
+    /// the budget of further attempts.
     ///
     /// # Errors
     /// More policies than a call has room to remember.
     pub fn new(
         policies: Vec<Policy>,
-        timeout_counts: u32,
+        own: OwnEndings,
         counts: Arc<Counts>,
         counts_calls: bool,
+        budget: Option<Arc<Budget>>,
     ) -> Result<Self, TooManyPolicies> {
-        Ok(Self { stages: stage::lay_out(policies)?, timeout_counts, counts, counts_calls })
+        Ok(Self { stages: stage::lay_out(policies)?, own, counts, counts_calls, budget })
     }
 
     /// What its calls came to.
@@ -150,9 +153,12 @@ impl Pipeline {
                         bulkhead::Admission::Full => (Reason::Full, None),
                     }
                 }
-                Policy::Retry(_) => {
+                Policy::Retry(retry) => {
                     call.slots[slot] = 1;
                     call.slots[slot + 1] = now;
+                    if retry.remembers_waits() {
+                        call.slots[slot + 2] = 0;
+                    }
                     call.position += 1;
                     continue;
                 }
@@ -306,26 +312,52 @@ impl Pipeline {
                 Policy::Timeout(_) => call.restore_deadline(*slot),
                 Policy::Retry(retry) => {
                     let retry_after = match ended {
-                        Ended::Success | Ended::Cancelled | Ended::Refused(_, None) => continue,
+                        Ended::Success if call.unwanted >> index & 1 == 0 => continue,
+                        Ended::Cancelled => continue,
+                        Ended::Success | Ended::TimedOut(_) => None,
                         Ended::Refused(_, after) => after,
                         Ended::Failed(failure) => failure.retry_after,
-                        Ended::TimedOut(_) => None,
                     };
-                    let counts = matches!(ended, Ended::Refused(..)) || self.verdict(ended, index) == Verdict::Failure;
-                    let (attempt, began) = (call.slots[*slot], call.slots[*slot + 1]);
-                    let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
-                    let elapsed = now.saturating_sub(began);
-                    if counts && let Some(delay) = retry.delay(attempt, retry_after, elapsed, call.time_left(now)) {
-                        call.slots[*slot] += 1;
-                        call.attempt = attempt;
-                        call.position = index + 1;
-                        self.counts.retried();
-                        return Some(delay);
+                    if !self.minds(ended, index) {
+                        continue;
                     }
+                    let failed = retry::Failed {
+                        attempt: u32::try_from(call.slots[*slot]).unwrap_or(u32::MAX),
+                        waited: if retry.remembers_waits() { call.slots[*slot + 2] } else { 0 },
+                        retry_after,
+                        elapsed: now.saturating_sub(call.slots[*slot + 1]),
+                        time_left: call.time_left(now),
+                    };
+                    let Some(delay) = retry.delay(failed) else { continue };
+                    if self.budget.as_ref().is_some_and(|budget| !budget.withdraw(self.counts.worked(), now)) {
+                        call.overdrawn = true;
+                        continue;
+                    }
+                    call.slots[*slot] += 1;
+                    if retry.remembers_waits() {
+                        call.slots[*slot + 2] = delay;
+                    }
+                    call.attempt = failed.attempt;
+                    call.repeats = call.repeats.saturating_add(1);
+                    call.unwanted = 0;
+                    call.position = index + 1;
+                    self.counts.retried();
+                    return Some(delay);
                 }
             }
         }
         None
+    }
+
+    /// Whether the policy at `index` is to do something about an ending.
+    fn minds(&self, ended: Ended, index: usize) -> bool {
+        match ended {
+            Ended::Success => true, // as it was asked before
+            Ended::Refused(kind, after) => {
+                self.own.refusals[kind as usize][usize::from(after.is_some())] >> index & 1 == 1
+            }
+            _ => self.verdict(ended, index) == Verdict::Failure,
+        }
     }
 
     /// What an ending says to the policy at `index`.
@@ -335,7 +367,7 @@ impl Pipeline {
             Ended::Success => Verdict::Success,
             Ended::Failed(failure) if failure.counts >> index & 1 == 1 => Verdict::Failure,
             // Inside of the time limit it looks like a cancellation, outside like a failure.
-            Ended::TimedOut(limit) if index < limit && self.timeout_counts >> index & 1 == 1 => Verdict::Failure,
+            Ended::TimedOut(limit) if index < limit && self.own.timeouts >> index & 1 == 1 => Verdict::Failure,
             _ => Verdict::Nothing,
         }
     }

@@ -30,6 +30,22 @@ pub struct Failure {
     pub within: Option<Within>,
 }
 
+/// For which policies the core's own endings count: bit n for the policy at n, as in a [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnEndings {
+    /// A deadline that passed inside.
+    pub timeouts: u32,
+    /// Refusals by kind, and by whether they say after how long a call may succeed.
+    pub refusals: [[u32; 2]; Kind::ALL.len()],
+}
+
+impl Default for OwnEndings {
+    /// All that may pass.
+    fn default() -> Self {
+        Self { timeouts: u32::MAX, refusals: [[0, u32::MAX]; Kind::ALL.len()] }
+    }
+}
+
 /// How another part of the same pipeline ended a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Within {

@@ -113,7 +113,8 @@ impl Policy {
             Self::RateLimit { limiter, cost, .. } => usize::from(limiter.is_keyed()) + usize::from(*cost == Cost::Told),
             Self::Bulkhead { priority: Priority::Same(_), .. } => 0,
             Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker(_) => 1,
-            Self::Retry(_) | Self::Timeout(_) => 2,
+            Self::Retry(retry) => 2 + usize::from(retry.remembers_waits()),
+            Self::Timeout(_) => 2,
         }
     }
 }

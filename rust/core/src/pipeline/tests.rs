@@ -11,8 +11,8 @@ fn breaker(failures: u32) -> Arc<CircuitBreaker> {
 }
 
 fn retry(max_attempts: u32) -> Policy {
-    let settings =
-        retry::Settings { max_attempts, wait: 10, backoff: 2.0, max_wait: 100_000_000, jitter: 0.0, max_time: None };
+    let waits = retry::Waits::Growing { wait: 10, backoff: 2.0, jitter: 0.0 };
+    let settings = retry::Settings { max_attempts, waits, max_wait: 100_000_000, max_time: None };
     Policy::Retry(Arc::new(Retry::new(settings, 1)))
 }
 
@@ -26,7 +26,7 @@ fn limit(burst: u64, max_wait: Nanos) -> Policy {
 }
 
 fn pipeline(policies: Vec<Policy>) -> Pipeline {
-    Pipeline::new(policies, u32::MAX, Arc::new(Counts::default()), true).unwrap()
+    Pipeline::new(policies, OwnEndings::default(), Arc::new(Counts::default()), true, None).unwrap()
 }
 
 const FAILED: Outcome = Outcome::Failed(Failure { counts: u32::MAX, retry_after: None, within: None });
@@ -167,7 +167,7 @@ fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_mo
 #[test]
 fn too_many_policies_are_refused() {
     let policies = (0..9).map(|_| Policy::Timeout(1)).collect();
-    assert!(Pipeline::new(policies, 0, Arc::new(Counts::default()), true).is_err());
+    assert!(Pipeline::new(policies, OwnEndings::default(), Arc::new(Counts::default()), true, None).is_err());
 }
 
 /// A call under way, and what its caller was told to do.

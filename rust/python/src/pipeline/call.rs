@@ -219,7 +219,7 @@ impl Call {
                 match settled? {
                     Settled::Value(value) => Ok(value),
                     Settled::Again(todo, error) => {
-                        this.put(call, todo, None, Some(error));
+                        this.put(call, todo, None, error);
                         Ok(slf.clone().into_any().unbind())
                     }
                 }
@@ -266,13 +266,26 @@ impl Call {
         pipeline.inner.leave(&mut call, Outcome::Success, pipeline.clock.now());
     }
 
+    /// The admitted call returned: True where it is to be tried again, as that is not what was wanted.
+    fn returned(&self, value: Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = value.py();
+        let (mut call, ..) = self.take();
+        match self.pipeline.get().returned(py, &mut call, value.unbind())? {
+            Settled::Again(todo, error) => {
+                self.put(call, todo, None, error);
+                Ok(true)
+            }
+            Settled::Value(_) => Ok(false),
+        }
+    }
+
     /// The admitted call raised: True where it is to be tried again, after what `todo` says.
     fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<bool> {
         let py = error.py();
         let (mut call, ..) = self.take();
         match self.pipeline.get().raised(py, &mut call, PyErr::from_value(error.clone()), false) {
             Ok(Settled::Again(todo, error)) => {
-                self.put(call, todo, None, Some(error));
+                self.put(call, todo, None, error);
                 Ok(true)
             }
             Ok(Settled::Value(_)) => Ok(false),
@@ -334,8 +347,7 @@ impl Call {
     }
 
     /// A call that is to be tried again.
-    pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: PyErr) -> Self {
-        let last = Some(last);
+    pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: Option<PyErr>) -> Self {
         Self::with(pipeline, State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last })
     }
 
@@ -380,7 +392,7 @@ impl Call {
         };
         match self.pipeline.get().ended(py, &mut call, ended, armed)? {
             Settled::Value(value) => self.state.lock().result = Some(value),
-            Settled::Again(todo, error) => self.put(call, todo, None, Some(error)),
+            Settled::Again(todo, error) => self.put(call, todo, None, error),
         }
         Ok(None)
     }

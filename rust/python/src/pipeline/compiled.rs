@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Step};
-use corten_core::retry::{Retry, Settings};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,7 +16,8 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakref
 use super::call::{Call, Todo};
 use super::counts::PipelineCounts;
 use super::drive::{First, close, first_step};
-use super::failures::{Filter, Filters};
+use super::failures::{Asks, Filter, Filters};
+use super::notes::note_attempts;
 use super::refusals;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::deadline;
 use crate::fastcall::Unary;
 use crate::rate_limit::{KeyedLimiter, Limiter};
+use crate::retry::{Retry, RetryBudget};
 use crate::spin::Mutex;
 use crate::timeout::{Armed, Timers};
 
@@ -38,6 +39,8 @@ pub(crate) struct Pipeline {
     face: Py<PyAny>,
     counts: Py<PipelineCounts>,
     has_timeout: bool,
+    /// Whether any policy asks what calls return.
+    asks_results: bool,
     inputs: Vec<(usize, Input)>,
     /// `Decisions.tell(kind, policy, error, attempt, seconds)`
     tell: Option<Py<PyAny>>,
@@ -58,16 +61,19 @@ enum Input {
 /// How a call ended for Python, other than by an error.
 pub(super) enum Settled {
     Value(Py<PyAny>),
-    Again(Todo, PyErr),
+    /// To be tried again, for that error where there was one.
+    Again(Todo, Option<PyErr>),
 }
 
 #[pymethods]
 impl Pipeline {
     /// `face` is the `corten.clock.Clock`; each stage is a tuple that begins with the policy's word. Where the pipeline
     /// is in several parts, only the outermost one `counts_calls`. `inputs` says what each call brings, for which
-    /// stage; `tell` hears of what was decided.
+    /// stage; `tell` hears of what was decided; `budget` is for all further attempts. With `once` nothing is repeated
+    /// that has begun.
     #[new]
-    #[pyo3(signature = (name, face, counts, stages, counts_calls, inputs=Vec::new(), tell=None))]
+    #[pyo3(signature = (name, face, counts, stages, counts_calls, inputs=Vec::new(), tell=None, budget=None, once=false))]
+    #[expect(clippy::too_many_arguments, reason = "by position from one place in Python")]
     fn new(
         name: Bound<'_, PyString>,
         face: Bound<'_, PyAny>,
@@ -76,6 +82,8 @@ impl Pipeline {
         counts_calls: bool,
         inputs: Vec<(usize, String)>,
         tell: Option<Py<PyAny>>,
+        budget: Option<&RetryBudget>,
+        once: bool,
     ) -> PyResult<Self> {
         let py = name.py();
         let clock = face.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone();
@@ -86,11 +94,19 @@ impl Pipeline {
             policies.push(policy);
             filters.filters.extend(filter.map(|filter| (index, filter)));
         }
+        if once {
+            for (_, filter) in &mut filters.filters {
+                if filter.asks == Asks::MayPass {
+                    filter.asks = Asks::Nothing;
+                }
+            }
+        }
         let inputs = inputs.into_iter().map(|(index, what)| Ok((index, input_of(&stages, index, &what)?)));
         let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
         let has_timeout = policies.iter().any(|policy| matches!(policy, Policy::Timeout(_)));
-        let timeout_counts = filters.timeout_counts(py)?;
-        let inner = core::Pipeline::new(policies, timeout_counts, Arc::clone(&counts.get().inner), counts_calls)
+        let (own, asks_results) = (filters.own_endings(py), filters.ask_results());
+        let budget = budget.map(|budget| Arc::clone(&budget.inner));
+        let inner = core::Pipeline::new(policies, own, Arc::clone(&counts.get().inner), counts_calls, budget)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(Self {
             inner,
@@ -99,6 +115,7 @@ impl Pipeline {
             face: face.unbind(),
             counts: counts.unbind(),
             has_timeout,
+            asks_results,
             inputs,
             tell,
             timers: Mutex::new(None),
@@ -157,6 +174,8 @@ impl Pipeline {
         for (_, filter) in &self.filters.filters {
             visit.call(&filter.on)?;
             visit.call(&filter.ignore)?;
+            visit.call(&filter.predicate)?;
+            visit.call(&filter.on_result)?;
         }
         for (_, input) in &self.inputs {
             match input {
@@ -216,6 +235,9 @@ impl Pipeline {
         }
         match this.step(call.around(), || first_step(coroutine)) {
             First::Returned(value) => {
+                if this.asks_results {
+                    return Self::ask(slf, call, value);
+                }
                 this.inner.leave(call, Outcome::Success, this.clock.now());
                 Ok(value)
             }
@@ -275,9 +297,9 @@ impl Pipeline {
     #[cold]
     fn failed<'py>(slf: &Bound<'py, Self>, call: &mut core::Call) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        Python::attach(|_| match slf.get().raised(py, call, PyErr::fetch(py), false)? {
-            Settled::Value(value) => Ok(value.into_bound(py)),
-            Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_bound_py_any(py),
+        Python::attach(|_| {
+            let settled = slf.get().raised(py, call, PyErr::fetch(py), false)?;
+            Self::settled(slf, call, settled)
         })
     }
 
@@ -309,6 +331,27 @@ impl Pipeline {
             }
             Ok(())
         })
+    }
+
+    /// The coroutine returned at its first step, and a policy asks what.
+    #[cold]
+    fn ask<'py>(
+        slf: &Bound<'py, Self>,
+        call: &mut core::Call,
+        value: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        Python::attach(|_| {
+            let settled = slf.get().returned(py, call, value.unbind())?;
+            Self::settled(slf, call, settled)
+        })
+    }
+
+    fn settled<'py>(slf: &Bound<'py, Self>, call: &mut core::Call, settled: Settled) -> PyResult<Bound<'py, PyAny>> {
+        match settled {
+            Settled::Value(value) => Ok(value.into_bound(slf.py())),
+            Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_bound_py_any(slf.py()),
+        }
     }
 
     fn set_inputs(&self, call: &mut core::Call, inputs: &Bound<'_, PyTuple>) -> PyResult<()> {
@@ -364,11 +407,13 @@ impl Pipeline {
             Step::Queue(ticket, until) => Ok(Some(Todo::Queue(ticket, until))),
             Step::Refuse(refusal) => {
                 let error = refusals::refused(py, &self.filters.name, refusal);
+                note_attempts(py, &self.filters.name, call, self.clock.now(), &error);
                 self.tell(py, "refused", refusal.policy.word(), Some(&error), 0, refusal.retry_after);
                 Err(error)
             }
             Step::DeadlineExceeded(limit) => {
                 let error = refusals::deadline_exceeded(py, &self.filters.name, limit);
+                note_attempts(py, &self.filters.name, call, self.clock.now(), &error);
                 self.tell(py, "timed_out", Kind::Timeout.word(), Some(&error), 0, Some(limit));
                 Err(error)
             }
@@ -385,13 +430,40 @@ impl Pipeline {
     ) -> PyResult<Settled> {
         let overdue = armed.map_or(Ok(false), |armed| armed.disarm(py));
         match (sent, overdue) {
-            (Ok(value), Ok(_)) => {
-                self.inner.leave(call, Outcome::Success, self.clock.now());
-                Ok(Settled::Value(value))
-            }
+            (Ok(value), Ok(_)) => self.returned(py, call, value),
             (Err(error), Ok(overdue)) => self.raised(py, call, error, overdue),
             (_, Err(error)) => self.raised(py, call, error, false),
         }
+    }
+
+    /// The call returned: that is what it gives, unless a policy wants something else.
+    #[inline]
+    pub(super) fn returned(&self, py: Python<'_>, call: &mut core::Call, value: Py<PyAny>) -> PyResult<Settled> {
+        if self.asks_results {
+            match self.filters.unwanted(value.bind(py)) {
+                Ok(bits) => call.set_unwanted(bits),
+                Err(wrong) => {
+                    self.gone_wrong(py, call, &wrong);
+                    return Err(wrong);
+                }
+            }
+        }
+        match self.inner.leave(call, Outcome::Success, self.clock.now()) {
+            Next::RetryAfter(nanos) => {
+                let unwanted = PyValueError::new_err("what it returned is not what was wanted");
+                self.tell(py, "retried", Kind::Retry.word(), Some(&unwanted), call.attempt(), Some(nanos));
+                Ok(Settled::Again(Todo::Wait(nanos), None))
+            }
+            _ => Ok(Settled::Value(value)),
+        }
+    }
+
+    /// A function that a policy asks raised: the call is over, and that error is what it raises.
+    fn gone_wrong(&self, py: Python<'_>, call: &mut core::Call, wrong: &PyErr) {
+        let error = wrong.is_instance_of::<PyException>(py);
+        let outcome = if error { Outcome::Failed(Failure::default()) } else { Outcome::Cancelled };
+        call.set_unwanted(0);
+        self.inner.leave(call, outcome, self.clock.now());
     }
 
     pub(super) fn raised(
@@ -409,14 +481,16 @@ impl Pipeline {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(wrong) => {
-                // An `isinstance` or a property of the user's failed: the call is over, and that is what is raised.
-                self.inner.abandon(call, self.clock.now());
+                // An `isinstance`, a property or a predicate of the user's failed.
+                self.gone_wrong(py, call, &wrong);
                 wrong.value(py).setattr(intern!(py, "__context__"), error.value(py))?;
                 return Err(wrong);
             }
         };
-        match self.inner.leave(call, outcome, self.clock.now()) {
+        let now = self.clock.now();
+        match self.inner.leave(call, outcome, now) {
             Next::Return | Next::Raise => {
+                note_attempts(py, &self.filters.name, call, now, &error);
                 // What a part further inside ended was told there.
                 if self.inner.counts_calls() && matches!(outcome, Outcome::Failed(Failure { within: None, .. })) {
                     self.tell(py, "failed", "", Some(&error), 0, None);
@@ -427,11 +501,12 @@ impl Pipeline {
                 let late = || PyTimeoutError::new_err("the attempt took too long");
                 let cause = if outcome == Outcome::TimedOut { late() } else { error.clone_ref(py) };
                 self.tell(py, "retried", Kind::Retry.word(), Some(&cause), call.attempt(), Some(nanos));
-                Ok(Settled::Again(Todo::Wait(nanos), error))
+                Ok(Settled::Again(Todo::Wait(nanos), Some(error)))
             }
             Next::DeadlineExceeded(limit) => {
                 let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
                 exceeded.set_cause(py, Some(error));
+                note_attempts(py, &self.filters.name, call, now, &exceeded);
                 self.tell(py, "timed_out", Kind::Timeout.word(), Some(&exceeded), 0, Some(limit));
                 Err(exceeded)
             }
@@ -512,11 +587,17 @@ fn input_of(stages: &[Bound<'_, PyTuple>], index: usize, what: &str) -> PyResult
 }
 
 fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
-    let py = stage.py();
     let word: String = stage.get_item(0)?.extract()?;
-    let filter = |retries, on: usize| -> PyResult<Option<Filter>> {
+    let filter = |asks, on: usize| -> PyResult<Option<Filter>> {
         let types = |index| Ok::<_, PyErr>(stage.get_item(index)?.cast_into::<PyTuple>()?.unbind());
-        Ok(Some(Filter { retries, on: types(on)?, ignore: types(on + 1)? }))
+        let function = |index| -> PyResult<Option<Py<PyAny>>> {
+            if index >= stage.len() {
+                return Ok(None);
+            }
+            Ok(Some(stage.get_item(index)?).filter(|function| !function.is_none()).map(Bound::unbind))
+        };
+        let (predicate, on_result) = (function(on + 2)?, function(on + 3)?);
+        Ok(Some(Filter { asks, on: types(on)?, ignore: types(on + 1)?, predicate, on_result }))
     };
     match word.as_str() {
         "rate_limit" => {
@@ -532,7 +613,7 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
         }
         "circuit_breaker" => {
             let breaker = Arc::clone(&stage.get_item(1)?.cast::<CircuitBreaker>()?.get().inner);
-            Ok((Policy::CircuitBreaker(breaker), filter(false, 2)?))
+            Ok((Policy::CircuitBreaker(breaker), filter(Asks::Failure, 2)?))
         }
         "bulkhead" => {
             let bulkhead = Arc::clone(&stage.get_item(1)?.cast::<Bulkhead>()?.get().inner);
@@ -542,17 +623,8 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
             Ok((Policy::Bulkhead { bulkhead, max_wait: max_wait.map(nanos_from_seconds), priority }, None))
         }
         "retry" => {
-            let (max_attempts, wait, backoff, max_wait, jitter, max_time): (u32, f64, f64, f64, f64, Option<f64>) =
-                stage.get_item(1)?.extract()?;
-            let settings = Settings {
-                max_attempts,
-                wait: nanos_from_seconds(wait),
-                backoff,
-                max_wait: nanos_from_seconds(max_wait),
-                jitter,
-                max_time: max_time.map(nanos_from_seconds),
-            };
-            Ok((Policy::Retry(Arc::new(Retry::new(settings, seed(py)?))), filter(true, 2)?))
+            let retry = Arc::clone(&stage.get_item(1)?.cast::<Retry>()?.get().inner);
+            Ok((Policy::Retry(retry), filter(Asks::MayPass, 2)?))
         }
         "timeout" => Ok((Policy::Timeout(nanos_from_seconds(stage.get_item(1)?.extract()?)), None)),
         other => Err(PyValueError::new_err(format!("no policy {other:?} can be compiled"))),
@@ -565,12 +637,6 @@ fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let shown = value.repr().map_or_else(|_| value.get_type().to_string(), |repr| repr.to_string());
         PyValueError::new_err(format!("rate_limit: a call costs {shown}; it must cost a whole number, 0 or more"))
     })
-}
-
-/// Where jitter begins: from the operating system, so that no two processes wait in step.
-fn seed(py: Python<'_>) -> PyResult<u64> {
-    let bytes: [u8; 8] = py.import("os")?.call_method1("urandom", (8,))?.extract()?;
-    Ok(u64::from_le_bytes(bytes))
 }
 
 fn cancelled_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {

@@ -12,7 +12,7 @@ use crate::metrics::Registry;
 /// What the calls of one pipeline came to, also written to a registry's series.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct PipelineCounts {
-    pub(super) inner: Arc<Counts>,
+    pub(crate) inner: Arc<Counts>,
     pub(super) hits: Arc<Hits>,
 }
 

@@ -1,22 +1,36 @@
 //! Which errors count for which policy.
 
 use corten_core::clock::nanos_from_seconds;
-use corten_core::pipeline::{Failure, Kind, Outcome, Within};
+use corten_core::pipeline::{Failure, Kind, Outcome, OwnEndings, Reason, Refusal, Within};
 use pyo3::exceptions::{PyException, PyOSError, PyTimeoutError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyString, PyTuple};
 
 use super::refusals;
 
+/// What a policy asks of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// A breaker: whether it is a failure.
+    Failure,
+    /// A retry: whether it may pass.
+    MayPass,
+    /// A retry around a function that must not be done twice: nothing that the function raised is repeated.
+    Nothing,
+}
+
 /// The rule of one policy.
 pub(super) struct Filter {
-    /// A retry asks what may pass, a breaker what is a failure.
-    pub(super) retries: bool,
-    /// These types and no others; empty: the defaults.
+    pub(super) asks: Asks,
+    /// These types; empty, and without a predicate: the defaults.
     pub(super) on: Py<PyTuple>,
     /// Never these.
     pub(super) ignore: Py<PyTuple>,
+    /// Those for which it is true as well.
+    pub(super) predicate: Option<Py<PyAny>>,
+    /// Results for which it is true are not what was wanted.
+    pub(super) on_result: Option<Py<PyAny>>,
 }
 
 /// The rules of a pipeline's policies, and the pipeline's name, by which it knows its own refusals.
@@ -44,17 +58,56 @@ impl Filters {
         };
         let mut counts = 0;
         for (index, filter) in &self.filters {
-            if filter.counts(error, refused, retry_after.is_some())? {
+            if filter.counts(error, refused, retry_after.is_some(), true)? {
                 counts |= 1 << index;
             }
         }
         Ok(Failure { counts, retry_after, within: self.within(error, refused)? })
     }
 
-    /// For which policies the passing of a deadline counts.
-    pub(super) fn timeout_counts(&self, py: Python<'_>) -> PyResult<u32> {
-        let error = refusals::deadline_exceeded(py, &self.name, 0);
-        Ok(self.failure(error.value(py))?.counts)
+    /// For which policies a result is not what was wanted.
+    pub(super) fn unwanted(&self, result: &Bound<'_, PyAny>) -> PyResult<u32> {
+        let mut bits = 0;
+        for (index, filter) in &self.filters {
+            if let Some(on_result) = &filter.on_result
+                && filter.asks != Asks::Nothing
+                && on_result.bind(result.py()).call1((result,))?.is_truthy()?
+            {
+                bits |= 1 << index;
+            }
+        }
+        Ok(bits)
+    }
+
+    /// Whether any policy asks what calls return.
+    pub(super) fn ask_results(&self) -> bool {
+        self.filters.iter().any(|(_, filter)| filter.on_result.is_some() && filter.asks != Asks::Nothing)
+    }
+
+    /// For which policies the core's own endings count: found out on examples of them. A predicate that can't judge
+    /// one, because it expects errors of another type, says no.
+    pub(super) fn own_endings(&self, py: Python<'_>) -> OwnEndings {
+        let counts = |error: PyErr, says_when| {
+            let error = error.value(py);
+            let refused = refusals::refused_type(py).and_then(|kind| error.is_instance(kind)).unwrap_or(false);
+            // What is refused here has not begun, so that it may be repeated where nothing else may.
+            let begun = !refused;
+            let counting = |filter: &Filter| filter.counts(error, refused, says_when, begun).unwrap_or(false);
+            let counting = self.filters.iter().filter(|(_, filter)| counting(filter));
+            counting.fold(0, |bits, (index, _)| bits | 1 << index)
+        };
+        let mut own = OwnEndings {
+            timeouts: counts(refusals::deadline_exceeded(py, &self.name, 0), false),
+            ..OwnEndings::default()
+        };
+        for policy in Kind::ALL {
+            for (says_when, retry_after) in [(false, None), (true, Some(1_000_000_000))] {
+                let example = Refusal { policy, reason: Reason::Full, retry_after };
+                own.refusals[policy as usize][usize::from(says_when)] =
+                    counts(refusals::refused(py, &self.name, example), says_when);
+            }
+        }
+        own
     }
 
     /// A refusal by a part of this pipeline further inside.
@@ -80,23 +133,35 @@ impl Filters {
 }
 
 impl Filter {
-    fn counts(&self, error: &Bound<'_, PyAny>, refused: bool, says_when: bool) -> PyResult<bool> {
+    fn counts(&self, error: &Bound<'_, PyAny>, refused: bool, says_when: bool, begun: bool) -> PyResult<bool> {
         let py = error.py();
+        if begun && self.asks == Asks::Nothing {
+            return Ok(false);
+        }
         if error.is_instance(self.ignore.bind(py))? {
             return Ok(false);
         }
-        if !self.on.bind(py).is_empty() {
-            return error.is_instance(self.on.bind(py));
+        let marked = match self.asks {
+            Asks::MayPass | Asks::Nothing => error.getattr_opt(intern!(py, "retryable"))?,
+            Asks::Failure => None,
+        };
+        if marked.as_ref().is_some_and(|marked| marked.is(PyBool::new(py, false))) {
+            return Ok(false);
         }
-        if !self.retries {
-            return Ok(!refused);
+        if self.predicate.is_some() || !self.on.bind(py).is_empty() {
+            let named = error.is_instance(self.on.bind(py))?;
+            return match &self.predicate {
+                Some(predicate) if !named => predicate.bind(py).call1((error,))?.is_truthy(),
+                _ => Ok(named),
+            };
         }
-        if refused {
-            return Ok(says_when);
-        }
-        match error.getattr_opt(intern!(py, "retryable"))? {
-            Some(marked) => marked.is_truthy(),
-            None => Ok(error.is_instance_of::<PyOSError>() || error.is_instance_of::<PyTimeoutError>()),
+        match self.asks {
+            Asks::Failure => Ok(!refused),
+            Asks::MayPass | Asks::Nothing if refused => Ok(says_when),
+            Asks::MayPass | Asks::Nothing => match marked {
+                Some(marked) => marked.is_truthy(),
+                None => Ok(error.is_instance_of::<PyOSError>() || error.is_instance_of::<PyTimeoutError>()),
+            },
         }
     }
 }

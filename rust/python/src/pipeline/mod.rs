@@ -6,6 +6,7 @@ mod counts;
 mod drive;
 mod failures;
 mod lookup;
+mod notes;
 mod refusals;
 
 pub(crate) use call::Call;

@@ -1,0 +1,39 @@
+"""The budget of further attempts that the retries and hedges of a pipeline share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from corten import _core
+from corten.policies.policy import Policy
+from corten.policies.retry import Retry
+from corten.policies.retry_budget import RetryBudget
+
+if TYPE_CHECKING:
+    from corten.pipeline.layers.layer import Surroundings
+
+
+def shared_budget(
+    policies: Sequence[Policy], previous: _core.RetryBudget | None, around: Surroundings
+) -> _core.RetryBudget | None:
+    """The one that a policy says, with what was left of the previous one; None where none says any.
+
+    :raises ValueError: two policies say different ones
+    """
+    said = [policy.budget for policy in policies if isinstance(policy, Retry) and policy.budget is not None]
+    if any(each != said[0] for each in said):
+        raise ValueError(
+            f"its policies say different retry budgets, {said[0]!r} and {next(e for e in said if e != said[0])!r}: "
+            "a pipeline has one, so say it once"
+        )
+    if not said:
+        return None
+    return budget_of(said[0], previous, around)
+
+
+def budget_of(policy: RetryBudget, previous: _core.RetryBudget | None, around: Surroundings) -> _core.RetryBudget:
+    """The core's budget of a policy."""
+    return _core.RetryBudget(
+        policy.ratio, policy.min_per_second, policy.burst, around.clock.core, around.counts, previous
+    )
