@@ -18,14 +18,19 @@ class Guarded:
     """A function of the user's and the one that stands in for it.
 
     The outermost layer is the wrapper itself; each further one is a wrapper between it and the function.
+
+    :param owner: the pipeline itself, which lives as long as a function that it guards
     """
 
-    def __init__(self, pipeline: str, function: Callable[..., Any]) -> None:
+    def __init__(self, pipeline: str, function: Callable[..., Any], owner: object = None) -> None:
         self._pipeline = pipeline
+        self._owner = owner
         self._original = function
         self._form: Form = form_of(function)
         self._outer = self._wrapper()
-        self._outer.become("unconfigured", {"refuse": self._refuse})
+        self._current = Wrapped("unconfigured", {"refuse": self._refuse})
+        self._bypassed = False
+        self._run(self._current)
         self._kept: dict[tuple[str, int], object] = {}
         self.function = self._outer.function
         # Whoever holds the function holds this as well, so that new policies reach it.
@@ -87,10 +92,23 @@ class Guarded:
         outermost = put(0)
 
         def commit() -> None:
-            self._outer.become(outermost.text, outermost.names, outermost.inputs)
             self._kept = kept
+            self._current = outermost
+            if not self._bypassed:
+                self._run(outermost)
 
         return commit
+
+    def bypass(self, *, on: bool) -> None:
+        """Call the function as if there were no layers, or with them again, from the next call on."""
+        self._bypassed = on
+        plain = self._form.kind == "plain"
+        self._run(
+            Wrapped("bypassed_blocking" if plain else "bypassed", {"function": self._original}) if on else self._current
+        )
+
+    def _run(self, wrapped: Wrapped) -> None:
+        self._outer.become(wrapped.text, wrapped.names, wrapped.inputs)
 
     def _called(self) -> Callable[..., Any]:
         """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""

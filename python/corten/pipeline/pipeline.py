@@ -13,6 +13,7 @@ from corten.clock import Clock
 from corten.errors import CortenError
 from corten.events import BreakerChanged, BreakerState, Events
 from corten.metrics.registry import Registry, default_registry
+from corten.pipeline import switches
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.decisions import Decisions
@@ -69,6 +70,7 @@ class Pipeline:
         self._called: dict[Any, Callable[..., Any]] = {}
         if policies:
             self.configure(policies)
+        switches.register(self)
 
     def __repr__(self) -> str:
         policies = "policies from the settings" if self._policies is None else ", ".join(map(repr, self._policies))
@@ -100,10 +102,12 @@ class Pipeline:
         :raises TypeError: a generator function
         :raises ValueError: a limit's ``key`` is no parameter of the function, or it is plain and there is a `Timeout`
         """
-        guarded = Guarded(self.name, function)
+        guarded = Guarded(self.name, function, self)
         if self._layers is not None:
             guarded.check(self.policies)
             guarded.prepare(self._layers, self._surroundings())()
+        if switches.is_on("no_policies", self):
+            guarded.bypass(on=True)
         self._functions.add(guarded)
         # The function lives as long as somebody holds it; what installs new policies must live as long as that.
         return guarded.function
@@ -151,7 +155,7 @@ class Pipeline:
             guarded.check(policies)
         warn_of_order(self.name, policies, self._warned)
         around = self._surroundings()
-        compiled = self._compiler.prepare(policies, around)
+        compiled = self._compiler.prepare(switches.effective(policies, self), around)
         around = around._replace(budget=compiled.budget)
         installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
 
@@ -196,6 +200,13 @@ class Pipeline:
         self._events = events
         if self._policies is not None:
             self.configure(self._policies)
+
+    def follow_switches(self) -> None:
+        """Do as `corten.testing` switched for this pipeline, or for all."""
+        if self._policies is not None:
+            self.configure(self._policies)
+        for guarded in list(self._functions):
+            guarded.bypass(on=switches.is_on("no_policies", self))
 
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:

@@ -65,6 +65,12 @@ _LAYERED = """\
 _LAYERED_BLOCKING = """\
     return {_}around({args}, {kwargs}{inputs})
 """
+_BYPASSED = """\
+    return await {_}function({call})
+"""
+_BYPASSED_BLOCKING = """\
+    return {_}function({call})
+"""
 _UNCONFIGURED = """\
     {_}refuse()
 """
@@ -77,6 +83,8 @@ _TEXTS = {
     "blocking_cached": _BLOCKING_CACHED,
     "layered": _LAYERED,
     "layered_blocking": _LAYERED_BLOCKING,
+    "bypassed": _BYPASSED,
+    "bypassed_blocking": _BYPASSED_BLOCKING,
     "unconfigured": _UNCONFIGURED,
 }
 

@@ -3,5 +3,15 @@
 from corten.testing.cancellation import cancel_at_each_await
 from corten.testing.clock import FakeClock
 from corten.testing.conformance import check_plugin
+from corten.testing.policies import no_policies, only_first_attempt
+from corten.testing.script import After, Script
 
-__all__ = ["FakeClock", "cancel_at_each_await", "check_plugin"]
+__all__ = [
+    "After",
+    "FakeClock",
+    "Script",
+    "cancel_at_each_await",
+    "check_plugin",
+    "no_policies",
+    "only_first_attempt",
+]

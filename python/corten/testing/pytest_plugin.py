@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,3 +33,21 @@ def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
         return App(name, **{**everything, **options})
 
     return make
+
+
+@pytest.fixture
+def no_policies() -> Iterator[None]:
+    """Guarded functions are called as if nothing guarded them, for the length of the test."""
+    from corten.testing.policies import no_policies
+
+    with no_policies():
+        yield
+
+
+@pytest.fixture
+def only_first_attempt() -> Iterator[None]:
+    """No call is repeated or hedged, for the length of the test; all other policies hold."""
+    from corten.testing.policies import only_first_attempt
+
+    with only_first_attempt():
+        yield

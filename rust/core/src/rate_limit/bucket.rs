@@ -157,7 +157,7 @@ impl<P: Pacing> Bucket<P> {
         loop {
             let mut next = limit.arrival_of(old.tokens(arrival, now), now);
             if next == arrival {
-                next = next.wrapping_add(1);
+                next -= 1; // earlier rather than later, so that a full bucket stays one; never zero, as `now` is not
             }
             match self.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
