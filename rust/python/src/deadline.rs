@@ -20,40 +20,50 @@ thread_local! {
 /// Whether anybody ever set a deadline by a context variable: only then it is looked at.
 static BY_CONTEXT: AtomicBool = AtomicBool::new(false);
 
+/// The thread's deadline on the machine's clock. Finding what is a thread's own is a call into the dynamic linker, so a
+/// crossing does it once.
+pub(crate) type Here = Cell<Nanos>;
+
+/// Does something with the thread's deadline at hand.
+#[inline]
+pub(crate) fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
+    SYSTEM.with(act)
+}
+
 /// Puts back what was there before.
-pub(crate) enum Around {
+pub(crate) enum Around<'a> {
     Nothing,
-    System(Nanos),
+    System(&'a Here, Nanos),
     Fake(Option<(Arc<FakeClock>, Nanos)>),
 }
 
 /// Makes `deadline` the one around what runs until the guard is dropped; an earlier one stays.
 #[inline]
-pub(crate) fn around(clock: &AnyClock, deadline: Option<Nanos>) -> Around {
+pub(crate) fn around<'a>(here: &'a Here, clock: &AnyClock, deadline: Option<Nanos>) -> Around<'a> {
     let Some(deadline) = deadline else { return Around::Nothing };
     match clock {
-        AnyClock::System(_) => match SYSTEM.get() {
+        AnyClock::System(_) => match here.get() {
             before if before != 0 && before <= deadline => Around::Nothing,
-            _ => Around::System(SYSTEM.replace(deadline)),
+            _ => Around::System(here, here.replace(deadline)),
         },
         AnyClock::Fake(fake) => around_fake(fake, deadline),
     }
 }
 
 #[cold]
-fn around_fake(clock: &Arc<FakeClock>, deadline: Nanos) -> Around {
+fn around_fake(clock: &Arc<FakeClock>, deadline: Nanos) -> Around<'static> {
     FAKE.with_borrow_mut(|fake| match fake {
         Some((known, before)) if Arc::ptr_eq(known, clock) && *before <= deadline => Around::Nothing,
         _ => Around::Fake(fake.replace((Arc::clone(clock), deadline))),
     })
 }
 
-impl Drop for Around {
+impl Drop for Around<'_> {
     #[inline]
     fn drop(&mut self) {
         match self {
             Self::Nothing => {}
-            Self::System(before) => SYSTEM.set(*before),
+            Self::System(here, before) => here.set(*before),
             Self::Fake(before) => FAKE.set(before.take()),
         }
     }
@@ -61,9 +71,9 @@ impl Drop for Around {
 
 /// The deadline around the caller, as far as it is known without asking Python and is of this clock.
 #[inline]
-pub(crate) fn horizon(clock: &AnyClock) -> Option<Nanos> {
+pub(crate) fn horizon(here: &Here, clock: &AnyClock) -> Option<Nanos> {
     match clock {
-        AnyClock::System(_) => Some(SYSTEM.get()).filter(|deadline| *deadline != 0),
+        AnyClock::System(_) => Some(here.get()).filter(|deadline| *deadline != 0),
         AnyClock::Fake(clock) => horizon_fake(clock),
     }
 }

@@ -43,6 +43,19 @@ pub(crate) trait Unary: 'static {
     fn call<'py>(this: &Bound<'py, Self::Class>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>;
 }
 
+/// A method without arguments, in the same way (`METH_NOARGS`).
+pub(crate) trait Nullary: 'static {
+    /// The class that has it.
+    type Class: PyClass<Frozen = True> + Sync;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its signature and its documentation: `name($self)\n--\n\n…`.
+    const DOC: &'static CStr;
+
+    /// Does it.
+    fn call<'py>(this: &Bound<'py, Self::Class>) -> PyResult<Bound<'py, PyAny>>;
+}
+
 /// The arguments of one call.
 pub(crate) struct Arguments<'a, 'py> {
     py: Python<'py>,
@@ -155,6 +168,17 @@ pub(crate) fn install_unary<M: Unary>(py: Python<'_>) -> PyResult<()> {
     add(&M::Class::type_object(py), M::NAME, definition)
 }
 
+/// Adds a method without arguments to its class.
+pub(crate) fn install_nullary<M: Nullary>(py: Python<'_>) -> PyResult<()> {
+    let definition = ffi::PyMethodDef {
+        ml_name: M::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: enter_nullary::<M> },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: M::DOC.as_ptr(),
+    };
+    add(&M::Class::type_object(py), M::NAME, definition)
+}
+
 fn add(class: &Bound<'_, PyType>, name: &CStr, definition: ffi::PyMethodDef) -> PyResult<()> {
     let py = class.py();
     // The interpreter keeps a pointer to the definition for as long as the class lives: until the process ends.
@@ -216,6 +240,23 @@ unsafe extern "C" fn enter_unary<M: Unary>(
             unsafe { (Borrowed::from_ptr(py, this).cast_unchecked::<M::Class>(), Borrowed::from_ptr(py, argument)) };
         M::call(&this, &argument)
     }));
+    give(outcome)
+}
+
+/// What the interpreter calls for a method without arguments.
+unsafe extern "C" fn enter_nullary<M: Nullary>(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls a method attached to it
+    let py = unsafe { Python::assume_attached() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: as for a method of one argument
+        let this = unsafe { Borrowed::from_ptr(py, this).cast_unchecked::<M::Class>() };
+        M::call(&this)
+    }));
+    give(outcome)
+}
+
+#[inline(always)]
+fn give(outcome: std::thread::Result<PyResult<Bound<'_, PyAny>>>) -> *mut ffi::PyObject {
     match outcome {
         Ok(Ok(result)) => result.into_ptr(),
         Ok(Err(error)) => fail(error),

@@ -1,5 +1,6 @@
 //! A call that is not over: suspended, or with something to be done before it goes on.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -13,6 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::compiled::{Pipeline, Settled};
 use super::drive::{Sent, close, send, throw};
+use crate::fastcall::Nullary;
 use crate::spin::Mutex;
 use crate::timeout::Armed;
 
@@ -43,7 +45,7 @@ struct State {
     armed: Option<Armed>,
     result: Option<Py<PyAny>>,
     /// The error for which it is tried again.
-    last: Option<PyErr>,
+    last: Option<Box<PyErr>>,
 }
 
 /// One call through a pipeline. Awaiting it carries its coroutine on; then `result()` is what came out, or the call
@@ -111,22 +113,6 @@ impl Call {
     /// Ends the coroutine and gives back what the call holds.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.abandon(py)
-    }
-
-    /// What came out of it, or the call itself where there is something to be done.
-    fn result(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let result = {
-            let mut state = slf.get().state.lock();
-            match state.todo {
-                Todo::Done => Some(state.result.take()),
-                _ => None,
-            }
-        };
-        match result {
-            Some(Some(value)) => Ok(value),
-            Some(None) => Err(PyRuntimeError::new_err("the call is over and its result was taken")),
-            None => Ok(slf.clone().into_any().unbind()),
-        }
     }
 
     /// `resume`, `wait`, `queue`, `scope`, `admitted` or `done`.
@@ -219,7 +205,7 @@ impl Call {
                 match settled? {
                     Settled::Value(value) => Ok(value),
                     Settled::Again(todo, error) => {
-                        this.put(call, todo, None, error);
+                        this.put(call, todo, None, error.map(Box::new));
                         Ok(slf.clone().into_any().unbind())
                     }
                 }
@@ -272,7 +258,7 @@ impl Call {
         let (mut call, ..) = self.take();
         match self.pipeline.get().returned(py, &mut call, value.unbind())? {
             Settled::Again(todo, error) => {
-                self.put(call, todo, None, error);
+                self.put(call, todo, None, error.map(Box::new));
                 Ok(true)
             }
             Settled::Value(_) => Ok(false),
@@ -285,7 +271,7 @@ impl Call {
         let (mut call, ..) = self.take();
         match self.pipeline.get().raised(py, &mut call, PyErr::from_value(error.clone()), false) {
             Ok(Settled::Again(todo, error)) => {
-                self.put(call, todo, None, error);
+                self.put(call, todo, None, error.map(Box::new));
                 Ok(true)
             }
             Ok(Settled::Value(_)) => Ok(false),
@@ -331,6 +317,33 @@ impl Call {
     }
 }
 
+/// What came out of a call.
+pub(crate) struct CallResult;
+
+impl Nullary for CallResult {
+    type Class = Call;
+    const NAME: &'static CStr = c"result";
+    const DOC: &'static CStr =
+        c"result($self)\n--\n\nWhat came out of it, or the call itself where there is something to \
+        be done.";
+
+    #[inline]
+    fn call<'py>(this: &Bound<'py, Call>) -> PyResult<Bound<'py, PyAny>> {
+        let result = {
+            let mut state = this.get().state.lock();
+            match state.todo {
+                Todo::Done => Some(state.result.take()),
+                _ => None,
+            }
+        };
+        match result {
+            Some(Some(value)) => Ok(value.into_bound(this.py())),
+            Some(None) => Err(PyRuntimeError::new_err("the call is over and its result was taken")),
+            None => Ok(this.clone().into_any()),
+        }
+    }
+}
+
 impl Call {
     fn with(slf: &Bound<'_, Pipeline>, state: State) -> Self {
         Self { pipeline: slf.clone().unbind(), state: Mutex::new(state) }
@@ -348,6 +361,7 @@ impl Call {
 
     /// A call that is to be tried again.
     pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: Option<PyErr>) -> Self {
+        let last = last.map(Box::new);
         Self::with(pipeline, State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last })
     }
 
@@ -392,7 +406,7 @@ impl Call {
         };
         match self.pipeline.get().ended(py, &mut call, ended, armed)? {
             Settled::Value(value) => self.state.lock().result = Some(value),
-            Settled::Again(todo, error) => self.put(call, todo, None, error),
+            Settled::Again(todo, error) => self.put(call, todo, None, error.map(Box::new)),
         }
         Ok(None)
     }
@@ -410,14 +424,14 @@ impl Call {
     }
 
     /// Everything out of it; it is over unless something is put back.
-    fn take(&self) -> (core::Call, Todo, Option<Py<PyAny>>, Option<PyErr>) {
+    fn take(&self) -> (core::Call, Todo, Option<Py<PyAny>>, Option<Box<PyErr>>) {
         let mut state = self.state.lock();
         let call = std::mem::replace(&mut state.call, core::Call::new(0));
         let todo = std::mem::replace(&mut state.todo, Todo::Done);
         (call, todo, state.coroutine.take(), state.last.take())
     }
 
-    fn put(&self, call: core::Call, todo: Todo, coroutine: Option<Py<PyAny>>, last: Option<PyErr>) {
+    fn put(&self, call: core::Call, todo: Todo, coroutine: Option<Py<PyAny>>, last: Option<Box<PyErr>>) {
         let mut state = self.state.lock();
         state.call = call;
         state.todo = todo;

@@ -140,7 +140,7 @@ impl Pipeline {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
-        this.set_horizon(slf.py(), &mut call)?;
+        deadline::here(|here| this.set_horizon(here, slf.py(), &mut call))?;
         if let Some(deadline) = horizon {
             let deadline = nanos_from_seconds(deadline);
             call.set_horizon(call.horizon().map_or(deadline, |other| other.min(deadline)));
@@ -149,7 +149,7 @@ impl Pipeline {
             close(coroutine)?;
             return Err(error);
         }
-        Self::begin(slf, &mut call, coroutine, now).map(Bound::unbind)
+        deadline::here(|here| Self::begin(slf, here, &mut call, coroutine, now)).map(Bound::unbind)
     }
 
     /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
@@ -158,7 +158,7 @@ impl Pipeline {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
-        this.set_horizon(slf.py(), &mut call)?;
+        deadline::here(|here| this.set_horizon(here, slf.py(), &mut call))?;
         this.set_inputs(&mut call, inputs)?;
         let step = this.inner.enter(&mut call, now);
         let todo = match this.todo(slf.py(), &call, step)? {
@@ -209,9 +209,13 @@ impl Unary for Run {
     #[inline]
     fn call<'py>(this: &Bound<'py, Pipeline>, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let now = this.get().clock.now();
-        let mut call = core::Call::new(now);
-        this.get().set_horizon(this.py(), &mut call)?;
-        Pipeline::begin(this, &mut call, coroutine, now)
+        deadline::here(|here| {
+            let mut call = core::Call::new(now);
+            if let Err(error) = this.get().set_horizon(here, this.py(), &mut call) {
+                return Pipeline::not_begun(coroutine, error);
+            }
+            Pipeline::begin(this, here, &mut call, coroutine, now)
+        })
     }
 }
 
@@ -220,6 +224,7 @@ impl Pipeline {
     #[inline(always)]
     fn begin<'py>(
         slf: &Bound<'py, Self>,
+        here: &deadline::Here,
         call: &mut core::Call,
         coroutine: &Bound<'py, PyAny>,
         now: u64,
@@ -233,7 +238,7 @@ impl Pipeline {
             Step::Proceed => {}
             step => return Self::stopped(slf, call, step, coroutine),
         }
-        match this.step(call.around(), || first_step(coroutine)) {
+        match this.step_here(here, call.around(), || first_step(coroutine)) {
             First::Returned(value) => {
                 if this.asks_results {
                     return Self::ask(slf, call, value);
@@ -303,17 +308,28 @@ impl Pipeline {
         })
     }
 
+    /// Closes what was not begun for an error.
+    #[cold]
+    fn not_begun<'py>(coroutine: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+        Python::attach(|_| close(coroutine).and(Err(error)))
+    }
+
     /// Runs a step of the user's code with that deadline around it.
     #[inline]
     pub(super) fn step<R>(&self, deadline: Option<Nanos>, step: impl FnOnce() -> R) -> R {
-        let _around = deadline::around(&self.clock, deadline);
+        if deadline.is_none() { step() } else { deadline::here(|here| self.step_here(here, deadline, step)) }
+    }
+
+    #[inline]
+    fn step_here<R>(&self, here: &deadline::Here, deadline: Option<Nanos>, step: impl FnOnce() -> R) -> R {
+        let _around = deadline::around(here, &self.clock, deadline);
         step()
     }
 
     /// Tells a call that begins of the deadline around it.
     #[inline]
-    fn set_horizon(&self, py: Python<'_>, call: &mut core::Call) -> PyResult<()> {
-        if let Some(horizon) = deadline::horizon(&self.clock) {
+    fn set_horizon(&self, here: &deadline::Here, py: Python<'_>, call: &mut core::Call) -> PyResult<()> {
+        if let Some(horizon) = deadline::horizon(here, &self.clock) {
             call.set_horizon(horizon);
         }
         if deadline::by_context() { self.set_context_horizon(py, call) } else { Ok(()) }

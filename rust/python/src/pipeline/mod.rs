@@ -21,5 +21,6 @@ use crate::fastcall;
 /// Adds the verbs of the hot path to their classes.
 pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     fastcall::install_unary::<compiled::Run>(py)?;
-    fastcall::install_unary::<lookup::Ask>(py)
+    fastcall::install_unary::<lookup::Ask>(py)?;
+    fastcall::install_nullary::<call::CallResult>(py)
 }
