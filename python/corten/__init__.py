@@ -37,6 +37,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from corten import _core
+
+        return _core.__version__
     if name not in __all__:
         raise AttributeError(f"module 'corten' has no attribute {name!r}")
     from importlib import import_module

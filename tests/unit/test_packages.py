@@ -49,3 +49,9 @@ def test_the_library_and_its_core_have_one_version() -> None:
     workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
     assert workspace["version"] == project(ROOT)["version"]
     assert workspace["license"] == project(ROOT)["license"]
+
+
+def test_the_library_says_its_version() -> None:
+    import corten
+
+    assert corten.__version__ == project(ROOT)["version"]  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ async def test_an_app_consumes_what_it_publishes(kafka_server: KafkaServer, topi
         assert report.checks["kafka"].status == "up"
         assert report.checks["kafka"].details["brokers"] == 1
         text = app.registry.render()
-        assert 'corten_kafka_producer_sent_total{instance="default"} 2' in text
+        assert 'corten_kafka_producer_sent_total{client="default"} 2' in text
         await until(lambda: f'topic="{topic}"' in app.registry.render(), 5)
     assert seen == [7]
 

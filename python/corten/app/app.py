@@ -93,6 +93,8 @@ class App(Composition, Generic[S]):
         config: str | Path | None = "corten.toml",
         arguments: Mapping[str, object] | None = None,
     ) -> None:
+        if not name.strip():
+            raise ValueError('an App needs a name, which logs, errors and metrics say: App("savings")')
         self.name = name
         self.clock = clock if clock is not None else Clock()
         self.registry = Registry(self.clock)

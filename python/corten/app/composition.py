@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from corten.app.components import Components, attach
@@ -12,6 +13,7 @@ from corten.errors import CortenError
 from corten.health import Check, Probe
 from corten.messages.consumer import Consumer
 from corten.pipeline import Pipeline
+from corten.pipeline.form import kind_of
 from corten.plugins.descriptions import Task
 from corten.policies.policy import Policy
 from corten.settings import parse_duration
@@ -76,7 +78,7 @@ class Composition:
         """
 
         def decorate(function: _F) -> _F:
-            self.add(Task(name or _name_of(function), function, restart=restart))
+            self.add(Task(name or _name_of(function), _awaited("task", function), restart=restart))
             return function
 
         return decorate if function is None else decorate(function)
@@ -96,7 +98,7 @@ class Composition:
         def decorate(function: _F) -> _F:
             schedule = Schedule(
                 name or _name_of(function),
-                function,
+                _awaited("every", function),
                 interval=parse_duration(interval),
                 clock=self.clock,
                 jitter=parse_duration(jitter),
@@ -113,7 +115,7 @@ class Composition:
         """Make a function a health check: None is up, an error is down, a `Finding` says more."""
 
         def decorate(function: _F) -> _F:
-            self.add(Check(name, function, tuple(probes), timeout, critical=critical))
+            self.add(Check(name, _awaited("check", function), tuple(probes), timeout, critical=critical))
             return function
 
         return decorate
@@ -130,7 +132,9 @@ class Composition:
 
         def decorate(function: _H) -> _H:
             around = self._named_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
-            self.add(Consumer(name or _name_of(function), topics, function, pipeline=around, **options))
+            self.add(
+                Consumer(name or _name_of(function), topics, _awaited("consumer", function), pipeline=around, **options)
+            )
             return function
 
         return decorate
@@ -146,6 +150,19 @@ class Composition:
         if self.life.state != "new":
             raise CortenError(f"app {self.name!r} has started: override {kind.__name__} before")
         self.life.resources.override((kind, name), value)
+
+
+def _awaited(what: str, function: Any) -> Any:
+    """The function, unless it plainly is no async one.
+
+    :raises TypeError: it is a ``def`` that says nothing of an awaitable
+    """
+    if isinstance(function, FunctionType) and function.__name__ != "<lambda>" and kind_of(function) == "plain":
+        raise TypeError(
+            f"{what} awaits {function.__qualname__}, which is a plain function: make it `async def`, or annotate it "
+            "`-> Awaitable[...]`"
+        )
+    return function
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -46,12 +46,14 @@ class Pipeline:
     :param name: in errors, metrics and settings
     :param registry: where its metrics go; the process's by default, the App's once it is bound
     :param clock: what its times mean; the machine's by default, the App's once it is bound
-    :raises ValueError: more policies than fit
+    :raises ValueError: no name, or more policies than fit
     """
 
     def __init__(
         self, name: str, *policies: Policy, registry: Registry | None = None, clock: Clock | None = None
     ) -> None:
+        if not name.strip():
+            raise ValueError('a pipeline needs a name, which errors, metrics and settings say: Pipeline("users", ...)')
         self.name = name
         self.clock = clock if clock is not None else _process_clock
         self.registry = registry if registry is not None else default_registry()

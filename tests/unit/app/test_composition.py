@@ -238,3 +238,21 @@ async def test_a_started_app_refuses_to_live_through_a_fork() -> None:
         os.close(reader)
         assert isinstance(app.get(Pool), Pool)
     assert "does not live through a fork: start an App of its own" in said
+
+
+def test_a_name_is_needed() -> None:
+    with pytest.raises(ValueError, match="an App needs a name"):
+        App(" ")
+    with pytest.raises(ValueError, match="a pipeline needs a name"):
+        Pipeline("", Retry())
+
+
+@pytest.mark.parametrize("what", ["task", "every", "check", "consumer"])
+def test_what_is_awaited_must_be_async(what: str) -> None:
+    app = make()
+    decorators = {"task": app.task, "every": app.every("1s"), "check": app.check("c"), "consumer": app.consumer("t")}
+
+    def plain() -> None: ...
+
+    with pytest.raises(TypeError, match=f"{what} awaits .*plain, which is a plain function: make it `async def`"):
+        decorators[what](plain)  # type: ignore[operator]

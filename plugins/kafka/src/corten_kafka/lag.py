@@ -63,7 +63,7 @@ class Lag:
             Measurement(
                 "corten_kafka_lag",
                 lag,
-                (("group", group), ("instance", instance), ("partition", str(number)), ("topic", topic)),
+                (("client", instance), ("group", group), ("partition", str(number)), ("topic", topic)),
                 "Messages that the group has not committed.",
             )
             for (group, (topic, number)), lag in lags.items()

@@ -76,7 +76,7 @@ def measurements(clusters: Iterable[tuple[str, Kafka]]) -> Iterable[Measurement]
     """What producers and consumers show of themselves at this moment."""
     for instance, kafka in clusters:
         now = kafka.statistics()
-        attributes = (("instance", instance),)
+        attributes = (("client", instance),)
         yield Measurement(
             "corten_kafka_producer_queued", now.queued, attributes, "Messages sent and not acknowledged yet."
         )
