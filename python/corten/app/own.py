@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from corten.app.settings import (
+    ChaosSettings,
     CortenSettings,
     DeadLettersSettings,
     LogsSettings,
@@ -37,6 +38,11 @@ class OwnSettings:
     def shutdown(self) -> ShutdownSettings:
         """``[shutdown]``."""
         return cast("ShutdownSettings", self._plain("shutdown"))
+
+    @property
+    def chaos(self) -> ChaosSettings:
+        """``[chaos]``."""
+        return cast("ChaosSettings", self._plain("chaos"))
 
     @property
     def tasks(self) -> TasksSettings:

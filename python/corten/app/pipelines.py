@@ -155,4 +155,5 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         observers=app.observers,
         tiers=app.cache_tiers,
         events=app.events,
+        chaos=app.own_settings.chaos.allowed,
     )

@@ -95,6 +95,13 @@ class DeadLettersSettings(msgspec.Struct, frozen=True):
     """The store's name; needed only where plugins offer several. ``memory`` is always there."""
 
 
+class ChaosSettings(msgspec.Struct, frozen=True):
+    """``[chaos]``: whether policies of that name may do harm."""
+
+    allowed: bool = False
+    """They do nothing unless this is true, whatever their rates."""
+
+
 class PipelineSettings(msgspec.Struct, frozen=True):
     """``[pipelines.NAME]``: the policies of a pipeline, or a profile that others extend."""
 
@@ -114,6 +121,7 @@ OWN_SECTIONS: tuple[Section, ...] = (
     Section("logs", LogsSettings),
     Section("reload", ReloadSettings),
     Section("dead_letters", DeadLettersSettings),
+    Section("chaos", ChaosSettings),
     Section("pipelines", PipelineSettings, instances=True),
 )
 """What is Corten's own in every App's settings."""

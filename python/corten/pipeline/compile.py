@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from corten._core import RetryBudget
 from corten.clock import Clock
 from corten.pipeline.budget import shared_budget
-from corten.pipeline.layers import LAYERS, Layer, Surroundings
+from corten.pipeline.layers import LAYERS, KeepsState, Layer, Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.cache import Cache
@@ -56,15 +56,19 @@ class Compiler:
         runs: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:
-            if (make := LAYERS.get(type(policy))) is not None:
-                runs.append((make(policy), []))
-                continue
+            make = LAYERS.get(type(policy))
             compiler = STAGES.get(type(policy))
-            if compiler is None:
-                raise ValueError(_unknown(policy))
-            word = word_of(policy)
+            word = word_of(policy) if make is not None or compiler is not None else ""
             place = (word, seen.get(word, 0))
             seen[word] = place[1] + 1
+            if make is not None:
+                made = make(policy)
+                if isinstance(made, KeepsState):
+                    state[place] = made.keep(kept.get(place))
+                runs.append((made, []))
+                continue
+            if compiler is None:
+                raise ValueError(_unknown(policy))
             compiled = compiler.compile_stage(policy, kept.get(place), around.clock)
             if compiled.state is not None:
                 state[place] = compiled.state

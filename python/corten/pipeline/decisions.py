@@ -60,6 +60,7 @@ class Decisions:
         error: BaseException | None = None,
         attempt: int = 0,
         seconds: float | None = None,
+        words: str = "",
     ) -> None:
         """Count a decision, and tell it. Never raises because of a listener.
 
@@ -67,6 +68,7 @@ class Decisions:
         :param error: the error that it is about, or that it became
         :param attempt: which attempt it is about; the first is 1
         :param seconds: how long is waited, or how long the limit was
+        :param words: what was decided, where that is not in ``error``
         """
         with self._lock:
             self._counts[kind, policy] += 1
@@ -74,7 +76,7 @@ class Decisions:
         listened = events is not None and events.wants(Decision)
         if not (listened or self._observers):
             return
-        decision = self._decision(kind, policy, error, attempt, seconds)
+        decision = self._decision(kind, policy, error, attempt, seconds, words)
         if events is not None and listened:
             events.emit(decision)
         for observer in self._observers:
@@ -84,10 +86,10 @@ class Decisions:
                 _log.exception("pipeline %s: an observer failed on %s", self._pipeline, type(decision).__name__)
 
     def _decision(
-        self, kind: Kind, policy: str, error: BaseException | None, attempt: int, seconds: float | None
+        self, kind: Kind, policy: str, error: BaseException | None, attempt: int, seconds: float | None, words: str
     ) -> Decision:
         pipeline = self._pipeline
-        words = "" if error is None else described(error)
+        words = words if error is None else described(error)
         match kind:
             case "refused":
                 reason = str(getattr(error, "reason", error))

@@ -19,9 +19,11 @@ from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
+from corten.pipeline.layers.chaos import announce, spared
 from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import BreakerStatistics, PipelineStatistics
 from corten.policies.cache import Cache
+from corten.policies.chaos import ChaosStatistics
 from corten.policies.policy import Policy
 from corten.policies.retry_budget import RetryBudgetStatistics
 
@@ -67,6 +69,8 @@ class Pipeline:
         self._counts = _core.PipelineCounts(name, self.registry.core)
         self._decisions = Decisions(name)
         self._warned: set[str] = set()
+        self._chaos_allowed = False
+        self._announced = ""
         self._layers: tuple[Layer, ...] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._called: dict[Any, Callable[..., Any]] = {}
@@ -155,9 +159,12 @@ class Pipeline:
         functions = list(self._functions)
         for guarded in functions:
             guarded.check(policies)
-        warn_of_order(self.name, policies, self._warned)
+        effective = switches.effective(policies, self)
+        if not self._chaos_allowed:
+            effective = spared(effective)
+        warn_of_order(self.name, effective, self._warned)
         around = self._surroundings()
-        compiled = self._compiler.prepare(switches.effective(policies, self), around)
+        compiled = self._compiler.prepare(effective, around)
         around = around._replace(budget=compiled.budget)
         installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
 
@@ -168,6 +175,7 @@ class Pipeline:
                 breaker.listen(None if self._events is None else self._breaker_changed)
             for install in installs:
                 install()
+            self._announced = announce(self.name, policies, self._announced, allowed=self._chaos_allowed)
 
         return commit
 
@@ -180,8 +188,9 @@ class Pipeline:
         observers: Sequence[Observer] = (),
         tiers: Sequence[CacheTier] = (),
         events: Events | None = None,
+        chaos: bool = False,
     ) -> None:
-        """Make it one App's: its clock, its metrics, its plugins, its events.
+        """Make it one App's: its clock, its metrics, its plugins, its events, and whether it allows chaos.
 
         What was counted so far goes on in its registry.
 
@@ -200,6 +209,7 @@ class Pipeline:
         self._decisions.bind(events, observers)
         self._tiers = tuple(tiers)
         self._events = events
+        self._chaos_allowed = chaos
         if self._policies is not None:
             self.configure(self._policies)
 
@@ -214,6 +224,17 @@ class Pipeline:
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
         """Its bulkheads in the order of the policies, to be resized while it runs."""
         return tuple(BulkheadControl(bulkhead) for bulkhead in self._compiler.state_of("bulkhead"))
+
+    def allow_chaos(self, allowed: bool = True) -> None:
+        """Let the chaos policies do harm, or no longer, in calls from now on.
+
+        They do none unless it is allowed: here, or by ``[chaos] allowed = true`` in the settings of the App, which
+        holds from the App's start on. Where it is not, they are not even in the way.
+        """
+        if allowed != self._chaos_allowed:
+            self._chaos_allowed = allowed
+            if self._policies is not None:
+                self.configure(self._policies)
 
     def statistics(self) -> PipelineStatistics:
         """What it has counted since it was made, and how its breakers and bulkheads stand."""
@@ -238,6 +259,7 @@ class Pipeline:
                 for breaker in self._compiler.state_of("circuit_breaker")
             ),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
+            chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
         )
 

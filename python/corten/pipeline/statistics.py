@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from corten.events.event import BreakerState
+from corten.policies.chaos import ChaosStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
 
 
@@ -73,3 +74,5 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """In the order of the policies."""
     retry_budget: RetryBudgetStatistics | None = None
     """What all its retries and hedges may still do; None where no policy says a budget."""
+    chaos: tuple[ChaosStatistics, ...] = ()
+    """In the order of the policies; empty where it is not allowed."""

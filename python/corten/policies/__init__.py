@@ -2,7 +2,9 @@
 
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
+from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.custom import Custom, MiddlewareDetails
 from corten.policies.idempotence import not_idempotent
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
@@ -15,7 +17,10 @@ __all__ = [
     "PROFILES",
     "Bulkhead",
     "Cache",
+    "Chaos",
     "CircuitBreaker",
+    "Custom",
+    "MiddlewareDetails",
     "Policy",
     "RateLimit",
     "Retry",

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
+from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
+from corten.policies.custom import Custom
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
 
-Policy = Bulkhead | Cache | CircuitBreaker | RateLimit | Retry | Timeout
+Policy = (
+    Bulkhead
+    | Cache
+    | Chaos
+    | CircuitBreaker
+    | Custom
+    | RateLimit
+    | Retry
+    | Timeout
+)  # fmt: skip

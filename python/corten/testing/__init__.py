@@ -1,6 +1,7 @@
 """What tests of services and plugins need."""
 
 from corten.testing.cancellation import cancel_at_each_await
+from corten.testing.chaos import allow_chaos
 from corten.testing.clock import FakeClock
 from corten.testing.conformance import check_plugin
 from corten.testing.policies import no_policies, only_first_attempt
@@ -10,6 +11,7 @@ __all__ = [
     "After",
     "FakeClock",
     "Script",
+    "allow_chaos",
     "cancel_at_each_await",
     "check_plugin",
     "no_policies",

@@ -1,6 +1,6 @@
 """Policies that stand in Python around what is further inside: a module for each, and a line in the registry."""
 
-from corten.pipeline.layers.layer import Layer, Site, Surroundings, Wrapped
+from corten.pipeline.layers.layer import KeepsState, Layer, Site, Surroundings, Wrapped
 from corten.pipeline.layers.registry import LAYERS
 
-__all__ = ["LAYERS", "Layer", "Site", "Surroundings", "Wrapped"]
+__all__ = ["LAYERS", "KeepsState", "Layer", "Site", "Surroundings", "Wrapped"]

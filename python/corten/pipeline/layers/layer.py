@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from corten._core import PipelineCounts, RetryBudget
 from corten.cache.tier import CacheTier
@@ -79,4 +79,13 @@ class Layer(Protocol):
 
         :raises ValueError: the function is not one that it can guard
         """
+        ...
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A layer that has state of its own for the whole pipeline."""
+
+    def keep(self, state: object | None) -> object:
+        """Go on with what a predecessor of the same word and place kept, or None; gives what is kept from now on."""
         ...

@@ -1,0 +1,49 @@
+"""A function of the user's around calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from corten.pipeline.form import Form, kind_of, name_of
+from corten.pipeline.layers.layer import Site, Wrapped
+from corten.policies.custom import Custom, MiddlewareDetails
+
+
+class CustomLayer:
+    """A middleware. Neither of the functions here awaits: so they leave no frame in the tracebacks of errors."""
+
+    word = "custom"
+
+    def __init__(self, policy: Custom) -> None:
+        self._middleware = policy.function()
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """Around what is awaited it must be awaited as well, and around plain functions it must be plain."""
+        name = name_of(self._middleware)
+        try:
+            awaited = kind_of(self._middleware) != "plain"
+        except TypeError:
+            return f"custom: {name} is a generator function: it must return what call_next() gave"
+        if form.kind == "plain" and awaited:
+            return f"custom: {name} is awaited, and {function} is a plain function: write the middleware with `def`"
+        if form.kind != "plain" and not awaited:
+            return f"custom: {name} is a plain function, and {function} is awaited: write it with `async def`"
+        return None
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it around what is inside."""
+        middleware, inside = self._middleware, site.inside
+        seen = MiddlewareDetails(site.around.pipeline, site.name, (), {})
+
+        def around(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+            details = msgspec.structs.replace(seen, args=args, kwargs=kwargs)
+
+            def call_next(changed: MiddlewareDetails = details, /) -> Any:
+                return inside(*changed.args, **changed.kwargs)
+
+            return middleware(call_next, details)
+
+        return Wrapped("layered_blocking" if site.form.kind == "plain" else "layered", {"around": around})
