@@ -417,22 +417,43 @@ class Chaos:
     def statistics(self) -> tuple[int, int, int, int]:
         """Calls, and of those delayed ones, errors, other results."""
 
+BreakerNumbers: TypeAlias = tuple[int, float, int, int, float, float, float, float | None]
+"""Failures in a row (0: none), wait, trials, successes, growth, longest wait, longest time half open, slow call."""
+BreakerWindow: TypeAlias = tuple[int | None, float, int, float | None, float | None]
+"""Calls, or None and seconds; the least number of calls, failure rate, slow rate."""
+
 @final
 class CircuitBreaker:
     """The state of one circuit breaker, kept when the pipeline around it is compiled again."""
 
-    def __new__(cls, failures: int, wait: float, trials: int) -> CircuitBreaker: ...
-    def replace(self, failures: int, wait: float, trials: int) -> None:
-        """Other settings from now on; the state stays."""
+    def __new__(cls, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> CircuitBreaker: ...
+    def replace(self, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> None:
+        """Other settings from now on; the state stays, and the window where it is of the same kind and size."""
     def set(self, state: str, clock: Clock) -> None:
         """Put it into a state by hand.
 
         :raises ValueError: there is no such state
         """
-    def statistics(self, clock: Clock) -> tuple[BreakerState, int, int, float | None]:
-        """State, failures in a row, how often it opened, seconds until it is half open."""
-    def listen(self, listener: Callable[[BreakerState, BreakerState], object] | None) -> None:
-        """Have ``listener(before, after)`` called at each change of state; None: nobody."""
+    def reset(self, clock: Clock) -> None:
+        """Close it and forget what it has seen."""
+    def statistics(
+        self, clock: Clock
+    ) -> tuple[
+        BreakerState,
+        int,
+        tuple[int, int, int, float | None, float | None],
+        int,
+        int,
+        float | None,
+        str | None,
+        str | None,
+    ]:
+        """State, failures in a row, window, opened, refused, seconds until half open, why it opened, last failure.
+
+        The window: calls, failed, slow, failure rate, slow rate.
+        """
+    def listen(self, listener: Callable[[BreakerState, BreakerState, str, str | None], object] | None) -> None:
+        """Have ``listener(before, after, reason, failure)`` called at each change of state; None: nobody."""
 
 @final
 class Bulkhead:

@@ -10,6 +10,7 @@ from corten.app.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
 from corten.pipeline.compile import word_of
+from corten.pipeline.controls.named import contradictions
 from corten.plugins.candidate import nearest
 from corten.policies import PROFILES, profile
 
@@ -140,6 +141,8 @@ def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Non
             commits.append(app.components.pipelines[name].prepare(wanted))
         except ValueError as error:
             problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
+    of_all = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()} | dict(policies)
+    problems += [SettingsProblem(f"pipelines.{name}.policies", words) for name, words in contradictions(of_all)]
     if problems:
         raise SettingsError(problems)
     for commit in commits:
@@ -156,4 +159,5 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         tiers=app.cache_tiers,
         events=app.events,
         chaos=app.own_settings.chaos.allowed,
+        breakers=app.components.breakers,
     )

@@ -59,9 +59,15 @@ class BreakerChanged(Event, frozen=True, kw_only=True):
     """A circuit breaker went from one state to another."""
 
     pipeline: str
+    """The pipeline that has it; where several share it by name all of them, with commas between."""
     before: BreakerState
     after: BreakerState
     reason: str = ""
+    """``5 failures in a row``, ``failure rate 62 % of 120 calls``, ``2 trials succeeded``, ``forced by hand``."""
+    breaker: str = ""
+    """The name by which pipelines share it; empty where it is one pipeline's own."""
+    error: str = ""
+    """The failure that was the last straw, in words and without secrets; empty where none was."""
 
 
 class SettingsReloaded(Event, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from corten.pipeline.layers import LAYERS, KeepsState, Layer, Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.cache import Cache
+from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 
 Place = tuple[str, int]
@@ -69,7 +70,10 @@ class Compiler:
                 continue
             if compiler is None:
                 raise ValueError(_unknown(policy))
-            compiled = compiler.compile_stage(policy, kept.get(place), around.clock)
+            old = kept.get(place)
+            if isinstance(policy, CircuitBreaker):  # one with a name is not this pipeline's alone
+                old = around.breakers.find(policy, around.pipeline, around.clock, old)
+            compiled = compiler.compile_stage(policy, old, around.clock)
             if compiled.state is not None:
                 state[place] = compiled.state
             if compiled.change is not None:

@@ -11,17 +11,19 @@ from corten import _core
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.errors import CortenError
-from corten.events import BreakerChanged, BreakerState, Events
+from corten.events import Events
 from corten.metrics.registry import Registry, default_registry
 from corten.pipeline import switches
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.bulkhead import BulkheadControl
+from corten.pipeline.controls.circuit_breaker import BreakerControl
+from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.chaos import announce, spared
 from corten.pipeline.order import warn_of_order
-from corten.pipeline.statistics import BreakerStatistics, PipelineStatistics
+from corten.pipeline.statistics import PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.chaos import ChaosStatistics
 from corten.policies.policy import Policy
@@ -34,6 +36,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _process_clock = Clock()
+_process_breakers = NamedBreakers()
 _REMEMBERED = 256
 """Functions whose wrappers `Pipeline.call` keeps."""
 
@@ -66,6 +69,7 @@ class Pipeline:
         self._tiers: tuple[CacheTier, ...] = ()
         self._events: Events | None = None
         self._compiler = Compiler()
+        self._breakers = _process_breakers
         self._counts = _core.PipelineCounts(name, self.registry.core)
         self._decisions = Decisions(name)
         self._warned: set[str] = set()
@@ -172,7 +176,7 @@ class Pipeline:
             self._compiler.commit(compiled)
             self._policies, self._layers = policies, compiled.layers
             for breaker in self._compiler.state_of("circuit_breaker"):
-                breaker.listen(None if self._events is None else self._breaker_changed)
+                breaker.tell(self._events, self.name)
             for install in installs:
                 install()
             self._announced = announce(self.name, policies, self._announced, allowed=self._chaos_allowed)
@@ -189,6 +193,7 @@ class Pipeline:
         tiers: Sequence[CacheTier] = (),
         events: Events | None = None,
         chaos: bool = False,
+        breakers: NamedBreakers | None = None,
     ) -> None:
         """Make it one App's: its clock, its metrics, its plugins, its events, and whether it allows chaos.
 
@@ -210,6 +215,7 @@ class Pipeline:
         self._tiers = tuple(tiers)
         self._events = events
         self._chaos_allowed = chaos
+        self._breakers = breakers if breakers is not None else self._breakers
         if self._policies is not None:
             self.configure(self._policies)
 
@@ -219,6 +225,11 @@ class Pipeline:
             self.configure(self._policies)
         for guarded in list(self._functions):
             guarded.bypass(on=switches.is_on("no_policies", self))
+
+    @property
+    def breakers(self) -> tuple[BreakerControl, ...]:
+        """Its circuit breakers in the order of the policies, to be opened, closed and disabled by hand."""
+        return self._compiler.state_of("circuit_breaker")
 
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
@@ -254,10 +265,7 @@ class Pipeline:
             hits=hits,
             misses=ended if cached else 0,
             retries=retries,
-            breakers=tuple(
-                BreakerStatistics(*breaker.statistics(self.clock.core))
-                for breaker in self._compiler.state_of("circuit_breaker")
-            ),
+            breakers=tuple(breaker.statistics() for breaker in self.breakers),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
@@ -269,14 +277,11 @@ class Pipeline:
             self.clock,
             self._counts,
             self._decisions,
+            self._breakers,
             self._observers,
             self._tiers,
             self._compiler.budget,
         )
-
-    def _breaker_changed(self, before: BreakerState, after: BreakerState) -> None:
-        if self._events is not None:
-            self._events.emit(BreakerChanged(pipeline=self.name, before=before, after=after))
 
 
 def _awaited(function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:

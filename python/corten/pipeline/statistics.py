@@ -15,12 +15,31 @@ class BreakerStatistics(msgspec.Struct, frozen=True):
     """A circuit breaker."""
 
     state: BreakerState
+    """An open breaker whose wait is over is still open until a call comes."""
     failures: int
-    """Failures in a row, while closed."""
+    """Failures in a row; while open or half open those that it opened with."""
     opened: int
     """How often it opened."""
     retry_after: float | None
     """Seconds until it is half open; None unless it is open."""
+    name: str = ""
+    """The name by which pipelines share it; empty where it is one pipeline's own."""
+    calls: int = 0
+    """Calls in the window, while open those that it opened with; 0 without a window."""
+    failed: int = 0
+    """Calls in the window that failed."""
+    slow: int = 0
+    """Calls in the window that were slow."""
+    failure_rate: float | None = None
+    """The part of them that failed; None where there are none."""
+    slow_rate: float | None = None
+    """The part of them that were slow; None where there are none."""
+    refused: int = 0
+    """Calls that it refused."""
+    reason: str = ""
+    """Why it opened the last time: ``5 failures in a row``; empty where it never did."""
+    last_failure: str = ""
+    """The last error that counted, in words and without secrets."""
 
 
 class BulkheadStatistics(msgspec.Struct, frozen=True):

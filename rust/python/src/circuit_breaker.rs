@@ -2,29 +2,53 @@
 
 use std::sync::Arc;
 
-use corten_core::circuit_breaker::{Change, CircuitBreaker as Core, Listen, Listener, Settings, State};
+use corten_core::circuit_breaker::{
+    Change, CircuitBreaker as Core, Listen, Listener, Rates, Settings, Span, State, Tally,
+};
 use corten_core::clock::{Clock as _, nanos_from_seconds, seconds_from_nanos};
+use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
 
 use crate::clock::Clock;
 
 /// The state of one circuit breaker, kept when the pipeline around it is compiled again.
-#[pyclass(frozen, module = "corten._core")]
+#[pyclass(frozen, weakref, module = "corten._core")]
 pub(crate) struct CircuitBreaker {
     pub(crate) inner: Arc<Core>,
+    /// What refusals say, without secrets, as long as the core says the same.
+    reason: Mutex<Option<(Arc<str>, Py<PyString>)>>,
 }
+
+type Numbers = (u32, f64, u32, u32, f64, f64, f64, Option<f64>);
+type Window = (Option<u32>, f64, u32, Option<f64>, Option<f64>);
+type Seen = (
+    &'static str,
+    u32,
+    (u32, u32, u32, Option<f64>, Option<f64>),
+    u64,
+    u64,
+    Option<f64>,
+    Option<String>,
+    Option<String>,
+);
 
 #[pymethods]
 impl CircuitBreaker {
+    /// `numbers`: failures, wait, trials, successes, growth, longest wait, longest time half open, slow call. `window`:
+    /// calls or else seconds, the least number of calls, failure rate, slow rate.
     #[new]
-    fn new(failures: u32, wait: f64, trials: u32) -> Self {
-        Self { inner: Arc::new(Core::new(settings(failures, wait, trials))) }
+    #[pyo3(signature = (numbers, window=None))]
+    fn new(numbers: Numbers, window: Option<Window>) -> Self {
+        Self { inner: Arc::new(Core::new(settings(numbers, window))), reason: Mutex::new(None) }
     }
 
     /// Other settings from now on.
-    fn replace(&self, failures: u32, wait: f64, trials: u32) {
-        self.inner.replace(settings(failures, wait, trials));
+    #[pyo3(signature = (numbers, window=None))]
+    fn replace(&self, numbers: Numbers, window: Option<Window>) {
+        self.inner.replace(settings(numbers, window));
     }
 
     /// Puts it into a state by hand.
@@ -39,17 +63,52 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// State, failures in a row, how often it opened, and seconds until it is half open (None unless it is open).
-    fn statistics(&self, clock: &Clock) -> (&'static str, u32, u64, Option<f64>) {
-        let seen = self.inner.statistics();
-        let left =
-            (seen.state == State::Open).then(|| seconds_from_nanos(seen.open_until.saturating_sub(clock.inner.now())));
-        (seen.state.word(), seen.failures, seen.opened, left)
+    /// Closes it and forgets what it has seen.
+    fn reset(&self, clock: &Clock) {
+        self.inner.reset(clock.inner.now());
     }
 
-    /// Has `listener(before, after)` called at each change of state; None: nobody.
+    /// State, failures in a row, what is in the window (calls, failed, slow, failure rate, slow rate), how often it
+    /// opened and refused, seconds until it is half open (None unless it is open), why it opened, the last failure.
+    fn statistics(&self, clock: &Clock) -> Seen {
+        let now = clock.inner.now();
+        let seen = self.inner.statistics(now);
+        let left = (seen.state == State::Open).then(|| seconds_from_nanos(seen.open_until.saturating_sub(now)));
+        let Tally { calls, failed, slow } = seen.window.unwrap_or_default();
+        let rates = seen.window.map(|tally| (tally.failure_rate(), tally.slow_rate())).unwrap_or_default();
+        (
+            seen.state.word(),
+            seen.failures,
+            (calls, failed, slow, rates.0, rates.1),
+            seen.opened,
+            seen.refused,
+            left,
+            seen.opened_by.map(|cause| cause.text()),
+            seen.last_failure.map(|words| words.to_string()),
+        )
+    }
+
+    /// Has `listener(before, after, reason, failure)` called at each change of state; None: nobody.
     fn listen(&self, listener: Option<Py<PyAny>>) {
         self.inner.listen(listener.map(|callback| Arc::new(Callback(callback)) as Listener));
+    }
+}
+
+impl CircuitBreaker {
+    /// What a refusal says: why it opened, and the last failure without secrets.
+    pub(crate) fn reason(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        let text = self.inner.explain();
+        if let Some((known, shown)) = self.reason.lock().as_ref()
+            && Arc::ptr_eq(known, &text)
+        {
+            return Ok(shown.clone_ref(py));
+        }
+        static REDACT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let redacted = REDACT.import(py, "corten.secrets", "redact")?.call1((&*text,))?;
+        let shown = redacted.cast_into::<PyString>()?.unbind();
+        let before = self.reason.lock().replace((text, shown.clone_ref(py)));
+        drop(before); // outside the lock
+        Ok(shown)
     }
 }
 
@@ -58,15 +117,34 @@ impl CircuitBreaker {
 struct Callback(Py<PyAny>);
 
 impl Listen for Callback {
-    fn changed(&self, change: Change) {
+    fn changed(&self, change: &Change) {
         Python::attach(|py| {
-            if let Err(error) = self.0.call1(py, (change.before.word(), change.after.word())) {
+            let failure = change.failure.as_deref();
+            let told = (change.before.word(), change.after.word(), change.cause.text(), failure);
+            if let Err(error) = self.0.call1(py, told) {
                 error.write_unraisable(py, Some(self.0.bind(py)));
             }
         });
     }
 }
 
-fn settings(failures: u32, wait: f64, trials: u32) -> Settings {
-    Settings { failures, wait: nanos_from_seconds(wait), trials }
+fn settings(numbers: Numbers, window: Option<Window>) -> Settings {
+    let (failures, wait, trials, successes, growth, max_wait, max_half_open, slow_call) = numbers;
+    let rates = window.map(|(calls, seconds, min_calls, failure_rate, slow_rate)| Rates {
+        span: calls.map_or_else(|| Span::Time(nanos_from_seconds(seconds)), Span::Calls),
+        min_calls,
+        failure_rate,
+        slow_rate,
+    });
+    Settings {
+        failures,
+        rates,
+        slow_call: slow_call.map(nanos_from_seconds),
+        wait: nanos_from_seconds(wait),
+        growth,
+        max_wait: nanos_from_seconds(max_wait),
+        trials,
+        successes,
+        max_half_open: nanos_from_seconds(max_half_open),
+    }
 }

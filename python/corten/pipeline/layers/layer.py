@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 from corten._core import PipelineCounts, RetryBudget
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
+from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.stages.stage import Input
@@ -23,6 +24,7 @@ class Surroundings(NamedTuple):
     clock: Clock
     counts: PipelineCounts
     decisions: Decisions
+    breakers: NamedBreakers
     observers: Sequence[Observer] = ()
     tiers: Sequence[CacheTier] = ()
     budget: RetryBudget | None = None

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from corten import _core
 from corten.clock import Clock
+from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.form import Form
 from corten.pipeline.stages.stage import Compiled
+from corten.policies.callables import resolve_function
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.exceptions import resolve
 
 
-def compile_stage(policy: CircuitBreaker, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """State and failures in a row are kept."""
-    numbers = (policy.failures, policy.wait, policy.trials)
-    change = None if state is None else partial(state.replace, *numbers)
-    breaker = state if state is not None else _core.CircuitBreaker(*numbers)
-    return Compiled(("circuit_breaker", breaker, resolve(policy.on), resolve(policy.ignore)), breaker, change)
+def compile_stage(policy: CircuitBreaker, state: BreakerControl | None, clock: Clock) -> Compiled:
+    """State and counts are kept, and what is in the window where that is of the same kind and size."""
+    change = None if state is None else partial(state.become, policy)
+    breaker = state if state is not None else BreakerControl(policy, clock)
+    predicate = policy.predicate
+    if predicate is not None:
+        predicate = resolve_function("circuit_breaker", "predicate", predicate)
+    on, ignore = resolve(policy.on), resolve(policy.ignore)
+    stage = ("circuit_breaker", breaker.core, on, ignore, predicate, None, policy.slow_call is not None)
+    return Compiled(stage, breaker, change)
 
 
 def objection(policy: CircuitBreaker, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage

@@ -1,54 +1,72 @@
 //! Circuit breaker: refuses calls to what keeps failing, until trial calls succeed (Nygard, *Release It!*, 2007).
+//!
+//! Rates over a window with a minimum of calls, and all six states, are those of Resilience4j.
 
+mod cause;
+mod gate;
+#[cfg(all(test, loom))]
+mod interleavings;
+mod settings;
 mod state;
+mod window;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
 use crate::clock::Nanos;
+pub use cause::{Cause, Change};
+use gate::Gate;
+pub use settings::{Rates, Settings, Span};
 use state::Inner;
-pub use state::{Change, State};
+pub use state::State;
+pub use window::{BUCKETS, Tally};
 
-/// When it opens, for how long, and how many trials decide.
+/// What an admitted call hands back with its result: which period of the breaker's life it belongs to, whether its
+/// success is counted, and whether it is a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// So many failures in a row open it; zero counts as one.
-    pub failures: u32,
-    /// How long it stays open.
-    pub wait: Nanos,
-    /// How many calls a half-open breaker lets through at once, and how many must succeed; zero counts as one.
-    pub trials: u32,
-}
-
-/// What an admitted call hands back with its result: which period of the breaker's life it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permit(u64);
+pub struct Permit(u32);
 
 impl Permit {
-    fn new(generation: u64, trial: bool) -> Self {
-        Self(generation << 1 | u64::from(trial))
+    const LAST_GENERATION: u32 = (1 << 30) - 1;
+
+    fn new(generation: u32, counted: bool, trial: bool) -> Self {
+        Self(generation << 2 | u32::from(counted) << 1 | u32::from(trial))
     }
 
-    fn generation(self) -> u64 {
-        self.0 >> 1
+    fn generation(self) -> u32 {
+        self.0 >> 2
+    }
+
+    fn is_counted(self) -> bool {
+        self.0 & 2 == 2
     }
 
     fn is_trial(self) -> bool {
         self.0 & 1 == 1
     }
 
+    fn number(self) -> u32 {
+        self.0
+    }
+
+    fn of_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// As a plain number, for a slot of a call.
     #[must_use]
     pub fn bits(self) -> u64 {
-        self.0
+        u64::from(self.0)
     }
 
     /// Back from [`Permit::bits`].
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
-        Self(bits)
+        #[expect(clippy::cast_possible_truncation, reason = "it was a u32")]
+        let number = bits as u32;
+        Self(number)
     }
 }
 
@@ -72,28 +90,49 @@ pub enum Verdict {
     Nothing,
 }
 
+/// What else is known of an admitted call that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report<'a> {
+    /// How long it took inside of the breaker; zero where nobody has measured it.
+    pub took: Nanos,
+    /// How long its failure asked to be left alone.
+    pub retry_after: Option<Nanos>,
+    /// What its failure says.
+    pub words: Option<&'a str>,
+}
+
 /// A snapshot for people and dashboards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statistics {
     /// The state now. An open breaker whose wait is over is still `Open` until a call comes.
     pub state: State,
-    /// Failures in a row, while closed.
+    /// Failures in a row; while open those that it opened with.
     pub failures: u32,
+    /// What is in the window, where there is one; while open what it opened with.
+    pub window: Option<Tally>,
     /// How often it opened.
     pub opened: u64,
+    /// How many calls it refused.
+    pub refused: u64,
     /// Until when it stays open; zero where it does not end by itself.
     pub open_until: Nanos,
+    /// Why it opened the last time.
+    pub opened_by: Option<Cause>,
+    /// The words of the last failure that was counted.
+    pub last_failure: Option<Arc<str>>,
 }
 
-/// Counts failures in a row; one for all calls that share it, from any thread.
+/// Counts failures in a row, failures and slow calls in a window, or both; one for all calls that share it, from any
+/// thread.
 ///
-/// While it is closed and nothing fails a call costs two loads: `steady` is then the generation, shifted by one. Every
-/// change of state starts a new generation, and results of an older one are not counted: a slow call from before it
-/// opened says nothing about now.
+/// While it is closed and nothing fails a call costs two loads where no window is kept, and one addition more where
+/// one is (`gate.rs`). Every change of state starts a new generation, and results of an older one are not counted: a
+/// slow call from before it opened says nothing about now.
 #[derive(Debug)]
 pub struct CircuitBreaker {
-    /// `generation << 1 | failures in a row are not zero` while calls just pass; zero while the lock must be asked.
-    steady: AtomicU64,
+    gate: Gate,
+    /// A success that took longer is told under the lock.
+    slow: AtomicU64,
     inner: Mutex<Inner>,
     listener: Mutex<Option<Listener>>,
 }
@@ -104,7 +143,7 @@ pub type Listener = Arc<dyn Listen>;
 /// Who wants to know of changes.
 pub trait Listen: Send + Sync + std::fmt::Debug {
     /// A breaker changed.
-    fn changed(&self, change: Change);
+    fn changed(&self, change: &Change);
 }
 
 impl CircuitBreaker {
@@ -112,24 +151,33 @@ impl CircuitBreaker {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let inner = Inner::new(settings);
-        Self { steady: AtomicU64::new(inner.steady()), inner: Mutex::new(inner), listener: Mutex::new(None) }
+        Self {
+            gate: Gate::new(inner.ticket(), inner.until()),
+            slow: AtomicU64::new(settings.slow_call.unwrap_or(Nanos::MAX)),
+            inner: Mutex::new(inner),
+            listener: Mutex::new(None),
+        }
     }
 
     /// Asks whether a call may be made.
     #[inline]
     pub fn admit(&self, now: Nanos) -> Admission {
-        match self.steady.load(Ordering::Acquire) {
-            0 => self.change(|inner| inner.admit(now)),
-            steady => Admission::Admitted(Permit::new(steady >> 1, false)),
+        match self.gate.admit() {
+            Some(permit) => Admission::Admitted(permit),
+            None => self.change(|inner| inner.admit(now)),
         }
     }
 
     /// Tells how an admitted call went.
     #[inline]
-    pub fn record(&self, permit: Permit, verdict: Verdict, now: Nanos) {
-        let unchanged = self.steady.load(Ordering::Acquire) == permit.generation() << 1;
-        if permit.is_trial() || !(verdict == Verdict::Nothing || verdict == Verdict::Success && unchanged) {
-            self.change(|inner| inner.record(permit, verdict, now));
+    pub fn record(&self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
+        let done = match verdict {
+            Verdict::Success => report.took <= self.slow.load(Relaxed) && self.gate.succeeded(permit, now),
+            Verdict::Nothing => !permit.is_trial(),
+            Verdict::Failure => false,
+        };
+        if !done {
+            self.change(|inner| inner.record(permit, verdict, report, now));
         }
     }
 
@@ -138,15 +186,28 @@ impl CircuitBreaker {
         self.change(|inner| inner.set(state, now));
     }
 
-    /// Other settings from now on; the state and the failures in a row stay.
+    /// Closes it and forgets what it has seen, but for how often it opened and refused.
+    pub fn reset(&self, now: Nanos) {
+        self.change(|inner| inner.reset(now));
+    }
+
+    /// Other settings from now on. State and failures in a row stay, and what is in the window where it is of the same
+    /// kind and size.
     pub fn replace(&self, settings: Settings) {
-        self.change(|inner| inner.settings = settings);
+        self.slow.store(settings.slow_call.unwrap_or(Nanos::MAX), Relaxed);
+        self.change(|inner| inner.replace(settings));
     }
 
     /// What it counts now.
     #[must_use]
-    pub fn statistics(&self) -> Statistics {
-        self.inner.lock().statistics()
+    pub fn statistics(&self, now: Nanos) -> Statistics {
+        self.change(|inner| inner.statistics(now))
+    }
+
+    /// Why it refuses now, in words: the same text as long as that does not change.
+    #[must_use]
+    pub fn explain(&self) -> Arc<str> {
+        self.inner.lock().explain()
     }
 
     /// Has every change of state told to `listener`, and to nobody else any more.
@@ -155,16 +216,17 @@ impl CircuitBreaker {
     }
 
     fn change<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
-        let (result, change) = {
+        let (result, changes) = {
             let mut inner = self.inner.lock();
+            inner.absorb(self.gate.take());
             let result = act(&mut inner);
-            self.steady.store(inner.steady(), Ordering::Release);
-            (result, inner.change.take())
+            self.gate.publish(inner.ticket(), inner.until());
+            (result, std::mem::take(&mut inner.changes))
         };
-        if let Some(change) = change {
+        if !changes.is_empty() {
             let listener = self.listener.lock().clone();
             if let Some(listener) = listener {
-                listener.changed(change);
+                changes.iter().for_each(|change| listener.changed(change));
             }
         }
         result

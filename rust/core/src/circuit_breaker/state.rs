@@ -1,12 +1,16 @@
 //! The breaker's states and what moves it between them; under the lock.
 
-use super::{Admission, Permit, Settings, Statistics, Verdict};
+use std::sync::Arc;
+
+use super::gate::Ticket;
+use super::window::{Tally, Window};
+use super::{Admission, Cause, Change, Permit, Report, Settings, Statistics, Verdict};
 use crate::clock::Nanos;
 
 /// The states of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Calls pass; failures in a row are counted.
+    /// Calls pass and are counted.
     Closed,
     /// Calls are refused for a while.
     Open,
@@ -16,7 +20,7 @@ pub enum State {
     ForcedOpen,
     /// Calls pass and nothing is counted.
     Disabled,
-    /// Calls pass; failures are counted and open nothing.
+    /// Calls pass and are counted; that opens nothing.
     MetricsOnly,
 }
 
@@ -43,131 +47,323 @@ impl State {
     }
 }
 
-/// A change of state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// What it was.
-    pub before: State,
-    /// What it is.
-    pub after: State,
-    /// When.
-    pub at: Nanos,
-}
-
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) settings: Settings,
+    settings: Settings,
     /// What has just happened, for whoever held the lock to tell.
-    pub(super) change: Option<Change>,
+    pub(super) changes: Vec<Change>,
     state: State,
-    generation: u64,
+    generation: u32,
+    window: Option<Window>,
+    /// Failures in a row.
     failures: u32,
     opened: u64,
+    refused: u64,
     open_until: Nanos,
+    /// How long it is or was open the last time.
+    open_for: Nanos,
+    /// How often it opened again without having been well in between.
+    streak: u32,
+    /// When it closed the last time; zero: it has never been open.
+    closed_at: Nanos,
+    /// Trials under way.
     trials: u32,
     successes: u32,
+    /// When the last trial ended, or the first of those under way began.
+    heard_at: Nanos,
+    /// Why it opened the last time, and the failure that was the last straw.
+    opened_by: Option<(Cause, Option<Arc<str>>)>,
+    last_failure: Option<Arc<str>>,
+    /// What a refusal says, once somebody has asked.
+    explained: Option<Arc<str>>,
 }
 
 impl Inner {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            change: None,
+            changes: Vec::new(),
             state: State::Closed,
             generation: 1,
+            window: settings.rates.map(|rates| Window::new(rates.span)),
             failures: 0,
             opened: 0,
+            refused: 0,
             open_until: 0,
+            open_for: 0,
+            streak: 0,
+            closed_at: 0,
             trials: 0,
             successes: 0,
+            heard_at: 0,
+            opened_by: None,
+            last_failure: None,
+            explained: None,
         }
     }
 
-    /// What calls can go by without the lock; see [`super::CircuitBreaker`].
-    pub(super) fn steady(&self) -> u64 {
+    /// What calls can go by without the lock.
+    pub(super) fn ticket(&self) -> Ticket {
         match self.state {
-            State::Closed | State::MetricsOnly => self.generation << 1 | u64::from(self.failures > 0),
-            State::Disabled => self.generation << 1,
-            State::Open | State::HalfOpen | State::ForcedOpen => 0,
+            State::Closed | State::MetricsOnly => Ticket::new(self.permit(), self.success_matters()),
+            State::Disabled => Ticket::new(self.permit(), false),
+            State::Open | State::HalfOpen | State::ForcedOpen => Ticket::ASK,
+        }
+    }
+
+    /// Whether a success may change more than how many there were: it ends a row of failures, or it is the call with
+    /// which there are enough to decide.
+    fn success_matters(&self) -> bool {
+        let tally = self.tally();
+        let few = self.settings.rates.is_some_and(|rates| tally.calls < rates.min_calls);
+        self.failures > 0 || few && (tally.failed > 0 || tally.slow > 0)
+    }
+
+    fn permit(&self) -> Permit {
+        let counted = self.window.is_some() && matches!(self.state, State::Closed | State::MetricsOnly);
+        Permit::new(self.generation, counted, false)
+    }
+
+    fn tally(&self) -> Tally {
+        self.window.as_ref().map_or_else(Tally::default, Window::tally)
+    }
+
+    /// Until when successes may be told later, by `absorb`.
+    pub(super) fn until(&self) -> Nanos {
+        self.window.as_ref().map_or(Nanos::MAX, Window::until)
+    }
+
+    pub(super) fn absorb(&mut self, successes: u32) {
+        if let Some(window) = &mut self.window
+            && successes > 0
+        {
+            window.absorb(successes);
         }
     }
 
     pub(super) fn admit(&mut self, now: Nanos) -> Admission {
         if self.state == State::Open && now >= self.open_until {
-            self.enter(State::HalfOpen, now);
+            self.enter(State::HalfOpen, Cause::Waited(self.open_for), now);
         }
-        // Fewer trials are asked for than when it began: enough have succeeded, and nobody is on the way to say so.
-        if self.state == State::HalfOpen && self.successes >= self.settings.trials.max(1) {
-            self.enter(State::Closed, now);
+        if self.state == State::HalfOpen {
+            self.look_at_trials(now);
         }
-        match self.state {
-            State::Closed | State::Disabled | State::MetricsOnly => {
-                Admission::Admitted(Permit::new(self.generation, false))
-            }
-            State::Open => Admission::Refused(Some(self.open_until - now)),
-            State::ForcedOpen => Admission::Refused(None),
-            State::HalfOpen if self.trials + self.successes < self.settings.trials.max(1) => {
+        let refusal = match self.state {
+            State::Closed | State::Disabled | State::MetricsOnly => return Admission::Admitted(self.permit()),
+            State::HalfOpen if self.trials < self.settings.trials.max(1) => {
+                if self.trials == 0 {
+                    self.heard_at = now;
+                }
                 self.trials += 1;
-                Admission::Admitted(Permit::new(self.generation, true))
+                return Admission::Admitted(Permit::new(self.generation, false, true));
             }
-            State::HalfOpen => Admission::Refused(None),
+            State::HalfOpen | State::ForcedOpen => None,
+            State::Open => Some(self.open_until - now),
+        };
+        self.refused += 1;
+        Admission::Refused(refusal)
+    }
+
+    /// A call has come while it is half open: is it still?
+    fn look_at_trials(&mut self, now: Nanos) {
+        let silent_at = self.heard_at.saturating_add(self.settings.max_half_open);
+        if self.successes >= self.settings.successes.max(1) {
+            // Fewer are asked for than when it began, and nobody is on the way to say so.
+            self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
+        } else if self.trials > 0 && now >= silent_at {
+            self.open(Cause::TrialsSilent(self.settings.max_half_open), None, silent_at);
+            if now >= self.open_until {
+                self.enter(State::HalfOpen, Cause::Waited(self.open_for), now);
+            }
         }
     }
 
-    pub(super) fn record(&mut self, permit: Permit, verdict: Verdict, now: Nanos) {
+    pub(super) fn record(&mut self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
         if permit.generation() != self.generation {
             return;
         }
-        match (self.state, verdict) {
-            (State::Closed | State::MetricsOnly, Verdict::Success) => self.failures = 0,
-            (State::Closed | State::MetricsOnly, Verdict::Failure) => {
-                self.failures = self.failures.saturating_add(1);
-                if self.state == State::Closed && self.failures >= self.settings.failures.max(1) {
-                    self.enter(State::Open, now);
-                }
-            }
-            (State::HalfOpen, verdict) => {
-                self.trials = self.trials.saturating_sub(1);
-                match verdict {
-                    Verdict::Success => {
-                        self.successes += 1;
-                        if self.successes >= self.settings.trials.max(1) {
-                            self.enter(State::Closed, now);
-                        }
-                    }
-                    Verdict::Failure => self.enter(State::Open, now),
-                    Verdict::Nothing => {}
-                }
-            }
+        if verdict == Verdict::Failure && self.state != State::Disabled {
+            self.failures = self.failures.saturating_add(1);
+            self.last_failure = report.words.map(Arc::from);
+        }
+        match self.state {
+            State::Closed | State::MetricsOnly if verdict != Verdict::Nothing => self.count(verdict, report, now),
+            State::HalfOpen => self.end_trial(verdict, report, now),
             _ => {}
         }
     }
 
-    pub(super) fn set(&mut self, state: State, now: Nanos) {
-        self.enter(state, now);
+    fn count(&mut self, verdict: Verdict, report: Report<'_>, now: Nanos) {
+        let failed = verdict == Verdict::Failure;
+        if !failed {
+            self.failures = 0;
+        }
+        let slow = self.settings.slow_call.is_some_and(|limit| report.took > limit);
+        if let Some(window) = &mut self.window {
+            window.roll(now);
+            window.push(failed, slow);
+        }
+        if self.state == State::Closed
+            && let Some(cause) = self.reached()
+        {
+            self.open(cause, report.retry_after, now);
+        }
     }
 
-    pub(super) fn statistics(&self) -> Statistics {
+    /// What there is to open it for.
+    fn reached(&self) -> Option<Cause> {
+        let Settings { failures, rates, slow_call, .. } = self.settings;
+        if failures > 0 && self.failures >= failures {
+            return Some(Cause::InARow(self.failures));
+        }
+        let (tally, rates) = (self.tally(), rates?);
+        if tally.calls < rates.min_calls {
+            return None;
+        }
+        let at_least =
+            |rate: Option<f64>, limit: Option<f64>| rate.zip(limit).is_some_and(|(rate, limit)| rate >= limit);
+        if at_least(tally.failure_rate(), rates.failure_rate) {
+            return Some(Cause::FailureRate(tally.failed, tally.calls));
+        }
+        at_least(tally.slow_rate(), rates.slow_rate).then_some(Cause::SlowRate(
+            tally.slow,
+            tally.calls,
+            slow_call.unwrap_or(0),
+        ))
+    }
+
+    fn end_trial(&mut self, verdict: Verdict, report: Report<'_>, now: Nanos) {
+        self.trials = self.trials.saturating_sub(1);
+        self.heard_at = now;
+        match verdict {
+            Verdict::Success if self.settings.slow_call.is_some_and(|limit| report.took > limit) => {
+                self.open(Cause::TrialSlow(report.took), None, now);
+            }
+            Verdict::Success => {
+                self.failures = 0;
+                self.successes += 1;
+                if self.successes >= self.settings.successes.max(1) {
+                    self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
+                }
+            }
+            Verdict::Failure => self.open(Cause::TrialFailed, report.retry_after, now),
+            Verdict::Nothing => {}
+        }
+    }
+
+    /// Opens it by itself: for longer where it has not been well since the last time.
+    fn open(&mut self, cause: Cause, retry_after: Option<Nanos>, now: Nanos) {
+        let well =
+            self.state == State::Closed && (self.closed_at == 0 || now.saturating_sub(self.closed_at) >= self.open_for);
+        self.streak = if well { 0 } else { self.streak.saturating_add(1) };
+        self.open_for = self.settings.open_for(self.streak, retry_after);
+        self.open_until = now.saturating_add(self.open_for);
+        self.enter(State::Open, cause, now);
+    }
+
+    /// Puts it into a state by hand.
+    pub(super) fn set(&mut self, state: State, now: Nanos) {
+        if state == State::Open {
+            self.streak = 0;
+            self.open_for = self.settings.wait;
+            self.open_until = now.saturating_add(self.open_for);
+        }
+        self.enter(state, Cause::ByHand, now);
+    }
+
+    /// Closed, as if nothing had ever been; only how often it opened and refused stays.
+    pub(super) fn reset(&mut self, now: Nanos) {
+        self.enter(State::Closed, Cause::ByHand, now);
+        self.streak = 0;
+        self.closed_at = 0;
+        self.open_for = 0;
+        self.last_failure = None;
+        self.opened_by = None;
+    }
+
+    /// Other settings; what is in the window stays where it is of the same kind and size.
+    pub(super) fn replace(&mut self, settings: Settings) {
+        let span = |settings: Settings| settings.rates.map(|rates| rates.span);
+        let same = span(settings) == span(self.settings);
+        self.settings = settings;
+        if !same {
+            self.window = span(settings).map(Window::new);
+            if matches!(self.state, State::Closed | State::MetricsOnly) {
+                // Permits say whether they are counted: those of before are not.
+                self.next_generation();
+            }
+        }
+    }
+
+    pub(super) fn statistics(&mut self, now: Nanos) -> Statistics {
+        if let Some(window) = &mut self.window
+            && matches!(self.state, State::Closed | State::MetricsOnly)
+        {
+            window.roll(now);
+        }
         Statistics {
             state: self.state,
             failures: self.failures,
+            window: self.window.as_ref().map(Window::tally),
             opened: self.opened,
+            refused: self.refused,
             open_until: if self.state == State::Open { self.open_until } else { 0 },
+            opened_by: self.opened_by.as_ref().map(|(cause, _)| *cause),
+            last_failure: self.last_failure.clone(),
         }
     }
 
-    fn enter(&mut self, state: State, now: Nanos) {
-        if state != self.state {
-            self.change = Some(Change { before: self.state, after: state, at: now });
+    /// Why it refuses now.
+    pub(super) fn explain(&mut self) -> Arc<str> {
+        if let Some(text) = &self.explained {
+            return Arc::clone(text);
         }
-        self.state = state;
-        self.generation += 1;
-        self.failures = 0;
-        self.trials = 0;
-        self.successes = 0;
+        let mut text = String::from(match self.state {
+            State::HalfOpen => "the circuit is half open and its trials are under way",
+            _ => "the circuit is open",
+        });
+        if self.state == State::ForcedOpen {
+            text = format!("{text}: {}", Cause::ByHand.text());
+        } else if let Some((cause, failure)) = &self.opened_by {
+            let before = if self.state == State::HalfOpen { "; it opened after" } else { ":" };
+            text = format!("{text}{before} {}", cause.text());
+            if let Some(failure) = failure {
+                text = format!("{text}; last failure: {failure}");
+            }
+        }
+        let text: Arc<str> = Arc::from(text);
+        self.explained = Some(Arc::clone(&text));
+        text
+    }
+
+    fn enter(&mut self, state: State, cause: Cause, now: Nanos) {
+        let failure = if cause.is_failure() { self.last_failure.clone() } else { None };
         if state == State::Open {
             self.opened += 1;
-            self.open_until = now.saturating_add(self.settings.wait);
+            self.opened_by = Some((cause, failure.clone()));
         }
+        if state != self.state {
+            self.changes.push(Change { before: self.state, after: state, at: now, cause, failure });
+        }
+        if state == State::Closed && matches!(self.state, State::Open | State::HalfOpen | State::ForcedOpen) {
+            self.closed_at = now;
+        }
+        self.state = state;
+        self.next_generation();
+        self.trials = 0;
+        self.successes = 0;
+        self.explained = None;
+        // What opened it is still to be seen while it is open.
+        if !matches!(state, State::Open | State::HalfOpen) {
+            self.failures = 0;
+            if let Some(window) = &mut self.window {
+                window.clear();
+            }
+        }
+    }
+
+    /// Results of calls admitted so far are not counted any more.
+    fn next_generation(&mut self) {
+        self.generation = self.generation % Permit::LAST_GENERATION + 1;
     }
 }

@@ -14,8 +14,8 @@ mod stage;
 use std::sync::Arc;
 
 use crate::bulkhead::{self, Fate};
-use crate::circuit_breaker::{self, Permit, Verdict};
-use crate::clock::Nanos;
+use crate::circuit_breaker::{self, CircuitBreaker, Permit, Report, Verdict};
+use crate::clock::{Nanos, seconds_from_nanos};
 use crate::rate_limit::Reservation;
 use crate::retry::{self, Budget};
 
@@ -130,9 +130,12 @@ impl Pipeline {
                         Reservation::TooMany => (Reason::TooCostly, None),
                     }
                 }
-                Policy::CircuitBreaker(breaker) => match breaker.admit(now) {
+                Policy::CircuitBreaker { breaker, timed } => match breaker.admit(now) {
                     circuit_breaker::Admission::Admitted(permit) => {
                         call.slots[slot] = permit.bits();
+                        if *timed {
+                            call.slots[slot + 1] = now;
+                        }
                         call.position += 1;
                         continue;
                     }
@@ -236,13 +239,19 @@ impl Pipeline {
     /// Walks outwards with how the call went.
     #[inline]
     pub fn leave(&self, call: &mut Call, outcome: Outcome, now: Nanos) -> Next {
+        self.leave_saying(call, outcome, None, now)
+    }
+
+    /// The same with the words of its error, which a breaker remembers.
+    #[inline]
+    pub fn leave_saying(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Next {
         let ended = match outcome {
             Outcome::Success => Ended::Success,
             Outcome::Failed(failure) => Ended::Failed(failure),
             Outcome::Cancelled => Ended::Cancelled,
             Outcome::TimedOut => self.expired(call, now).map_or(Ended::Cancelled, Ended::TimedOut),
         };
-        if let Some(delay) = self.unwind(call, ended, now) {
+        if let Some(delay) = self.unwind(call, ended, words, now) {
             return Next::RetryAfter(delay);
         }
         self.record(call, ended, now);
@@ -276,11 +285,11 @@ impl Pipeline {
     fn refuse(&self, call: &mut Call, index: usize, reason: Reason, retry_after: Option<Nanos>, now: Nanos) -> Step {
         let policy = self.stages[index].policy.kind();
         let ended = Ended::Refused(policy, retry_after);
-        if let Some(delay) = self.unwind(call, ended, now) {
+        if let Some(delay) = self.unwind(call, ended, None, now) {
             return Step::Again(delay);
         }
         self.record(call, ended, now);
-        Step::Refuse(Refusal { policy, reason, retry_after })
+        Step::Refuse(Refusal { policy, index, reason, retry_after })
     }
 
     #[inline]
@@ -299,14 +308,19 @@ impl Pipeline {
 
     /// Leaves stage after stage; a retry may stop that: how long until everything inside it is entered again.
     #[inline]
-    fn unwind(&self, call: &mut Call, ended: Ended, now: Nanos) -> Option<Nanos> {
+    fn unwind(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Option<Nanos> {
         while let Some(index) = call.position.checked_sub(1) {
             let Some(Stage { policy, slot }) = self.stages.get(index) else { break };
             call.position = index;
             match policy {
                 Policy::RateLimit { .. } => {}
-                Policy::CircuitBreaker(breaker) => {
-                    breaker.record(Permit::from_bits(call.slots[*slot]), self.verdict(ended, index), now);
+                Policy::CircuitBreaker { breaker, timed } => {
+                    let permit = Permit::from_bits(call.slots[*slot]);
+                    let took = if *timed { now.saturating_sub(call.slots[*slot + 1]) } else { 0 };
+                    match self.verdict(ended, index) {
+                        Verdict::Failure => self.record_failure(breaker, permit, took, ended, words, now),
+                        verdict => breaker.record(permit, verdict, Report { took, ..Report::default() }, now),
+                    }
                 }
                 Policy::Bulkhead { bulkhead, .. } => bulkhead.leave(),
                 Policy::Timeout(_) => call.restore_deadline(*slot),
@@ -358,6 +372,30 @@ impl Pipeline {
             }
             _ => self.verdict(ended, index) == Verdict::Failure,
         }
+    }
+
+    #[cold]
+    fn record_failure(
+        &self,
+        breaker: &CircuitBreaker,
+        permit: Permit,
+        took: Nanos,
+        ended: Ended,
+        words: Option<&str>,
+        now: Nanos,
+    ) {
+        let retry_after = if let Ended::Failed(failure) = ended { failure.retry_after } else { None };
+        let limit = match ended {
+            Ended::TimedOut(index) => match self.stages.get(index).map(|stage| &stage.policy) {
+                Some(Policy::Timeout(limit)) => {
+                    Some(format!("DeadlineExceeded: it did not finish within {} s", seconds_from_nanos(*limit)))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let words = limit.as_deref().or(words);
+        breaker.record(permit, Verdict::Failure, Report { took, retry_after, words }, now);
     }
 
     /// What an ending says to the policy at `index`.

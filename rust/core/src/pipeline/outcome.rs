@@ -91,6 +91,8 @@ pub enum Next {
 pub struct Refusal {
     /// Which policy refused.
     pub policy: Kind,
+    /// Its place, counted from the outermost.
+    pub index: usize,
     /// Why.
     pub reason: Reason,
     /// After how long a call may succeed, where that is known.

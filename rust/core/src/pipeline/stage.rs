@@ -72,7 +72,12 @@ pub enum Policy {
         max_wait: Nanos,
     },
     /// Refuses calls to what keeps failing.
-    CircuitBreaker(Arc<CircuitBreaker>),
+    CircuitBreaker {
+        /// What it knows.
+        breaker: Arc<CircuitBreaker>,
+        /// It wants to know how long calls take.
+        timed: bool,
+    },
     /// So many calls at once.
     Bulkhead {
         /// The places.
@@ -92,7 +97,7 @@ impl Policy {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::RateLimit { .. } => Kind::RateLimit,
-            Self::CircuitBreaker(_) => Kind::CircuitBreaker,
+            Self::CircuitBreaker { .. } => Kind::CircuitBreaker,
             Self::Bulkhead { .. } => Kind::Bulkhead,
             Self::Retry(_) => Kind::Retry,
             Self::Timeout(_) => Kind::Timeout,
@@ -112,9 +117,9 @@ impl Policy {
         match self {
             Self::RateLimit { limiter, cost, .. } => usize::from(limiter.is_keyed()) + usize::from(*cost == Cost::Told),
             Self::Bulkhead { priority: Priority::Same(_), .. } => 0,
-            Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker(_) => 1,
+            Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker { timed: false, .. } => 1,
             Self::Retry(retry) => 2 + usize::from(retry.remembers_waits()),
-            Self::Timeout(_) => 2,
+            Self::CircuitBreaker { timed: true, .. } | Self::Timeout(_) => 2,
         }
     }
 }

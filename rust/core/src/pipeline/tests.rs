@@ -7,7 +7,15 @@ use crate::rate_limit::{AnyLimiter, Limit, Rate, TokenBucket};
 use crate::retry::{self, Retry};
 
 fn breaker(failures: u32) -> Arc<CircuitBreaker> {
-    Arc::new(CircuitBreaker::new(circuit_breaker::Settings { failures, wait: 1_000, trials: 1 }))
+    Arc::new(CircuitBreaker::new(circuit_breaker::Settings {
+        failures,
+        wait: 1_000,
+        ..circuit_breaker::Settings::default()
+    }))
+}
+
+fn guarded_by(breaker: &Arc<CircuitBreaker>) -> Policy {
+    Policy::CircuitBreaker { breaker: Arc::clone(breaker), timed: false }
 }
 
 fn retry(max_attempts: u32) -> Policy {
@@ -38,11 +46,7 @@ fn proceeds(step: &Step) -> bool {
 #[test]
 fn a_retry_enters_again_what_is_inside_it_and_keeps_what_is_outside() {
     let (outer, inner) = (breaker(9), breaker(9));
-    let p = pipeline(vec![
-        Policy::CircuitBreaker(Arc::clone(&outer)),
-        retry(3),
-        Policy::CircuitBreaker(Arc::clone(&inner)),
-    ]);
+    let p = pipeline(vec![guarded_by(&outer), retry(3), guarded_by(&inner)]);
     let mut call = Call::new(1);
     for delay in [10, 20] {
         assert!(proceeds(&p.enter(&mut call, 1)));
@@ -50,23 +54,23 @@ fn a_retry_enters_again_what_is_inside_it_and_keeps_what_is_outside() {
     }
     assert!(proceeds(&p.enter(&mut call, 1)));
     assert_eq!(p.leave(&mut call, FAILED, 1), Next::Raise);
-    assert_eq!((outer.statistics().failures, inner.statistics().failures), (1, 3));
+    assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (1, 3));
     assert_eq!((p.counts().totals().errors, p.counts().totals().retries), (1, 2));
 }
 
 #[test]
 fn a_refusal_inside_is_no_failure_of_a_breaker_and_gives_its_trial_back() {
     let trial = breaker(1);
-    let p = pipeline(vec![Policy::CircuitBreaker(Arc::clone(&trial)), limit(1, 0)]);
+    let p = pipeline(vec![guarded_by(&trial), limit(1, 0)]);
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
     p.leave(&mut call, FAILED, 1);
-    assert_eq!(trial.statistics().state, State::Open);
+    assert_eq!(trial.statistics(1).state, State::Open);
     for _ in 0..2 {
         let mut call = Call::new(1_001);
         let Step::Refuse(refusal) = p.enter(&mut call, 1_001) else { panic!() };
         assert_eq!(refusal.policy, Kind::RateLimit);
-        assert_eq!(trial.statistics().state, State::HalfOpen);
+        assert_eq!(trial.statistics(1).state, State::HalfOpen);
     }
 }
 
@@ -86,18 +90,49 @@ fn a_refusal_is_repeated_only_when_it_says_after_how_long() {
 }
 
 #[test]
+fn a_breaker_knows_how_long_a_call_took_inside_of_it_and_what_failed() {
+    let rates = circuit_breaker::Rates {
+        span: circuit_breaker::Span::Calls(10),
+        min_calls: 2,
+        failure_rate: None,
+        slow_rate: Some(1.0),
+    };
+    let settings = circuit_breaker::Settings {
+        failures: 0,
+        rates: Some(rates),
+        slow_call: Some(50),
+        ..circuit_breaker::Settings::default()
+    };
+    let slow = Arc::new(CircuitBreaker::new(settings));
+    let p = pipeline(vec![
+        limit(1, 10_000_000),
+        Policy::CircuitBreaker { breaker: Arc::clone(&slow), timed: true },
+        Policy::Timeout(60),
+    ]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(p.leave_saying(&mut call, FAILED, Some("OSError: gone"), 52), Next::Raise);
+    assert_eq!(slow.statistics(52).last_failure.as_deref(), Some("OSError: gone"));
+    let mut call = Call::new(100);
+    let Step::Wait(wait) = p.enter(&mut call, 100) else { panic!() };
+    assert!(proceeds(&p.enter(&mut call, 100 + wait)));
+    p.leave(&mut call, Outcome::TimedOut, 100 + wait + 60);
+    let seen = slow.statistics(200 + wait);
+    assert_eq!(seen.opened_by, Some(circuit_breaker::Cause::SlowRate(2, 2, 50)));
+    assert_eq!(seen.last_failure.as_deref(), Some("DeadlineExceeded: it did not finish within 0.00000006 s"));
+    let Step::Refuse(refusal) = p.enter(&mut Call::new(1), 2_000_000_000) else { panic!() };
+    assert_eq!((refusal.policy, refusal.index), (Kind::CircuitBreaker, 1));
+}
+
+#[test]
 fn a_time_limit_is_a_failure_outside_and_a_cancellation_inside() {
     let (outer, inner) = (breaker(9), breaker(9));
-    let p = pipeline(vec![
-        Policy::CircuitBreaker(Arc::clone(&outer)),
-        Policy::Timeout(100),
-        Policy::CircuitBreaker(Arc::clone(&inner)),
-    ]);
+    let p = pipeline(vec![guarded_by(&outer), Policy::Timeout(100), guarded_by(&inner)]);
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
     assert_eq!(call.deadline(), Some(101));
     assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Next::DeadlineExceeded(100));
-    assert_eq!((outer.statistics().failures, inner.statistics().failures), (1, 0));
+    assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (1, 0));
     assert_eq!(call.deadline(), None);
     assert_eq!(p.counts().totals().timeouts, 1);
 }
@@ -192,7 +227,7 @@ proptest! {
         let policies = kinds.iter().map(|kind| match kind {
             0 => limit(2, 0),
             1 => limit(1, 5_000_000),
-            2 => Policy::CircuitBreaker(breaker(2)),
+            2 => guarded_by(&breaker(2)),
             3 => {
                 let bulkhead = Arc::new(Bulkhead::new(2, 1));
                 bulkheads.push(Arc::clone(&bulkhead));

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds, seconds_from_nanos};
-use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Step};
+use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Refusal, Step};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakref
 use super::call::{Call, Todo};
 use super::counts::PipelineCounts;
 use super::drive::{First, close, first_step};
-use super::failures::{Asks, Filter, Filters};
+use super::failures::{Asks, Filter, Filters, described};
 use super::notes::note_attempts;
 use super::refusals;
 use crate::bulkhead::Bulkhead;
@@ -42,6 +42,7 @@ pub(crate) struct Pipeline {
     /// Whether any policy asks what calls return.
     asks_results: bool,
     inputs: Vec<(usize, Input)>,
+    breakers: Vec<(usize, Py<CircuitBreaker>)>,
     /// `Decisions.tell(kind, policy, error, attempt, seconds)`
     tell: Option<Py<PyAny>>,
     /// The deadlines of the loop that was last seen; the loop itself only weakly.
@@ -89,8 +90,12 @@ impl Pipeline {
         let clock = face.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone();
         let mut filters = Filters { name: name.unbind(), filters: Vec::new() };
         let mut policies = Vec::with_capacity(stages.len());
+        let mut breakers = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
             let (policy, filter) = policy_of(stage)?;
+            if matches!(policy, Policy::CircuitBreaker { .. }) {
+                breakers.push((index, stage.get_item(1)?.cast_into::<CircuitBreaker>()?.unbind()));
+            }
             policies.push(policy);
             filters.filters.extend(filter.map(|filter| (index, filter)));
         }
@@ -117,6 +122,7 @@ impl Pipeline {
             has_timeout,
             asks_results,
             inputs,
+            breakers,
             tell,
             timers: Mutex::new(None),
         })
@@ -176,6 +182,9 @@ impl Pipeline {
             visit.call(&filter.ignore)?;
             visit.call(&filter.predicate)?;
             visit.call(&filter.on_result)?;
+        }
+        for (_, breaker) in &self.breakers {
+            visit.call(breaker)?;
         }
         for (_, input) in &self.inputs {
             match input {
@@ -392,6 +401,19 @@ impl Pipeline {
         })
     }
 
+    /// What a breaker says for its refusal; None for the other policies.
+    fn reason(&self, py: Python<'_>, refusal: Refusal) -> Option<PyResult<Py<PyString>>> {
+        let (_, breaker) = self.breakers.iter().find(|(index, _)| *index == refusal.index)?;
+        Some(breaker.get().reason(py))
+    }
+
+    /// The words of a failure that a breaker of the pipeline counts, and so remembers.
+    fn words(&self, error: &Bound<'_, PyAny>, outcome: Outcome) -> Option<String> {
+        let Outcome::Failed(Failure { counts, .. }) = outcome else { return None };
+        let counted = self.breakers.iter().any(|(index, _)| counts >> index & 1 == 1);
+        counted.then(|| described(error))
+    }
+
     /// Tells what was decided; what goes wrong there is nothing to the call.
     #[cold]
     pub(super) fn tell(
@@ -422,7 +444,7 @@ impl Pipeline {
             }
             Step::Queue(ticket, until) => Ok(Some(Todo::Queue(ticket, until))),
             Step::Refuse(refusal) => {
-                let error = refusals::refused(py, &self.filters.name, refusal);
+                let error = refusals::refused(py, &self.filters.name, refusal, self.reason(py, refusal));
                 note_attempts(py, &self.filters.name, call, self.clock.now(), &error);
                 self.tell(py, "refused", refusal.policy.word(), Some(&error), 0, refusal.retry_after);
                 Err(error)
@@ -504,7 +526,8 @@ impl Pipeline {
             }
         };
         let now = self.clock.now();
-        match self.inner.leave(call, outcome, now) {
+        let words = self.words(error.value(py), outcome);
+        match self.inner.leave_saying(call, outcome, words.as_deref(), now) {
             Next::Return | Next::Raise => {
                 note_attempts(py, &self.filters.name, call, now, &error);
                 // What a part further inside ended was told there.
@@ -629,7 +652,8 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
         }
         "circuit_breaker" => {
             let breaker = Arc::clone(&stage.get_item(1)?.cast::<CircuitBreaker>()?.get().inner);
-            Ok((Policy::CircuitBreaker(breaker), filter(Asks::Failure, 2)?))
+            let timed = stage.get_item(6)?.extract()?;
+            Ok((Policy::CircuitBreaker { breaker, timed }, filter(Asks::Failure, 2)?))
         }
         "bulkhead" => {
             let bulkhead = Arc::clone(&stage.get_item(1)?.cast::<Bulkhead>()?.get().inner);

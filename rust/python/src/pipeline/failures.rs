@@ -102,9 +102,9 @@ impl Filters {
         };
         for policy in Kind::ALL {
             for (says_when, retry_after) in [(false, None), (true, Some(1_000_000_000))] {
-                let example = Refusal { policy, reason: Reason::Full, retry_after };
+                let example = Refusal { policy, index: 0, reason: Reason::Full, retry_after };
                 own.refusals[policy as usize][usize::from(says_when)] =
-                    counts(refusals::refused(py, &self.name, example), says_when);
+                    counts(refusals::refused(py, &self.name, example, None), says_when);
             }
         }
         own
@@ -151,6 +151,8 @@ impl Filter {
         if self.predicate.is_some() || !self.on.bind(py).is_empty() {
             let named = error.is_instance(self.on.bind(py))?;
             return match &self.predicate {
+                // To a breaker a refusal is no failure, unless it is named.
+                Some(_) if refused && self.asks == Asks::Failure => Ok(named),
                 Some(predicate) if !named => predicate.bind(py).call1((error,))?.is_truthy(),
                 _ => Ok(named),
             };
@@ -164,4 +166,18 @@ impl Filter {
             },
         }
     }
+}
+
+/// `ValueError: its words`, at most a page of them; only the type where its words can't be had.
+pub(super) fn described(error: &Bound<'_, PyAny>) -> String {
+    const LONGEST: usize = 2_000;
+    let kind = error.get_type();
+    let mut text = kind.name().map_or_else(|_| "an error".to_owned(), |name| name.to_string());
+    let words = error.str();
+    let words = words.as_ref().map(|words| words.to_string_lossy()).unwrap_or_default();
+    if !words.is_empty() {
+        text.push_str(": ");
+        text.extend(words.chars().take(LONGEST));
+    }
+    text
 }

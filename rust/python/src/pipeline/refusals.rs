@@ -18,8 +18,14 @@ pub(super) fn deadline_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     TYPE.import(py, ERRORS, "DeadlineExceeded")
 }
 
-/// The typed refusal; what goes wrong while it is made is raised in its place.
-pub(super) fn refused(py: Python<'_>, pipeline: &Py<PyString>, refusal: Refusal) -> PyErr {
+/// The typed refusal, with the policy's own reason where it has one; what goes wrong while it is made is raised in its
+/// place.
+pub(super) fn refused(
+    py: Python<'_>,
+    pipeline: &Py<PyString>,
+    refusal: Refusal,
+    reason: Option<PyResult<Py<PyString>>>,
+) -> PyErr {
     static TYPES: [PyOnceLock<Py<PyType>>; 3] = [PyOnceLock::new(), PyOnceLock::new(), PyOnceLock::new()];
     let kind = match refusal.policy {
         Kind::RateLimit => TYPES[0].import(py, ERRORS, "RateLimited"),
@@ -28,7 +34,9 @@ pub(super) fn refused(py: Python<'_>, pipeline: &Py<PyString>, refusal: Refusal)
         Kind::Retry | Kind::Timeout => refused_type(py),
     };
     let retry_after = refusal.retry_after.map(seconds_from_nanos);
-    match kind.and_then(|kind| kind.call1((pipeline, refusal.policy.word(), refusal.reason.text(), retry_after))) {
+    let reason = reason.unwrap_or_else(|| Ok(PyString::new(py, refusal.reason.text()).unbind()));
+    let made = kind.and_then(|kind| kind.call1((pipeline, refusal.policy.word(), reason?, retry_after)));
+    match made {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,
     }

@@ -1,0 +1,138 @@
+"""A circuit breaker of a running pipeline: how it stands, and its states by hand."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+from corten import _core
+from corten.clock import Clock
+from corten.events import BreakerChanged, BreakerState, Events
+from corten.pipeline.statistics import BreakerStatistics
+from corten.policies.circuit_breaker import CircuitBreaker
+from corten.secrets import redact
+
+
+class BreakerControl:
+    """The handle of one breaker, from :attr:`corten.Pipeline.breakers`; stays good when the policies change.
+
+    Every change by hand is a `BreakerChanged` event like any other, with the reason ``forced by hand``. Results of
+    calls that began before it are not counted.
+    """
+
+    def __init__(self, policy: CircuitBreaker, clock: Clock) -> None:
+        self.name = policy.name or ""
+        """The name by which pipelines share it; empty where it is one pipeline's own."""
+        self.policy = policy
+        """Its settings now."""
+        self.core = _core.CircuitBreaker(*_numbers(policy))
+        self._clock = clock
+        self._events: Events | None = None
+        self._pipelines: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<circuit breaker{name}: {self.state}>"
+
+    @property
+    def state(self) -> BreakerState:
+        """How it stands; open also when its wait is over and no call has come yet."""
+        return self.core.statistics(self._clock.core)[0]
+
+    def force_open(self) -> None:
+        """Refuse every call until somebody says otherwise."""
+        self.core.set("forced_open", self._clock.core)
+
+    def open(self) -> None:
+        """Refuse calls for the policy's ``wait``, then let trials decide."""
+        self.core.set("open", self._clock.core)
+
+    def close(self) -> None:
+        """Let calls through and count anew."""
+        self.core.set("closed", self._clock.core)
+
+    def disable(self) -> None:
+        """Let every call through and count nothing, until somebody says otherwise."""
+        self.core.set("disabled", self._clock.core)
+
+    def metrics_only(self) -> None:
+        """Let every call through and count, but never open, until somebody says otherwise."""
+        self.core.set("metrics_only", self._clock.core)
+
+    def reset(self) -> None:
+        """Close it and forget the last failure and the growth of the wait too; how often it opened stays."""
+        self.core.reset(self._clock.core)
+
+    def statistics(self) -> BreakerStatistics:
+        """What it has counted, and how it stands."""
+        state, failures, window, opened, refused, retry_after, reason, last = self.core.statistics(self._clock.core)
+        calls, failed, slow, failure_rate, slow_rate = window
+        return BreakerStatistics(
+            state,
+            failures,
+            opened,
+            retry_after,
+            self.name,
+            calls,
+            failed,
+            slow,
+            failure_rate,
+            slow_rate,
+            refused,
+            reason or "",
+            redact(last or ""),
+        )
+
+    def become(self, policy: CircuitBreaker) -> None:
+        """Go by other settings from now on; the window stays where it is of the same kind and size."""
+        self.policy = policy
+        self.core.replace(*_numbers(policy))
+
+    def tell(self, events: Events | None, pipeline: str) -> None:
+        """Make every change of state an event of these pipelines."""
+        if pipeline not in self._pipelines:
+            self._pipelines = (*self._pipelines, pipeline)
+        self._events = events
+        self.core.listen(None if events is None else _listener(weakref.ref(self)))
+
+    def changed(self, before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
+        """Tell of a change."""
+        if self._events is not None:
+            self._events.emit(
+                BreakerChanged(
+                    pipeline=", ".join(self._pipelines),
+                    breaker=self.name,
+                    before=before,
+                    after=after,
+                    reason=reason,
+                    error=redact(failure or ""),
+                )
+            )
+
+
+def _listener(control: weakref.ref[BreakerControl]) -> Callable[[BreakerState, BreakerState, str, str | None], None]:
+    """What the core calls. It knows the handle only weakly: the core's references are hidden from the collector."""
+
+    def changed(before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
+        found = control()
+        if found is not None:
+            found.changed(before, after, reason, failure)
+
+    return changed
+
+
+def _numbers(policy: CircuitBreaker) -> tuple[_core.BreakerNumbers, _core.BreakerWindow | None]:
+    failures, successes, slow_rate, min_calls = policy.needed()
+    numbers = (
+        failures,
+        policy.wait,
+        policy.trials,
+        successes,
+        policy.growth,
+        policy.max_wait,
+        policy.max_half_open,
+        policy.slow_call,
+    )
+    if not policy.has_rates:
+        return numbers, None
+    return numbers, (*policy.span(), min_calls, policy.failure_rate, slow_rate)
