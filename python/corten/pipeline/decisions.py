@@ -48,10 +48,10 @@ class Decisions:
         self._events = events
         self._observers = tuple(each.decision for each in observers if each.decision is not None)
 
-    def counts(self) -> Mapping[tuple[Kind, str], int]:
-        """How often each was decided, by kind and the policy's word."""
+    def counts(self, kind: Kind) -> Mapping[str, int]:
+        """How often that was decided, by the policy's word."""
         with self._lock:
-            return dict(self._counts)
+            return {policy: count for (each, policy), count in self._counts.items() if each == kind}
 
     def tell(
         self,

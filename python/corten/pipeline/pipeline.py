@@ -22,6 +22,7 @@ from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.chaos import announce, spared
+from corten.pipeline.measuring import measure
 from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import PipelineStatistics
 from corten.policies.cache import Cache
@@ -81,6 +82,7 @@ class Pipeline:
         if policies:
             self.configure(policies)
         switches.register(self)
+        measure(self, self.registry)
 
     def __repr__(self) -> str:
         policies = "policies from the settings" if self._policies is None else ", ".join(map(repr, self._policies))
@@ -208,6 +210,7 @@ class Pipeline:
         self._owner = owner
         self.clock = clock
         if registry is not self.registry:
+            measure(self, registry, self.registry)
             self.registry = registry
             self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
         self._observers = tuple(each for each in observers if each.call is not None)
@@ -265,6 +268,9 @@ class Pipeline:
             hits=hits,
             misses=ended if cached else 0,
             retries=retries,
+            hedged=self._decisions.counts("hedged"),
+            degraded=self._decisions.counts("degraded"),
+            injected=self._decisions.counts("injected"),
             breakers=tuple(breaker.statistics() for breaker in self.breakers),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),

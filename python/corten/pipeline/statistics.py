@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import msgspec
 
 from corten.events.event import BreakerState
+from corten.metrics.measured import counter, gauge, state
+from corten.metrics.snapshot import Attributes
 from corten.policies.chaos import ChaosStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
 
@@ -14,28 +17,18 @@ from corten.policies.retry_budget import RetryBudgetStatistics
 class BreakerStatistics(msgspec.Struct, frozen=True):
     """A circuit breaker."""
 
-    state: BreakerState
-    """An open breaker whose wait is over is still open until a call comes."""
-    failures: int
-    """Failures in a row; while open or half open those that it opened with."""
-    opened: int
-    """How often it opened."""
-    retry_after: float | None
-    """Seconds until it is half open; None unless it is open."""
+    state: Annotated[BreakerState, state("Whether it is in this state; open until a call comes after its wait")]
+    failures: Annotated[int, gauge("Failures in a row, while open or half open those that it opened with")]
+    opened: Annotated[int, counter("How often it opened")]
+    retry_after: Annotated[float | None, gauge("Seconds until it is half open; None unless it is open", "seconds")]
     name: str = ""
     """The name by which pipelines share it; empty where it is one pipeline's own."""
-    calls: int = 0
-    """Calls in the window, while open those that it opened with; 0 without a window."""
-    failed: int = 0
-    """Calls in the window that failed."""
-    slow: int = 0
-    """Calls in the window that were slow."""
-    failure_rate: float | None = None
-    """The part of them that failed; None where there are none."""
-    slow_rate: float | None = None
-    """The part of them that were slow; None where there are none."""
-    refused: int = 0
-    """Calls that it refused."""
+    calls: Annotated[int, gauge("Calls in the window, while open those that it opened with; 0 without a window")] = 0
+    failed: Annotated[int, gauge("Calls in the window that failed")] = 0
+    slow: Annotated[int, gauge("Calls in the window that were slow")] = 0
+    failure_rate: Annotated[float | None, gauge("The part of them that failed; None where there are none")] = None
+    slow_rate: Annotated[float | None, gauge("The part of them that were slow; None where there are none")] = None
+    refused: Annotated[int, counter("Calls that it refused")] = 0
     reason: str = ""
     """Why it opened the last time: ``5 failures in a row``; empty where it never did."""
     last_failure: str = ""
@@ -45,30 +38,18 @@ class BreakerStatistics(msgspec.Struct, frozen=True):
 class BulkheadStatistics(msgspec.Struct, frozen=True):
     """A bulkhead: how it stands, and what it has seen since it was made."""
 
-    running: int
-    """Calls that hold a place."""
-    waiting: int
-    """Calls in the queue."""
-    max_concurrent: int
-    """Places there are."""
-    max_waiting: int = 0
-    """Places in the queue."""
-    most_running: int = 0
-    """The most calls that ever held a place at once."""
-    most_waiting: int = 0
-    """The most calls that were ever in the queue at once."""
-    refused: int = 0
-    """Calls that found no place and no room in the queue."""
-    displaced: int = 0
-    """Calls in a full queue that made room for one of higher priority."""
-    gave_up: int = 0
-    """Calls that left the queue without a place: after ``max_wait``, at a time limit, or cancelled."""
-    waited: int = 0
-    """Calls that got their place from the queue."""
-    wait_time: float = 0.0
-    """Seconds that those waited, together."""
-    longest_wait: float = 0.0
-    """Seconds that the one of them waited that waited longest."""
+    running: Annotated[int, gauge("Calls that hold a place")]
+    waiting: Annotated[int, gauge("Calls in the queue")]
+    max_concurrent: Annotated[int, gauge("Places there are")]
+    max_waiting: Annotated[int, gauge("Places in the queue")] = 0
+    most_running: Annotated[int, gauge("The most calls that ever held a place at once")] = 0
+    most_waiting: Annotated[int, gauge("The most calls that were ever in the queue at once")] = 0
+    refused: Annotated[int, counter("Calls that found no place and no room in the queue")] = 0
+    displaced: Annotated[int, counter("Calls in a full queue that made room for one of higher priority")] = 0
+    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")] = 0
+    waited: Annotated[int, counter("Calls that got their place from the queue")] = 0
+    wait_time: Annotated[float, counter("How long those waited, together", "seconds")] = 0.0
+    longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
 
 
 class PipelineStatistics(msgspec.Struct, frozen=True):
@@ -87,6 +68,12 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     misses: int
     retries: int
     """Attempts beyond the first ones."""
+    hedged: Mapping[str, int] = {}
+    """Further attempts that were begun beside a slow one, by the policy's word."""
+    degraded: Mapping[str, int] = {}
+    """Calls that got a fallback's value, or a result that was too old, by the policy's word."""
+    injected: Mapping[str, int] = {}
+    """Calls that were disturbed on purpose, by the policy's word."""
     breakers: tuple[BreakerStatistics, ...] = ()
     """In the order of the policies."""
     bulkheads: tuple[BulkheadStatistics, ...] = ()
@@ -95,3 +82,16 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """What all its retries and hedges may still do; None where no policy says a budget."""
     chaos: tuple[ChaosStatistics, ...] = ()
     """In the order of the policies; empty where it is not allowed."""
+
+    def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
+        """What each policy has counted: its word, what tells it from its like, and its statistics."""
+        for word, found in (("circuit_breaker", self.breakers), ("bulkhead", self.bulkheads), ("chaos", self.chaos)):
+            for place, each in enumerate(found):
+                yield word, _place(place, len(found)), each
+        if self.retry_budget is not None:
+            yield "retry_budget", (), self.retry_budget
+
+
+def _place(place: int, count: int) -> Attributes:
+    """Which of several policies of a word it is, outermost first; nothing where there is one."""
+    return (("place", str(place)),) if count > 1 else ()

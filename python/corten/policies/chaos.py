@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from corten.metrics.measured import counter
 from corten.policies.check import at_least, positive, share, whole
 from corten.policies.exceptions import resolve
 from corten.settings import Duration
@@ -104,11 +105,7 @@ def made(kind: type[Exception]) -> Exception:
 class ChaosStatistics(msgspec.Struct, frozen=True):
     """What a chaos policy has done."""
 
-    calls: int
-    """Calls that it decided about."""
-    delayed: int
-    """Calls that it made wait."""
-    errors: int
-    """Calls that it made fail."""
-    results: int
-    """Calls for which it returned something else."""
+    calls: Annotated[int, counter("Calls that it decided about")]
+    delayed: Annotated[int, counter("Calls that it made wait")]
+    errors: Annotated[int, counter("Calls that it made fail")]
+    results: Annotated[int, counter("Calls for which it returned something else")]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from corten.metrics.measured import counter, gauge
 from corten.policies.check import at_least, whole
 
 
@@ -32,9 +35,6 @@ class RetryBudget(msgspec.Struct, frozen=True):
 class RetryBudgetStatistics(msgspec.Struct, frozen=True):
     """How a pipeline's budget stands."""
 
-    balance: float
-    """Further attempts that can be made at once."""
-    granted: int
-    """Further attempts that were made."""
-    refused: int
-    """Further attempts that would have been made, had it not been spent."""
+    balance: Annotated[float, gauge("Further attempts that can be made at once")]
+    granted: Annotated[int, counter("Further attempts that were made")]
+    refused: Annotated[int, counter("Further attempts that would have been made, had it not been spent")]
