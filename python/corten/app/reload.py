@@ -12,7 +12,7 @@ import msgspec
 
 from corten.app.own import OwnSettings
 from corten.app.pipelines import pipeline_policies, set_policies
-from corten.app.watching import Contents, can_watch, contents, watch
+from corten.app.watching import Contents, Watcher, can_watch, contents
 from corten.errors import CortenError, SettingsError, SettingsProblem, described
 from corten.events import SettingsRejected, SettingsReloaded
 from corten.settings.difference import differences
@@ -132,7 +132,10 @@ class Reloading:
     async def watch(self) -> None:
         """Read them whenever a file has changed; what is wrong is told, not raised."""
         settle = self._app.own_settings.reload.settle
-        await watch(self._sources.files, self._quietly, settle=settle, before=self._contents)
+        try:
+            await Watcher(self._sources.files, self._quietly, settle=settle, before=self._contents).run()
+        except Exception:  # noqa: BLE001 - an App is more than its settings file
+            _log.exception("app %s: its settings are not watched any more", self._app.name)
 
     async def _quietly(self) -> None:
         if self._app.state == "running":
@@ -145,7 +148,7 @@ class Reloading:
 
     async def _reload(self) -> Reloaded:
         app = self._app
-        later = await anyio.to_thread.run_sync(self._load)
+        later = await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
         policies = pipeline_policies(app, later)
         before = app.loaded
         found = differences(before, later)
