@@ -4,7 +4,7 @@ from corten.testing.cancellation import cancel_at_each_await
 from corten.testing.chaos import allow_chaos
 from corten.testing.clock import FakeClock
 from corten.testing.conformance import check_plugin
-from corten.testing.policies import no_policies, only_first_attempt
+from corten.testing.policies import breaker_state, no_policies, only_first_attempt
 from corten.testing.script import After, Script
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "FakeClock",
     "Script",
     "allow_chaos",
+    "breaker_state",
     "cancel_at_each_await",
     "check_plugin",
     "no_policies",

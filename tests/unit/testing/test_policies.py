@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import pytest
 
-from corten.errors import CortenError, RateLimited
+from corten.errors import CircuitOpen, CortenError, RateLimited
 from corten.pipeline import Pipeline
-from corten.policies import Cache, RateLimit, Retry
-from corten.testing import Script, no_policies, only_first_attempt
+from corten.policies import Cache, CircuitBreaker, RateLimit, Retry
+from corten.testing import Script, breaker_state, no_policies, only_first_attempt
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +108,40 @@ async def test_the_fixtures_do_the_same(
         return 1
 
     assert [await answer(), await answer()] == [1, 1]
+
+
+@pytest.mark.parametrize("state", ["open", "forced_open"])
+async def test_a_breaker_is_held_open_and_closed_again(
+    pipeline: Callable[..., Pipeline], state: Literal["open", "forced_open"]
+) -> None:
+    guard = pipeline(CircuitBreaker())
+
+    @guard
+    async def answer() -> int:
+        return 1
+
+    with breaker_state(guard, state):
+        assert guard.breakers[0].state == state
+        with pytest.raises(CircuitOpen):
+            await answer()
+    assert await answer() == 1
+    assert guard.breakers[0].state == "closed"
+
+
+async def test_a_breaker_that_is_half_open_lets_its_trials_decide(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(CircuitBreaker(trials=1))
+    call = guard(Script[int](OSError("away")).function)
+    with breaker_state(guard, "half_open"):
+        with pytest.raises(OSError, match="away"):
+            await call()
+        assert guard.breakers[0].state == "open"
+
+
+def test_a_breaker_that_is_not_there_is_an_error(pipeline: Callable[..., Pipeline]) -> None:
+    with (
+        pytest.raises(ValueError, match="has 0 circuit breakers, and none number 0"),
+        breaker_state(pipeline(Retry()), "open"),
+    ):
+        pass
+    with pytest.raises(ValueError, match="ajar"), breaker_state(pipeline(CircuitBreaker()), "ajar"):  # type: ignore[arg-type]
+        pass
