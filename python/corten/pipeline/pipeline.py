@@ -18,6 +18,7 @@ from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.named import NamedBreakers
+from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
@@ -250,6 +251,11 @@ class Pipeline:
             if self._policies is not None:
                 self.configure(self._policies)
 
+    @property
+    def rate_limits(self) -> tuple[RateLimitControl, ...]:
+        """Its rate limits, in the order of the policies, to be looked at and steered."""
+        return tuple(RateLimitControl(limiter) for limiter in self._compiler.state_of("rate_limit"))
+
     def statistics(self) -> PipelineStatistics:
         """What it has counted since it was made, and how its breakers and bulkheads stand."""
         successes, errors, timeouts, cancelled, retries, refused = self._counts.totals()
@@ -275,6 +281,7 @@ class Pipeline:
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
+            rate_limits=tuple(limit.statistics() for limit in self.rate_limits),
         )
 
     def _surroundings(self) -> Surroundings:

@@ -11,6 +11,7 @@ from corten.events.event import BreakerState
 from corten.metrics.measured import counter, gauge, state
 from corten.metrics.snapshot import Attributes
 from corten.policies.chaos import ChaosStatistics
+from corten.policies.rate_limit import RateLimitStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
 
 
@@ -82,10 +83,17 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """What all its retries and hedges may still do; None where no policy says a budget."""
     chaos: tuple[ChaosStatistics, ...] = ()
     """In the order of the policies; empty where it is not allowed."""
+    rate_limits: tuple[RateLimitStatistics, ...] = ()
+    """In the order of the policies."""
 
     def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
         """What each policy has counted: its word, what tells it from its like, and its statistics."""
-        for word, found in (("circuit_breaker", self.breakers), ("bulkhead", self.bulkheads), ("chaos", self.chaos)):
+        for word, found in (
+            ("circuit_breaker", self.breakers),
+            ("bulkhead", self.bulkheads),
+            ("rate_limit", self.rate_limits),
+            ("chaos", self.chaos),
+        ):
             for place, each in enumerate(found):
                 yield word, _place(place, len(found)), each
         if self.retry_budget is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from corten import _core
+from corten.metrics.measured import counter, gauge
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, whole
 from corten.policies.limiters import (
@@ -124,17 +125,10 @@ def _input(field: str, value: object) -> None:
 class RateLimitStatistics(msgspec.Struct, frozen=True):
     """What a limiter has counted."""
 
-    admitted: int
-    """Requests that got their tokens."""
-    refused: int
-    """Requests that did not."""
-    evictions: int = 0
-    """Keys that lost what they had used to another key when too many were live at once."""
-    live: int = 0
-    """Keys of which something is known now: all others would begin anew."""
-    capacity: int = 0
-    """Keys for which there is room."""
-    bytes: int = 0
-    """Memory allocated for keys so far."""
-    waited: int = 0
-    """Requests among the admitted that had to wait for it."""
+    admitted: Annotated[int, counter("Requests that got their tokens")]
+    refused: Annotated[int, counter("Requests that did not")]
+    evictions: Annotated[int, counter("Keys that were forgotten for others when too many were live at once")] = 0
+    live: Annotated[int, gauge("Keys of which something is known now: all others would begin anew")] = 0
+    capacity: Annotated[int, gauge("Keys for which there is room; 0: it has no keys")] = 0
+    bytes: Annotated[int, gauge("Memory allocated for keys so far", "bytes")] = 0
+    waited: Annotated[int, counter("Requests among the admitted that had to wait for it")] = 0

@@ -144,7 +144,8 @@ impl<P: Pacing> Bucket<P> {
         }
     }
 
-    /// Another limit from now on. The tokens in the bucket stay, as far as the new burst holds them.
+    /// Another limit from now on. The tokens in a bucket stay, as far as the new burst holds them; those in a queue keep
+    /// their times.
     pub fn replace(&self, limit: Limit, now: Nanos) {
         let _one_at_a_time = self.replacing.lock();
         let old = self.limit();
@@ -155,9 +156,10 @@ impl<P: Pacing> Bucket<P> {
         // Always moves, also for a full bucket: whoever still holds the old limit must fail its swap.
         let mut arrival = self.arrival.load(Ordering::Acquire);
         loop {
-            let mut next = limit.arrival_of(old.tokens(arrival, now), now);
+            let mut next = P::handed_on(&old, &limit, arrival, now);
             if next == arrival {
-                next -= 1; // earlier rather than later, so that a full bucket stays one; never zero, as `now` is not
+                // Earlier rather than later, so that a full bucket stays one.
+                next = arrival.checked_sub(1).unwrap_or(1);
             }
             match self.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
@@ -383,6 +385,48 @@ mod tests {
                 }
                 prop_assert!((bucket.tokens(now) - tokens).abs() < 1e-3, "{} against {}", bucket.tokens(now), tokens);
                 tokens = bucket.tokens(now);
+            }
+        }
+
+        /// A queue as a list of when each call is let out: never two closer than the interval times their cost, first
+        /// in first out, never more in it than it holds, and refused only for one of these reasons.
+        #[test]
+        fn a_leaky_bucket_agrees_with_a_list_of_calls(
+            rate in 1..2_000u32, burst in 1..8u64,
+            steps in prop::collection::vec((0..6u64, 0..NANOS_PER_SECOND / 100, 0..6u64), 1..200),
+        ) {
+            let limit = limit(f64::from(rate), burst);
+            let bucket = LeakyBucket::new(limit);
+            let (mut now, mut calls): (Nanos, Vec<(Nanos, u64)>) = (NANOS_PER_SECOND, Vec::new());
+            for (n, by, patience) in steps {
+                now += by;
+                let free = calls.last().map_or(0, |(out, n)| out + n * limit.interval);
+                let out = free.max(now);
+                let fits = out + n * limit.interval <= now + burst * limit.interval;
+                let expected = match bucket.estimate(n, now) {
+                    Decision::TooMany => {
+                        prop_assert!(n > burst);
+                        prop_assert_eq!(bucket.reserve(n, Nanos::MAX, now), Reservation::TooMany);
+                        continue;
+                    }
+                    Decision::Admitted => 0,
+                    Decision::Wait(wait) => wait,
+                };
+                prop_assert_eq!(now + expected, out);
+                match bucket.reserve(n, patience * limit.interval, now) {
+                    Reservation::Granted => prop_assert_eq!(out, now),
+                    Reservation::Later(wait, claim) => {
+                        prop_assert!(fits && wait > 0 && wait <= patience * limit.interval);
+                        prop_assert_eq!((now + wait, claim), (out, out + n * limit.interval));
+                    }
+                    Reservation::Refused(wait) => {
+                        prop_assert_eq!(now + wait, out);
+                        prop_assert!(!fits || wait > patience * limit.interval);
+                        continue;
+                    }
+                    Reservation::TooMany => prop_assert!(false),
+                }
+                calls.push((out, n));
             }
         }
     }

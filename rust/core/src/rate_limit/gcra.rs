@@ -73,6 +73,9 @@ pub trait Pacing: Debug + Send + Sync + 'static {
     /// The arrival time after taking `n` tokens, and how long until that is allowed (zero: now); none: it does not
     /// fit, however long one would wait, before so much time has passed.
     fn take(limit: &Limit, arrival: Nanos, n: u64, now: Nanos) -> Result<(Nanos, Nanos), Nanos>;
+
+    /// The arrival time under another limit from now on.
+    fn handed_on(old: &Limit, new: &Limit, arrival: Nanos, now: Nanos) -> Nanos;
 }
 
 /// As a bucket of tokens: those go at once for whom there are tokens.
@@ -89,6 +92,11 @@ impl Pacing for Tokens {
         let next = arrival.max(now).saturating_add(limit.interval.saturating_mul(n));
         Ok((next, next.saturating_sub(now.saturating_add(limit.depth()))))
     }
+
+    /// The tokens stay, as far as the new burst holds them.
+    fn handed_on(old: &Limit, new: &Limit, arrival: Nanos, now: Nanos) -> Nanos {
+        new.arrival_of(old.tokens(arrival, now), now)
+    }
 }
 
 impl Pacing for Queue {
@@ -97,5 +105,10 @@ impl Pacing for Queue {
         let start = arrival.max(now);
         let next = start.saturating_add(limit.interval.saturating_mul(n));
         if next > now.saturating_add(limit.depth()) { Err(start - now) } else { Ok((next, start - now)) }
+    }
+
+    /// Those who wait keep their times, and others come behind them.
+    fn handed_on(_: &Limit, _: &Limit, arrival: Nanos, _: Nanos) -> Nanos {
+        arrival
     }
 }

@@ -241,7 +241,7 @@ impl<P: Pacing> KeyedBucket<P> {
             for slot in &set.0 {
                 let arrival = slot.arrival.load(Ordering::Acquire);
                 if arrival > now {
-                    slot.arrival.store(limit.arrival_of(current.tokens(arrival, now), now), Ordering::Release);
+                    slot.arrival.store(P::handed_on(&current, &limit, arrival, now), Ordering::Release);
                 }
             }
         }

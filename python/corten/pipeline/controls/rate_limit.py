@@ -1,0 +1,70 @@
+"""A pipeline's rate limit, to be looked at and steered while it runs."""
+
+from __future__ import annotations
+
+from corten.policies.limiters import KeyedLimiter, Limiter
+from corten.policies.rate_limit import RateLimitStatistics
+
+
+class RateLimitControl:
+    """One rate limit of a pipeline; good for as long as the pipeline has it. One with a key wants it in each verb.
+
+    Of a limit that processes share it is this process's own, which counts while the shared one can't be reached;
+    another rate holds for both.
+    """
+
+    def __init__(self, limiter: Limiter | KeyedLimiter) -> None:
+        self._limiter = limiter
+
+    def __repr__(self) -> str:
+        return f"<rate_limit: {self._limiter!r}>"
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second."""
+        return self._limiter.rate
+
+    @property
+    def burst(self) -> int:
+        """The most tokens there can be."""
+        return self._limiter.burst
+
+    @property
+    def keyed(self) -> bool:
+        """Whether each key has a limit of its own."""
+        return isinstance(self._limiter, KeyedLimiter)
+
+    def estimate(self, cost: int = 1, *, key: object = None) -> float:
+        """The seconds until a call would be let through, 0.0: now; takes and counts nothing.
+
+        :raises ValueError: it never would be
+        """
+        if isinstance(self._limiter, KeyedLimiter):
+            return self._limiter.estimate(key, cost)
+        return self._limiter.estimate(cost)
+
+    def tokens(self, *, key: object = None) -> float:
+        """The tokens left now."""
+        if isinstance(self._limiter, KeyedLimiter):
+            return self._limiter.tokens(key)
+        return self._limiter.tokens()
+
+    def add_tokens(self, n: int = 1, *, key: object = None) -> None:
+        """Give tokens back, or as a present; there are never more than ``burst``."""
+        if isinstance(self._limiter, KeyedLimiter):
+            self._limiter.add_tokens(key, n)
+        else:
+            self._limiter.add_tokens(n)
+
+    def replace(self, rate: str | float, burst: int | None = None) -> None:
+        """Another rate from now on, until policies are configured again; calls that wait keep their times.
+
+        Tokens stay in a bucket, as far as the new burst holds them; in a window stays what was used.
+
+        :raises ValueError: not a limit; then nothing has changed
+        """
+        self._limiter.replace(rate, burst)
+
+    def statistics(self) -> RateLimitStatistics:
+        """What it has counted; of one with keys also their number and memory, for which it looks at all of them."""
+        return self._limiter.statistics()
