@@ -31,7 +31,7 @@ def gauge(description: str, unit: str = "") -> Measured:
     return Measured("gauge", description, unit)
 
 
-def state(description: str) -> Measured:
+def one_of(description: str) -> Measured:
     """One of several words."""
     return Measured("state", description)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from corten.events.event import BreakerState
-from corten.metrics.measured import counter, gauge, state
+from corten.metrics.measured import counter, gauge, one_of
 from corten.metrics.snapshot import Attributes
 from corten.policies.chaos import ChaosStatistics
 from corten.policies.rate_limit import RateLimitStatistics
@@ -18,7 +18,7 @@ from corten.policies.retry_budget import RetryBudgetStatistics
 class BreakerStatistics(msgspec.Struct, frozen=True):
     """A circuit breaker."""
 
-    state: Annotated[BreakerState, state("Whether it is in this state; open until a call comes after its wait")]
+    state: Annotated[BreakerState, one_of("Whether it is in this state; open until a call comes after its wait")]
     failures: Annotated[int, gauge("Failures in a row, while open or half open those that it opened with")]
     opened: Annotated[int, counter("How often it opened")]
     retry_after: Annotated[float | None, gauge("Seconds until it is half open; None unless it is open", "seconds")]
