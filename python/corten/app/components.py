@@ -50,6 +50,7 @@ def _(item: Pipeline, app: App[Any]) -> None:
     first = app.components.pipelines.setdefault(item.name, item)
     if first is not item:
         raise CortenError(f"app {app.name!r} has a pipeline {item.name!r} already: names of pipelines are unique")
+    item.share(app.components.breakers)
 
 
 @attach.register(Resource)

@@ -159,5 +159,4 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         tiers=app.cache_tiers,
         events=app.events,
         chaos=app.own_settings.chaos.allowed,
-        breakers=app.components.breakers,
     )

@@ -186,6 +186,10 @@ class Pipeline:
 
         return commit
 
+    def share(self, breakers: NamedBreakers) -> None:
+        """Have breakers with a name in common with other pipelines, an App's; from the next policies on."""
+        self._breakers = breakers
+
     def bind(
         self,
         *,
@@ -196,7 +200,6 @@ class Pipeline:
         tiers: Sequence[CacheTier] = (),
         events: Events | None = None,
         chaos: bool = False,
-        breakers: NamedBreakers | None = None,
     ) -> None:
         """Make it one App's: its clock, its metrics, its plugins, its events, and whether it allows chaos.
 
@@ -219,7 +222,6 @@ class Pipeline:
         self._tiers = tuple(tiers)
         self._events = events
         self._chaos_allowed = chaos
-        self._breakers = breakers if breakers is not None else self._breakers
         if self._policies is not None:
             self.configure(self._policies)
 

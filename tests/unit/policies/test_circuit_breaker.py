@@ -489,3 +489,14 @@ async def test_a_cancelled_trial_of_a_shared_breaker_and_every_await_leak_nothin
     await cancel_at_each_await(call)
     await call()
     assert guard.breakers[0].state == "closed"
+
+
+async def test_its_statistics_are_metrics(registry: Registry, pipeline: Callable[..., Pipeline]) -> None:
+    guarded = pipeline(CircuitBreaker(failure_rate=0.5, window=4, min_calls=2), name="rates")(answer)
+    await guarded()
+    await fail(guarded)
+    text = registry.render().decode()
+    assert 'corten_circuit_breaker_state{pipeline="rates",state="open"} 1' in text
+    assert 'corten_circuit_breaker_state{pipeline="rates",state="closed"} 0' in text
+    assert 'corten_circuit_breaker_opened_total{pipeline="rates"} 1' in text
+    assert 'corten_circuit_breaker_failure_rate{pipeline="rates"} 0.5' in text

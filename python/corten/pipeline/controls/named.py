@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,17 +35,26 @@ class NamedBreakers:
         """
         if policy.name is None:
             return kept if kept is not None and not kept.name else BreakerControl(policy, clock)
-        with self._lock:
-            shared = self._shared.setdefault(clock, weakref.WeakValueDictionary())
-            found = shared.get(policy.name)
-            if found is None:
-                found = shared[policy.name] = BreakerControl(policy, clock)
+        found = self._named(policy, policy.name, clock)
+        if found is not kept and found.policy != policy:
+            # It may be of a pipeline that nobody can reach any more.
+            del found
+            gc.collect()
+            found = self._named(policy, policy.name, clock)
         if found is not kept and found.policy != policy:
             raise ValueError(
                 f"pipeline {pipeline!r}: circuit_breaker {policy.name!r} has {_difference(policy, found.policy)} in "
                 "another pipeline; breakers of one name are one, and need the same settings"
             )
         return found
+
+    def _named(self, policy: CircuitBreaker, name: str, clock: Clock) -> BreakerControl:
+        with self._lock:
+            shared = self._shared.setdefault(clock, weakref.WeakValueDictionary())
+            found = shared.get(name)
+            if found is None:
+                found = shared[name] = BreakerControl(policy, clock)
+            return found
 
 
 def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[str, str]]:
