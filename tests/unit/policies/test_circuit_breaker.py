@@ -495,7 +495,7 @@ async def test_its_statistics_are_metrics(registry: Registry, pipeline: Callable
     guarded = pipeline(CircuitBreaker(failure_rate=0.5, window=4, min_calls=2), name="rates")(answer)
     await guarded()
     await fail(guarded)
-    text = registry.render().decode()
+    text = registry.render()
     assert 'corten_circuit_breaker_state{pipeline="rates",state="open"} 1' in text
     assert 'corten_circuit_breaker_state{pipeline="rates",state="closed"} 0' in text
     assert 'corten_circuit_breaker_opened_total{pipeline="rates"} 1' in text
