@@ -243,6 +243,8 @@ class MemoryCache(Generic[_K, _V]):
         """
     def stale(self, key: _K) -> tuple[_V, bool] | None:
         """A value and whether it is good, also where its time has passed, but not by more than ``stale`` seconds."""
+    def has_stale(self, key: _K) -> bool:
+        """Whether `stale` would give something; counts nothing."""
     def tags(self, key: _K) -> list[str]:
         """The tags of an entry; none where there is no entry."""
     def invalidate(self, key: _K) -> bool:

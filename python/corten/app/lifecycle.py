@@ -24,6 +24,7 @@ from corten.dead_letters.store import DeadLetterStore
 from corten.errors import CortenError, described
 from corten.events import PhaseFinished
 from corten.messages.source import MessageSource
+from corten.pipeline.background import Background
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,6 +64,8 @@ class Lifecycle:
         self.log_setup: LogSetup | None = None
         """What ``run`` has set up."""
         self.resources = Resources(app, self._resource_lost)
+        self.background = Background()
+        """What pipelines do that no caller waits for."""
         self.observers: tuple[Observer, ...] = ()
         self.tiers: Sequence[CacheTier] = ()
         self.sources: Mapping[str, MessageSource] = {}

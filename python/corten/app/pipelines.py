@@ -159,4 +159,5 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         tiers=app.cache_tiers,
         events=app.events,
         chaos=app.own_settings.chaos.allowed,
+        background=app.life.background,
     )

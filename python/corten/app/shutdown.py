@@ -90,6 +90,10 @@ async def shut_down(life: Lifecycle, group: anyio.abc.TaskGroup, patience: Patie
         with life.phase(phase):
             await _stop_tasks(life, group, [task for task in life.tasks if task.task.phase == phase], patience, phase)
     with life.phase("close"):
+        with patience.clock.move_on_after(patience.grace):
+            await life.background.close()
+        if jobs := life.background.jobs:
+            life.left_behind.append(f"{jobs} of what pipelines did in the background")
         errors, left_behind = await life.resources.close(patience.clock, patience.deadline, patience.grace)
         life.errors += errors
         life.left_behind += left_behind

@@ -57,6 +57,7 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
     with life.phase("plugins"):
         tasks = gather(app, life)
     with life.phase("pipelines"):
+        life.background.open(group)
         set_policies(app, policies)
         for pipeline in app.components.pipelines.values():
             bind(app, pipeline)

@@ -2,6 +2,6 @@
 
 from corten._core import MemoryCache
 from corten.cache.statistics import CacheStatistics
-from corten.cache.tier import CacheTier
+from corten.cache.tier import CacheTier, TaggedTier
 
-__all__ = ["CacheStatistics", "CacheTier", "MemoryCache"]
+__all__ = ["CacheStatistics", "CacheTier", "MemoryCache", "TaggedTier"]

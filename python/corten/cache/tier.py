@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 
 class CacheTier(Protocol):
@@ -23,4 +24,23 @@ class CacheTier(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget a key."""
+        ...
+
+
+@runtime_checkable
+class TaggedTier(CacheTier, Protocol):
+    """A tier that also invalidates by tag and pattern. What can't be carried out is counted and visible, as there."""
+
+    async def set_tagged(self, key: str, value: bytes, ttl: float | None, tags: Sequence[str]) -> None:
+        """Store bytes as `set` does, under tags: all of it or nothing."""
+        ...
+
+    async def delete_tagged(self, tag: str) -> None:
+        """Forget all that was stored under a tag."""
+        ...
+
+    async def delete_where(
+        self, prefix: str, key_wanted: Callable[[str], bool], tag_wanted: Callable[[str], bool]
+    ) -> None:
+        """Forget what has a key, or a tag, that begins with the prefix and whose rest is wanted. Walks all keys."""
         ...

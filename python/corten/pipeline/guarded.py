@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from corten.errors import CortenError
-from corten.pipeline.form import Form, form_of, name_of
+from corten.pipeline.form import Form, Kind, form_of, name_of
 from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings, Wrapped
 from corten.pipeline.stages import STAGES
 from corten.pipeline.traceback import TITLE
@@ -43,6 +43,16 @@ class Guarded:
 
     def _wrapper(self) -> Wrapper:
         return Wrapper(self._original, self._form, f"{TITLE} {self._pipeline}: {name_of(self._original)}")
+
+    @property
+    def original(self) -> Callable[..., Any]:
+        """The user's function."""
+        return self._original
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it gives a coroutine, another awaitable, or a value."""
+        return self._form.kind
 
     def kept(self, word: str, place: int = 0) -> object | None:
         """What the layer of that word, at that place among its like, keeps for this function."""
@@ -87,7 +97,7 @@ class Guarded:
 
         for index in reversed(range(1, len(layers))):
             wrapped, wrapper = put(index), self._wrapper()
-            wrapper.become(wrapped.text, wrapped.names, wrapped.inputs)
+            wrapper.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
             inside = wrapper.function
         outermost = put(0)
 
@@ -108,7 +118,7 @@ class Guarded:
         )
 
     def _run(self, wrapped: Wrapped) -> None:
-        self._outer.become(wrapped.text, wrapped.names, wrapped.inputs)
+        self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
 
     def _called(self) -> Callable[..., Any]:
         """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""

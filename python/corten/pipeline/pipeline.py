@@ -14,8 +14,10 @@ from corten.errors import CortenError
 from corten.events import Events
 from corten.metrics.registry import Registry, default_registry
 from corten.pipeline import switches
+from corten.pipeline.background import Background
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.bulkhead import BulkheadControl
+from corten.pipeline.controls.cache import CacheControl, PlainCacheControl, cache_control, statistics_of
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
@@ -70,6 +72,7 @@ class Pipeline:
         self._observers: tuple[Observer, ...] = ()
         self._tiers: tuple[CacheTier, ...] = ()
         self._events: Events | None = None
+        self._background: Background | None = None
         self._compiler = Compiler()
         self._breakers = _process_breakers
         self._counts = _core.PipelineCounts(name, self.registry.core)
@@ -200,6 +203,7 @@ class Pipeline:
         tiers: Sequence[CacheTier] = (),
         events: Events | None = None,
         chaos: bool = False,
+        background: Background | None = None,
     ) -> None:
         """Make it one App's: its clock, its metrics, its plugins, its events, and whether it allows chaos.
 
@@ -222,6 +226,7 @@ class Pipeline:
         self._tiers = tuple(tiers)
         self._events = events
         self._chaos_allowed = chaos
+        self._background = background
         if self._policies is not None:
             self.configure(self._policies)
 
@@ -231,6 +236,20 @@ class Pipeline:
             self.configure(self._policies)
         for guarded in list(self._functions):
             guarded.bypass(on=switches.is_on("no_policies", self))
+
+    @overload
+    def cache(self, function: Callable[P, Awaitable[R]]) -> CacheControl[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    def cache(self, function: Callable[P, R]) -> PlainCacheControl[P, R]: ...
+
+    def cache(self, function: Callable[..., Any]) -> Any:
+        """The cache of a function: to look into it, fill it, and have it forget.
+
+        :param function: one that this pipeline guards; a method of an instance stands for the method with it
+        :raises ValueError: the pipeline does not guard it
+        :raises CortenError: there is no `Cache` among the policies
+        """
+        return cache_control(self.name, list(self._functions), function)
 
     @property
     def breakers(self) -> tuple[BreakerControl, ...]:
@@ -284,6 +303,7 @@ class Pipeline:
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
             rate_limits=tuple(limit.statistics() for limit in self.rate_limits),
+            caches=statistics_of(self._functions),
         )
 
     def _surroundings(self) -> Surroundings:
@@ -296,6 +316,7 @@ class Pipeline:
             self._observers,
             self._tiers,
             self._compiler.budget,
+            self._background,
         )
 
 

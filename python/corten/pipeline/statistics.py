@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from corten.cache.statistics import CacheStatistics
 from corten.events.event import BreakerState
 from corten.metrics.measured import counter, gauge, one_of
 from corten.metrics.snapshot import Attributes
@@ -53,6 +54,24 @@ class BulkheadStatistics(msgspec.Struct, frozen=True):
     longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
 
 
+class FunctionCacheStatistics(msgspec.Struct, frozen=True):
+    """One function's cache since it was made."""
+
+    function: str
+    """The function's qualified name."""
+    results: CacheStatistics
+    """Of the results in this process: hits, misses, what was evicted, given out stale, refreshed, invalidated."""
+    under_way: Annotated[int, gauge("Calls that are being made now, for whoever wants their results")]
+    joined: Annotated[int, counter("Callers who got what a call gave that another one had begun")]
+    shared_hits: Annotated[int, counter("Results found in the shared tier")]
+    soft_timeouts: Annotated[int, counter("Stale results given because a call took longer than soft_timeout")]
+    hard_timeouts: Annotated[int, counter("Calls that were given up after hard_timeout")]
+    background_errors: Annotated[int, counter("Calls in the App's background that failed")]
+    callback_errors: Annotated[int, counter("Results not kept because a function of the policy failed on them")]
+    place: int = 0
+    """Which of the caches around the function it is, outermost first."""
+
+
 class PipelineStatistics(msgspec.Struct, frozen=True):
     """A pipeline since it was made. ``calls`` is the sum of the outcomes: what is under way is not yet in it."""
 
@@ -85,6 +104,8 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """In the order of the policies; empty where it is not allowed."""
     rate_limits: tuple[RateLimitStatistics, ...] = ()
     """In the order of the policies."""
+    caches: tuple[FunctionCacheStatistics, ...] = ()
+    """By the functions' names, each function's in the order of the policies; functions of one name are added up."""
 
     def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
         """What each policy has counted: its word, what tells it from its like, and its statistics."""
@@ -98,6 +119,11 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
                 yield word, _place(place, len(found)), each
         if self.retry_budget is not None:
             yield "retry_budget", (), self.retry_budget
+        places = 1 + max((cache.place for cache in self.caches), default=0)
+        for cache in self.caches:
+            attributes = (("function", cache.function), *_place(cache.place, places))
+            yield "cache", attributes, cache
+            yield "cache", attributes, cache.results
 
 
 def _place(place: int, count: int) -> Attributes:

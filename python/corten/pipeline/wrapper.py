@@ -71,6 +71,9 @@ _BYPASSED = """\
 _BYPASSED_BLOCKING = """\
     return {_}function({call})
 """
+_KEY = """\
+    return {key}
+"""
 _UNCONFIGURED = """\
     {_}refuse()
 """
@@ -85,6 +88,7 @@ _TEXTS = {
     "layered_blocking": _LAYERED_BLOCKING,
     "bypassed": _BYPASSED,
     "bypassed_blocking": _BYPASSED_BLOCKING,
+    "key": _KEY,
     "unconfigured": _UNCONFIGURED,
 }
 
@@ -110,7 +114,7 @@ class Wrapper:
         self._title = title
         self._name = str(getattr(function, "__name__", type(function).__name__))
         self._qualname = name_of(function)
-        self._codes: dict[tuple[str, tuple[str, ...]], CodeType] = {}
+        self._codes: dict[tuple[str, tuple[str, ...], str | None], CodeType] = {}
         self._globals: dict[str, Any] = {
             "__name__": getattr(function, "__module__", __name__),
             "__builtins__": builtins.__dict__,
@@ -119,12 +123,15 @@ class Wrapper:
             f"{self._prefix}sorted": sorted,
         }
         self._files: list[str] = []
-        self.function = FunctionType(self._code("unconfigured", ()), self._globals, self._name)
+        self.function = FunctionType(self._code("unconfigured"), self._globals, self._name)
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
 
-    def become(self, text: str, names: Mapping[str, Any], inputs: Sequence[Input] = ()) -> None:
-        """Run another text with these globals from the next call on; calls under way end as they began."""
+    def become(self, text: str, names: Mapping[str, Any], inputs: Sequence[Input] = (), key: str | None = None) -> None:
+        """Run another text with these globals from the next call on; calls under way end as they began.
+
+        :param key: what makes a cache's key, of parameters' names and our own; by default the form's
+        """
         expressions: list[str] = []
         for number, each in enumerate(inputs):
             if isinstance(each, str):
@@ -132,7 +139,7 @@ class Wrapper:
             else:
                 names = {**names, f"input{number}": each}
                 expressions.append(f"{self._prefix}input{number}({self.form.call})")
-        code = self._code(text, tuple(expressions))
+        code = self._code(text, tuple(expressions), key)
         self._globals.update({f"{self._prefix}{name}": value for name, value in names.items()})
         if self.function.__code__ is not code:
             self.function.__code__ = code
@@ -141,9 +148,9 @@ class Wrapper:
         """Keep something alive as long as the function is."""
         self._globals[f"{self._prefix}kept"] = thing
 
-    def _code(self, text: str, inputs: tuple[str, ...]) -> CodeType:
+    def _code(self, text: str, inputs: tuple[str, ...] = (), key: str | None = None) -> CodeType:
         """The compiled text; made once."""
-        found = self._codes.get((text, inputs))
+        found = self._codes.get((text, inputs, key))
         if found is not None:
             return found
         form = self.form
@@ -159,7 +166,7 @@ class Wrapper:
             call=form.call,
             args=form.args,
             kwargs=form.kwargs,
-            key=form.key.replace("{_}", self._prefix),
+            key=(form.key if key is None else key).replace("{_}", self._prefix),
             inputs=tail,
         )
         file = f"<{self._title} #{next(_serial)}>"
@@ -170,7 +177,7 @@ class Wrapper:
         exec(compile(source, file, "exec", dont_inherit=True), scratch)  # noqa: S102
         code: CodeType = scratch[f"{self._prefix}guarded"].__code__
         code = code.replace(co_name=self._name, co_qualname=self._qualname)
-        self._codes[text, inputs] = code
+        self._codes[text, inputs, key] = code
         return code
 
     def _dress(self, function: Callable[..., Any]) -> None:

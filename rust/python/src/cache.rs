@@ -346,6 +346,10 @@ impl MemoryCache {
         })
     }
 
+    fn has_stale(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.at(key, |store, _, position| position.is_some_and(|position| store.has_stale(position, self.clock.now())))
+    }
+
     fn tags(&self, key: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
         self.at(key, |store, _, position| {
             position.map_or_else(Vec::new, |position| store.tags_of(position).map(str::to_owned).collect())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 from corten._core import PipelineCounts, RetryBudget
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
+from corten.pipeline.background import Background
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form, name_of
@@ -29,6 +30,8 @@ class Surroundings(NamedTuple):
     tiers: Sequence[CacheTier] = ()
     budget: RetryBudget | None = None
     """Of all further attempts of the pipeline."""
+    background: Background | None = None
+    """Where work goes that no caller waits for; None: there is no App."""
 
 
 class Site(NamedTuple):
@@ -60,6 +63,8 @@ class Wrapped(NamedTuple):
     """The names that the text uses."""
     inputs: tuple[Input, ...] = ()
     """What of the call's arguments is handed to it besides, as a tuple."""
+    key: str | None = None
+    """Source text for a cache's key, in place of the form's own."""
     kept: object | None = None
     """Handed to whatever takes its place, when the pipeline is compiled again."""
 

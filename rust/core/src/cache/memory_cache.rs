@@ -222,11 +222,17 @@ impl<K, V> MemoryCache<K, V> {
         let slot = self.slots.at(position.0);
         let times = slot.times();
         let good = times.expires == NEVER || now < times.expires;
-        if !good && now >= times.gone {
+        if !self.has_stale(position, now) {
             return None;
         }
         self.counts.stale += u64::from(!good);
         slot.pair.as_ref().map(|(_, value)| (value, good))
+    }
+
+    /// Whether what is at a position is better than nothing; counts nothing.
+    pub fn has_stale(&self, position: Position, now: Nanos) -> bool {
+        let gone = self.slots.at(position.0).times().gone;
+        gone == NEVER || now < gone
     }
 
     /// Puts a value in, in the place of the one at `position` (which is where `key` was found, if it was). What had to

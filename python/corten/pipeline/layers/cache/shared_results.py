@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
 
-from corten.cache.tier import CacheTier
+from corten._core import Glob
+from corten.cache.tier import CacheTier, TaggedTier
+from corten.errors import CortenError
 from corten.pipeline.absent import MISS
 
 _log = logging.getLogger("corten.pipeline")
@@ -29,6 +32,21 @@ def _distinct(key: object) -> object:
     if isinstance(key, frozenset):  # in the same order in every process
         key = sorted(msgspec.json.encode(_distinct(each)) for each in cast("frozenset[object]", key))
     return {f"{kind.__module__}.{kind.__qualname__}": key}
+
+
+def _readable(key: str) -> str | None:
+    """A key of the tier as patterns see keys of this process; None for one that is a hash."""
+    try:
+        parts = msgspec.json.decode(key)
+    except msgspec.DecodeError:
+        return None
+    return ":".join(map(_text, cast("list[object]", parts))) if isinstance(parts, list) else _text(parts)
+
+
+def _text(part: object) -> str:
+    if isinstance(part, dict):  # of a type that JSON does not tell apart
+        part = next(iter(cast("dict[str, object]", part).values()), "")
+    return part if isinstance(part, str) else str(part)
 
 
 class SharedResults:
@@ -57,8 +75,11 @@ class SharedResults:
         except (msgspec.DecodeError, ValueError):
             return MISS
 
-    async def set(self, key: object, value: object) -> None:
-        """Share a result."""
+    async def set(self, key: object, value: object, ttl: float | None = None, tags: Sequence[str] = ()) -> None:
+        """Share a result.
+
+        :param ttl: seconds; None: as the cache was made
+        """
         text = self.key(key)
         if text is None:
             return
@@ -67,7 +88,45 @@ class SharedResults:
         except (TypeError, ValueError, OverflowError) as error:
             self._warn("a result", error)
             return
-        await self._tier.set(text, data, self._ttl)
+        ttl = self._ttl if ttl is None else None if math.isinf(ttl) else ttl
+        if not tags:
+            await self._tier.set(text, data, ttl)
+        else:
+            await self._tagged("tags").set_tagged(text, data, ttl, [self._prefix + tag for tag in tags])
+
+    async def delete(self, key: object) -> None:
+        """Forget a result."""
+        text = self.key(key)
+        if text is not None:
+            await self._tier.delete(text)
+
+    async def delete_tag(self, tag: str) -> None:
+        """Forget the results that have a tag.
+
+        :raises CortenError: the tier does not know tags
+        """
+        await self._tagged("tags").delete_tagged(self._prefix + tag)
+
+    async def delete_matching(self, pattern: str) -> None:
+        """Forget the results that have a tag, or a key, which is as the pattern says, and those whose key is not known.
+
+        :raises CortenError: the tier does not know patterns
+        """
+        glob = Glob(pattern)
+
+        def wanted(key: str) -> bool:
+            text = _readable(key)
+            return text is None or glob.matches(text)
+
+        await self._tagged("patterns").delete_where(self._prefix, wanted, glob.matches)
+
+    def _tagged(self, what: str) -> TaggedTier:
+        if not isinstance(self._tier, TaggedTier):
+            raise CortenError(
+                f"{self._prefix} the shared tier {self._tier.name!r} does not know {what}: what has one there stays "
+                "until its time has passed; leave them out, or have a tier with set_tagged, delete_tagged, delete_where"
+            )
+        return self._tier
 
     def key(self, key: object) -> str | None:
         """The tier's key: the arguments as JSON, so that 1 and "1" differ; None where they can't be written.

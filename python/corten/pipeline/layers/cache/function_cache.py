@@ -1,0 +1,189 @@
+"""What the caches of async and plain functions have in common: keeping, invalidating, stale results, counts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from corten._core import CacheLookup, MemoryCache
+from corten.pipeline.absent import MISS
+from corten.pipeline.layers.cache.flights import Flight
+from corten.pipeline.layers.cache.keys import Key, Values
+from corten.pipeline.layers.cache.shared_results import SharedResults
+from corten.pipeline.layers.cache.terms import TermsOf
+from corten.pipeline.layers.layer import Site
+from corten.pipeline.statistics import FunctionCacheStatistics
+from corten.policies.cache import Cache
+
+Counted = Literal["joined", "shared_hits", "soft_timeouts", "hard_timeouts", "background_errors"]
+_RESULTS = ("ttl", "max_entries", "max_bytes", "eviction", "version", "key", "stale", "jitter", "early_refresh")
+"""The fields on which the kept results depend."""
+
+
+class FunctionCache:
+    """One function's results, and the calls for them that are under way."""
+
+    def __init__(self, policy: Cache, site: Site) -> None:
+        self.policy = policy
+        self.name = site.name
+        self._site = site
+        self._clock = site.around.clock
+        self._inside = site.inside
+        self.key = Key(policy, site.function, site.form)
+        self.terms = TermsOf(policy, site.name, Values(site.function, site.form))
+        self.shared: SharedResults | None = None
+        self._flights: dict[Any, Flight] = {}
+        """By key; for async functions by thread and key, as an event loop's tasks are in one thread."""
+        self._timed = policy.early_refresh > 0
+        self._counted: Counter[Counted] = Counter()
+        self._lock = threading.Lock()
+        old = site.kept
+        if isinstance(old, FunctionCache) and old._keeps_for(policy, site):
+            self.results: MemoryCache[Any, Any] = old.results
+            self._flights = old._flights
+            self._counted, self._lock = old._counted, old._lock
+        else:
+            self.results = MemoryCache(
+                policy.max_entries,
+                max_bytes=policy.max_bytes,
+                ttl=cast("float | None", policy.ttl),
+                eviction=policy.eviction,
+                clock=self._clock,
+                jitter=policy.jitter,
+                stale=cast("float", policy.stale),
+                early_refresh=policy.early_refresh,
+            )
+        counts = site.around.counts if site.outermost else None
+        self.lookup = CacheLookup(self.results, counts, MISS, self.key.explain).lookup
+
+    def _keeps_for(self, policy: Cache, site: Site) -> bool:
+        return site.around.clock is self._clock and all(
+            getattr(self.policy, name) == getattr(policy, name) for name in _RESULTS
+        )
+
+    # -- results
+
+    def keep(self, key: Any, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], cost: float = 0.0) -> Any:
+        """Keep a result on its terms; gives those back, or None where it is not kept."""
+        if self.terms.are_plain and not cost:
+            self.results[key] = value
+            return ()
+        terms = self.terms.of(value, args, kwargs)
+        if terms is None:
+            self.results.pop(key, None)  # what was there before is no longer so
+        else:
+            self.results.set(key, value, terms.ttl, tags=terms.tags, cost=cost)
+        return terms
+
+    def get(self, key: Any) -> Any:
+        """A result that is good, or MISS; counts nothing."""
+        if key not in self.results:
+            return MISS
+        found = self.results.stale(key)
+        return found[0] if found is not None else MISS
+
+    def invalidate(self, key: Any) -> bool:
+        """Forget a result, and that of the call which is under way; whether there was one."""
+        self.forget_flights(key)
+        return self.results.invalidate(key)
+
+    def invalidate_tag(self, tag: str) -> int:
+        """Forget the results with a tag, and all under way, whose tags nobody knows yet; how many there were."""
+        self.forget_flights()
+        return self.results.invalidate_tag(tag)
+
+    def invalidate_matching(self, pattern: str) -> int:
+        """Forget the results with a tag or key that is as the pattern says, and all under way; how many there were."""
+        self.forget_flights()
+        return self.results.invalidate_matching(pattern)
+
+    def clear(self) -> None:
+        """Forget all results, also those under way."""
+        self.forget_flights()
+        self.results.clear()
+
+    def _landed(
+        self, flight: Flight, key: Any, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], cost: float
+    ) -> Any:
+        """Keep a flight's result, unless what it is about was invalidated since the flight began."""
+        if not flight.keep:
+            return None
+        terms = self.keep(key, value, args, kwargs, cost)
+        # Another thread may have invalidated it while it was being kept.
+        return terms if self._still_wanted(flight, key) else None
+
+    def _still_wanted(self, flight: Flight, key: Any) -> bool:
+        if not flight.keep:
+            self.results.invalidate(key)
+        return flight.keep
+
+    def forget_flights(self, key: Any = MISS) -> None:
+        """Whoever calls from now on does not join what is under way, and its result is not kept.
+
+        :param key: of the one; by default all
+        """
+        for place, flight in list(self._flights.items()):
+            if key is MISS or self._key_at(place) == key:
+                flight.keep = False
+                self._flights.pop(place, None)
+
+    def _key_at(self, place: Any) -> Any:
+        return place
+
+    def _release(self, place: Any, flight: Flight) -> None:
+        if self._flights.get(place) is flight:
+            del self._flights[place]
+        flight.end()
+
+    def _stale(self, key: Any, error: Exception | None) -> Any:
+        """A result that is better than the error, or MISS. It may be good, where it was to be made anew early."""
+        found = self.results.stale(key) if self._may_be_stale else None
+        if found is None:
+            return MISS
+        self._site.around.decisions.tell("degraded", "cache", error)
+        return found[0]
+
+    @property
+    def _may_be_stale(self) -> bool:
+        return bool(self.policy.stale) or self._timed
+
+    def on_miss(self, key: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The value, or an awaitable of it, of a call whose result is not there."""
+        raise NotImplementedError
+
+    # -- counts
+
+    def count(self, what: Counted) -> None:
+        """Count something that happens seldom, from any thread."""
+        with self._lock:
+            self._counted[what] += 1
+
+    def _count_hit(self) -> None:
+        if self._site.outermost:
+            self._site.around.counts.hit()
+
+    def statistics(self, place: int = 0) -> FunctionCacheStatistics:
+        """What it has counted, and what it holds."""
+        with self._lock:
+            counted = dict(self._counted)
+        return FunctionCacheStatistics(
+            function=self.name,
+            results=self.results.statistics(),
+            under_way=len(self._flights),
+            joined=counted.get("joined", 0),
+            shared_hits=counted.get("shared_hits", 0),
+            soft_timeouts=counted.get("soft_timeouts", 0),
+            hard_timeouts=counted.get("hard_timeouts", 0),
+            background_errors=counted.get("background_errors", 0),
+            callback_errors=self.terms.callback_errors,
+            place=place,
+        )
+
+    def _joined(self, flight: Flight) -> None:
+        self.count("joined")
+        if flight.landed:
+            self._count_hit()
+        elif self._site.outermost:
+            self._site.around.counts.shared_error()

@@ -1,0 +1,116 @@
+"""What a cache knows a call by: source text that makes the key, functions that make it, and what is wrong with one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from corten.pipeline.form import Form, name_of
+from corten.pipeline.traceback import TITLE
+from corten.pipeline.wrapper import Wrapper
+from corten.policies.cache import Cache
+from corten.policies.callables import Function, resolve_function
+
+
+class Key:
+    """How the key of a function's calls is made, by what the policy says."""
+
+    def __init__(self, policy: Cache, function: Callable[..., Any], form: Form) -> None:
+        self._function = function
+        self._form = form
+        self._parameters = policy.parameters()
+        self.text: str | None = None
+        """For the wrapper, in place of the form's own; ``{_}`` stands before the names of ours."""
+        self.names: dict[str, Any] = {}
+        """What that text uses."""
+        if self._parameters is not None:
+            self.text = expression(form, self._parameters)
+        elif policy.key is not None:
+            self.text = f"{{_}}key({form.call})"
+            self.names["key"] = resolve_function("cache", "key", cast("Function", policy.key))
+        self._of: Callable[..., Any] | None = None
+
+    def of(self, *args: Any, **kwargs: Any) -> Any:
+        """The key of a call with these arguments.
+
+        :raises TypeError: they are not the function's
+        """
+        if self._of is None:
+            self._of = _written(self._function, self._form, "key", self.text, self.names)
+        return self._of(*args, **kwargs)
+
+    def checked(self, *args: Any, **kwargs: Any) -> Any:
+        """The key of a call with these arguments, which can be one.
+
+        :raises TypeError: they are not the function's, or not hashable
+        """
+        key = self.of(*args, **kwargs)
+        try:
+            hash(key)
+        except TypeError as error:
+            raise self.explain(key, error) from None
+        return key
+
+    def explain(self, key: object, error: TypeError) -> TypeError:
+        """The error for arguments that are no key: which function, which argument."""
+        name = name_of(self._function)
+        if self._parameters is None and self.text is not None:
+            return TypeError(
+                f"{name}: the cache's key function gave what is not hashable, of type {type(key).__name__}: {error}"
+            )
+        parameters: Sequence[str] = self._parameters if self._parameters is not None else self._all_parameters()
+        parts = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
+        for place, each in enumerate(parts):
+            try:
+                hash(each)
+            except TypeError:
+                which = repr(parameters[place]) if place < len(parameters) else f"number {place + 1}"
+                return TypeError(
+                    f"{name}: argument {which} of type {type(each).__name__} can't be part of a cache's key, as it is "
+                    "not hashable: pass a tuple or a frozen struct, name the parameters that make the key, or leave "
+                    "Cache out"
+                )
+        return error
+
+    def _all_parameters(self) -> list[str]:
+        try:
+            parameters = list(inspect.signature(self._function).parameters)
+        except (TypeError, ValueError):
+            return []
+        return parameters[1:] if parameters and parameters[0] in ("self", "cls") else parameters
+
+
+class Values:
+    """Makes functions that give some of a call's arguments as a tuple, defaults included."""
+
+    def __init__(self, function: Callable[..., Any], form: Form) -> None:
+        self._function = function
+        self._form = form
+
+    def of(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
+        """The function for these parameters."""
+        text = f"({', '.join(_parts(self._form, names))},)" if names else "()"
+        return _written(self._function, self._form, "key", text, {})
+
+
+def expression(form: Form, names: Sequence[str]) -> str:
+    """Source text for a key of these parameters: the only one itself, or a tuple."""
+    parts = _parts(form, names)
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)},)" if parts else "()"
+
+
+def _parts(form: Form, names: Sequence[str]) -> list[str]:
+    mappings = {"kwargs"} if form.signature is None else set[str]()
+    if form.signature is not None:
+        parameters = form.signature.parameters.values()
+        mappings = {each.name for each in parameters if each.kind is each.VAR_KEYWORD}
+    return [f"(*{{_}}sorted({name}.items()),)" if name in mappings else name for name in names]
+
+
+def _written(
+    function: Callable[..., Any], form: Form, text: str, key: str | None, names: dict[str, Any]
+) -> Callable[..., Any]:
+    wrapper = Wrapper(function, form._replace(kind="plain"), f"{TITLE} key of {name_of(function)}")
+    wrapper.become(text, names, key=key)
+    return wrapper.function

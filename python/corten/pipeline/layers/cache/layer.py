@@ -1,0 +1,62 @@
+"""The cache as a layer: asked before what is inside it begins."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from corten.cache.tier import TaggedTier
+from corten.pipeline.absent import MISS
+from corten.pipeline.form import Form, result_type
+from corten.pipeline.layers.cache.function_cache import FunctionCache
+from corten.pipeline.layers.cache.shared_results import SharedResults
+from corten.pipeline.layers.cache.tasks import AsyncCache
+from corten.pipeline.layers.cache.threads import BlockingCache
+from corten.pipeline.layers.layer import Site, Wrapped
+from corten.pipeline.stages.stage import missing_parameter
+from corten.policies.cache import Cache
+
+
+class CacheLayer:
+    """A cache, asked before what is inside it begins."""
+
+    word = "cache"
+
+    def __init__(self, policy: Cache) -> None:
+        self._policy = policy
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """A parameter that the function does not have; a time limit for what nothing can interrupt."""
+        policy = self._policy
+        if form.kind == "plain":
+            for name in ("soft_timeout", "hard_timeout"):
+                if getattr(policy, name) is not None:
+                    return (
+                        f"cache has a {name}, and {function} is a plain function, which nothing can interrupt: leave "
+                        f"{name} out, or make it async"
+                    )
+        for name in policy.parameters() or ():
+            if problem := missing_parameter("cache", "has a key by", name, form, function):
+                return problem
+        for template in policy.templates():
+            for name in template.names:
+                if problem := missing_parameter("cache", f"has the tag {template.text!r} by", name, form, function):
+                    return problem
+        return None
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it in front of what is inside; results stay where only what they don't depend on changes."""
+        policy, around = self._policy, site.around
+        is_plain = site.form.kind == "plain"
+        cache: FunctionCache = BlockingCache(policy, site) if is_plain else AsyncCache(policy, site)
+        if policy.shared and around.tiers and not is_plain:
+            tier = around.tiers[0]
+            if policy.tags and not isinstance(tier, TaggedTier):
+                raise ValueError(
+                    f"pipeline {around.pipeline!r}: cache has tags and is shared, and the shared tier {tier.name!r} "
+                    "does not know tags: leave them out, or don't share"
+                )
+            prefix = f"{around.pipeline}:{site.function.__module__}.{site.name}"
+            result = result_type(site.function, site.form.kind)
+            cache.shared = SharedResults(tier, prefix, policy.version, result, cast("float | None", policy.ttl))
+        names = {"lookup": cache.lookup, "MISS": MISS, "on_miss": cache.on_miss, **cache.key.names}
+        return Wrapped("blocking_cached" if is_plain else "cached", names, key=cache.key.text, kept=cache)
