@@ -1,7 +1,8 @@
 """Measures alternatives side by side: interleaved rounds, the minimum over rounds, the loop's own cost subtracted.
 
 Figures of different runs on a shared machine differ by a fifth and more; ratios within one run are what counts. So
-every comparison holds ours, the peers and the floor, runs each for some milliseconds in turn, and prints ratios.
+every comparison holds ours, the peers and the floor, runs each for some milliseconds in turn, and prints ratios. Where
+`BENCH_RECORD` names a file, what was measured is appended to it, for the tables and the plot of the documentation.
 
     compare("get, hit", {"corten": Case("get(key)", get=ours.get, key=1), "dict": Case("get(key)", get={}.get, key=1),
                      "cachebox": Case("get(key)", get=theirs.get, key=1)}, floor="dict", targets={"cachebox": 1.0})
@@ -14,10 +15,10 @@ import gc
 import importlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from itertools import repeat
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -83,6 +84,7 @@ def compare(
     *,
     ours: str = "corten",
     floor: str | None = None,
+    over: str | None = None,
     targets: Mapping[str, float] | None = None,
     rounds: int = ROUNDS,
     names: Mapping[str, object] | None = None,
@@ -92,9 +94,11 @@ def compare(
     :param cases: statements (with `names`), callables without arguments (their call counts), or None: not installed
     :param ours: the case that the others are compared to
     :param floor: the case that stands for the least possible
+    :param over: the case that all others contain: ratios are of what is added to it
     :param targets: the ratio ours/peer that is wanted, by peer
     """
-    return asyncio.run(compare_here(title, cases, ours=ours, floor=floor, targets=targets, rounds=rounds, names=names))
+    made = compare_here(title, cases, ours=ours, floor=floor, over=over, targets=targets, rounds=rounds, names=names)
+    return asyncio.run(made)
 
 
 async def compare_here(
@@ -103,6 +107,7 @@ async def compare_here(
     *,
     ours: str = "corten",
     floor: str | None = None,
+    over: str | None = None,
     targets: Mapping[str, float] | None = None,
     rounds: int = ROUNDS,
     names: Mapping[str, object] | None = None,
@@ -111,8 +116,40 @@ async def compare_here(
     made = {name: _case(case, names or {}) for name, case in cases.items() if case is not None}
     figures = await _measure(made, rounds)
     missing = [name for name, case in cases.items() if case is None]
-    _print(title, figures, missing, ours=ours, floor=floor, targets=targets or {})
+    _print(title, figures, missing, ours=ours, floor=floor, over=over)
+    record(
+        "comparison",
+        title=title,
+        ours=ours,
+        floor=floor,
+        over=over,
+        nanoseconds=figures,
+        missing=missing,
+    )
+    for peer, target in (targets or {}).items():
+        if peer in figures:
+            added = "what is added to " + over + ": " if over and peer != over else ""
+            check(title, f"{added}{ours} / {peer}", _ratio(figures, ours, peer, over), target, " x")
     return figures
+
+
+def check(title: str, what: str, value: float, target: float, unit: str) -> None:
+    """Print a figure that has an upper bound, and whether it keeps it."""
+    print(f"  {what}: {value:.3g}{unit}; target {target:.3g}{unit}: {'met' if value <= target else 'MISSED'}")
+    record("check", title=title, what=what, value=value, target=target, unit=unit)
+
+
+def record(kind: str, **values: object) -> None:
+    """Append something to the file of `BENCH_RECORD`, if there is one."""
+    path = os.environ.get("BENCH_RECORD")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **values}) + "\n")
+
+
+def _ratio(figures: Mapping[str, float], ours: str, peer: str, over: str | None) -> float:
+    base = figures[over] if over and peer != over else 0.0
+    return (figures[ours] - base) / max(figures[peer] - base, 0.01)
 
 
 def _case(case: Case | str | Callable[[], object], names: Mapping[str, object]) -> Case:
@@ -159,24 +196,15 @@ def _print(
     *,
     ours: str,
     floor: str | None,
-    targets: Mapping[str, float],
+    over: str | None,
 ) -> None:
-    own = figures[ours]
-    if "--json" in sys.argv:
-        print(json.dumps({"title": title, "nanoseconds": figures, "ours": ours, "targets": dict(targets)}))
-        return
     print(f"\n{title}")
     width = max(map(len, [*figures, *missing]))
     for name, nanoseconds in sorted(figures.items(), key=lambda item: item[1]):
-        note = "floor" if name == floor else ""
         if name == ours:
-            note = f"{own / figures[floor]:.2f} x the floor" if floor and figures[floor] else ""
-            ratio = ""
+            note = f"{_ratio(figures, ours, floor, None):.2f} x the floor" if floor else ""
         else:
-            ratio = f"ours is {own / nanoseconds:7.3f} x" if nanoseconds else ""
-        if name in targets and nanoseconds:
-            met = "met" if own / nanoseconds <= targets[name] else "MISSED"
-            note = f"target {targets[name]:.3g}: {met}"
-        print(f"  {name:<{width}}  {nanoseconds:>12,.1f} ns  {ratio:<18}  {note}".rstrip())
+            note = f"ours is {_ratio(figures, ours, name, over):7.3f} x" if name != over else "in all of these"
+        print(f"  {name:<{width}}  {nanoseconds:>12,.1f} ns  {note}".rstrip())
     for name in missing:
         print(f"  {name:<{width}}  not installed")

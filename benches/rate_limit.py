@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import Any
 
-from harness import Case, compare, optional
+from harness import Case, check, compare, optional
 
 from corten.policies.rate_limit import KeyedTokenBucket, TokenBucket
 
@@ -119,7 +119,7 @@ def main() -> None:
     bucket = KeyedTokenBucket("1/h", burst=1)
     for word in words:
         bucket.try_acquire(word)
-    print(f"  memory: {bucket.statistics().bytes / MILLION:.1f} bytes a key for a million live keys")
+    check("rate_limit: a million live keys", "memory", bucket.statistics().bytes / MILLION, 64, " bytes a key")
 
 
 def drained() -> TokenBucket:

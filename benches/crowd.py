@@ -1,0 +1,66 @@
+"""A call alone and with a thousand tasks at once: what a pipeline adds must not grow with the crowd."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable
+
+from harness import ROUNDS, check, record
+from peers import FULL, bare, guarded, suspend
+
+CALLS = 20_000
+TASKS = 1_000
+
+
+async def crowd(function: Callable[[int], Awaitable[int]], tasks: int, pause: bool) -> float:
+    """Nanoseconds a call where so many tasks make them; with a pause all tasks take turns between the calls."""
+
+    async def caller() -> None:
+        for _ in range(CALLS // tasks):
+            await function(1)
+            if pause:
+                await asyncio.sleep(0)
+
+    start = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(tasks):
+            group.create_task(caller())
+    return (time.perf_counter() - start) * 1e9 / CALLS
+
+
+async def compare(title: str, function: Callable[[int], Awaitable[int]], pause: bool) -> None:
+    functions = {"bare": function, "corten": guarded(function, *FULL)}
+    best: dict[tuple[str, int], float] = {}
+    gc.collect()
+    gc.disable()
+    for _ in range(ROUNDS):
+        for name, each in functions.items():
+            for tasks in (1, TASKS):
+                measured = await crowd(each, tasks, pause)
+                best[name, tasks] = min(measured, best.get((name, tasks), measured))
+    gc.enable()
+    figures = {
+        "bare await, alone": best["bare", 1],
+        f"bare await, {TASKS:,} tasks": best["bare", TASKS],
+        "corten, alone": best["corten", 1],
+        f"corten, {TASKS:,} tasks": best["corten", TASKS],
+    }
+    print(f"\n{title}")
+    for name, nanoseconds in figures.items():
+        print(f"  {name:<24}  {nanoseconds:>12,.1f} ns")
+    ours = f"corten, {TASKS:,} tasks"
+    record("comparison", title=title, ours=ours, floor=None, over=None, nanoseconds=figures, missing=[])
+    check(title, f"a call with {TASKS:,} tasks / alone", figures[ours] / figures["corten, alone"], 1.1, " x")
+    added = [best["corten", tasks] - best["bare", tasks] for tasks in (TASKS, 1)]
+    check(title, f"what is added with {TASKS:,} tasks / alone", added[0] / added[1], 1.1, " x")
+
+
+async def main() -> None:
+    await compare("crowd: calls that never suspend, tasks taking turns", bare, pause=True)
+    await compare("crowd: calls that suspend once", suspend, pause=False)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
