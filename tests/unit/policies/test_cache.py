@@ -6,7 +6,7 @@ import gc
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ import anyio
 import msgspec
 import pytest
 
+from corten.errors import CortenError
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import Cache, RateLimit, Retry
@@ -341,3 +342,94 @@ async def test_arguments_that_json_writes_alike_are_not_mixed_up_in_the_shared_t
     assert len(tier.data) == len(values)
     for value in values:
         assert await bound(tier, clock)(kind)(value) == repr(value)
+
+
+class RememberingTier(Tier):
+    """Knows tags as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: dict[str, set[str]] = {}
+
+    async def set_tagged(self, key: str, value: bytes, ttl: float | None, tags: Sequence[str]) -> None:
+        await self.set(key, value, ttl)
+        self.tags[key] = set(tags)
+
+    async def delete_tagged(self, tag: str) -> None:
+        for key in [key for key, tags in self.tags.items() if tag in tags]:
+            self.data.pop(key, None)
+
+    async def delete_where(
+        self, prefix: str, key_wanted: Callable[[str], bool], tag_wanted: Callable[[str], bool]
+    ) -> None:
+        for key in [key for key in self.data if key.startswith(prefix)]:
+            tags = self.tags.get(key, set())
+            if key_wanted(key.removeprefix(prefix)) or any(tag_wanted(tag.removeprefix(prefix)) for tag in tags):
+                del self.data[key]
+
+
+async def test_invalidation_reaches_the_shared_tier(clock: FakeClock) -> None:
+    tier = RememberingTier()
+    guard = bound(tier, clock, tags=("user:{user}", "all"))
+
+    @guard
+    async def load(user: int, locale: str = "en") -> str:
+        return locale
+
+    async def keys() -> list[str]:
+        for user in (1, 2, 33):
+            await load(user)
+        found = sorted(key.rpartition(":v1:")[2] for key in tier.data)
+        assert found == ['[1,"en"]', '[2,"en"]', '[33,"en"]']
+        return found
+
+    cache = guard.cache(load)
+    await keys()
+    await cache.invalidate(1)
+    assert len(tier.data) == 2
+    await keys()
+    await cache.invalidate_tag("user:2")
+    assert len(tier.data) == 2
+    await keys()
+    await cache.invalidate_matching("user:?")
+    assert [key.rpartition(":v1:")[2] for key in tier.data] == ['[33,"en"]']
+    await keys()
+    await cache.invalidate_matching("3*:en")
+    assert len(tier.data) == 2
+    await keys()
+    await cache.clear()
+    assert tier.data == {}
+    await cache.set("by hand", 7)
+    assert [key.rpartition(":v1:")[2] for key in tier.data] == ['[7,"en"]']
+    assert guard.statistics().caches[0].shared_hits == 0
+    assert await bound(tier, clock, tags=("user:{user}", "all"))(load.__wrapped__)(7) == "by hand"  # type: ignore[attr-defined]
+
+
+async def test_a_tier_that_knows_no_tags_is_refused_where_results_have_some(clock: FakeClock) -> None:
+    async def load(user: int) -> int:
+        return user
+
+    tier = Tier()
+    guard = Pipeline("users", Cache(ttl=60, shared=True, tags=("user:{user}",)), clock=clock, registry=Registry())
+    load = guard(load)
+    with pytest.raises(
+        ValueError, match="cache has tags and is shared, and the shared tier 'memory' does not know tags"
+    ):
+        guard.bind(owner=object(), clock=clock, registry=Registry(), tiers=[tier])
+    guard = bound(tier, clock)
+    cache = guard.cache(guard(load))
+    with pytest.raises(CortenError, match="the shared tier 'memory' does not know patterns"):
+        await cache.clear()
+
+
+async def test_results_are_shared_as_long_as_they_are_kept(clock: FakeClock) -> None:
+    tier = Tier()
+    guard = bound(tier, clock, ttl_of=lambda result: {1: 5, 2: float("inf"), 3: None, 4: 0}[result], negative_ttl=7)
+
+    @guard
+    async def load(user: int) -> int | None:
+        return user or None
+
+    for user in (0, 1, 2, 3, 4):
+        await load(user)
+    assert tier.ttls == [7, 5, None, 60]

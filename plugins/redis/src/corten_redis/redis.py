@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -163,12 +163,33 @@ class Redis:
         """Forget the keys that match a pattern (``user:*``), a few hundred at a time; how many there were."""
         dropped, cursor = 0, 0
         while True:
-            answer = await self._run("SCAN", cursor, "MATCH", _escaped(self.prefix) + pattern, "COUNT", 500)
+            answer = await self._run("SCAN", cursor, "MATCH", escaped(self.prefix) + pattern, "COUNT", 500)
             cursor, keys = int(answer[0]), answer[1]
             if keys:
                 dropped += cast("int", await self._run("UNLINK", *keys))
             if cursor == 0:
                 return dropped
+
+    async def keys_matching(self, pattern: str) -> AsyncGenerator[str]:
+        """The keys that match a pattern, without the prefix, a few hundred at a time.
+
+        Keys that come or go meanwhile may be among them or not; one may come twice.
+        """
+        cursor = 0
+        while True:
+            answer = await self._run("SCAN", cursor, "MATCH", escaped(self.prefix) + pattern, "COUNT", 500)
+            cursor = int(answer[0])
+            for key in answer[1]:
+                yield key.decode("utf-8", "surrogateescape").removeprefix(self.prefix)
+            if cursor == 0:
+                return
+
+    async def run_script(self, script: str, keys: Sequence[str], arguments: Sequence[Any] = ()) -> Any:
+        """Run a Lua script on the server, which does nothing else meanwhile; what it returns.
+
+        :param keys: ``KEYS`` of the script, each with the prefix before it
+        """
+        return await self._run("EVAL", script, len(keys), *(self.prefix + key for key in keys), *arguments)
 
     def statistics(self) -> RedisStatistics:
         """The pool now, and what happened so far."""
@@ -201,6 +222,6 @@ def _milliseconds(ttl: float | timedelta) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _escaped(prefix: str) -> str:
+def escaped(prefix: str) -> str:
     """A prefix that stands for itself within a pattern."""
     return "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix)
