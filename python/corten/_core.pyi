@@ -428,7 +428,9 @@ BreakerWindow: TypeAlias = tuple[int | None, float, int, float | None, float | N
 class CircuitBreaker:
     """The state of one circuit breaker, kept when the pipeline around it is compiled again."""
 
-    def __new__(cls, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> CircuitBreaker: ...
+    def __new__(
+        cls, numbers: BreakerNumbers, window: BreakerWindow | None = None, name: str = ""
+    ) -> CircuitBreaker: ...
     def replace(self, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> None:
         """Other settings from now on; the state stays, and the window where it is of the same kind and size."""
     def set(self, state: str, clock: Clock) -> None:

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 #[pyclass(frozen, weakref, module = "corten._core")]
 pub(crate) struct CircuitBreaker {
     pub(crate) inner: Arc<Core>,
+    name: String,
     /// What refusals say, without secrets, as long as the core says the same.
     reason: Mutex<Option<(Arc<str>, Py<PyString>)>>,
 }
@@ -38,11 +39,11 @@ type Seen = (
 #[pymethods]
 impl CircuitBreaker {
     /// `numbers`: failures, wait, trials, successes, growth, longest wait, longest time half open, slow call. `window`:
-    /// calls or else seconds, the least number of calls, failure rate, slow rate.
+    /// calls or else seconds, the least number of calls, failure rate, slow rate. `name` is what refusals call it.
     #[new]
-    #[pyo3(signature = (numbers, window=None))]
-    fn new(numbers: Numbers, window: Option<Window>) -> Self {
-        Self { inner: Arc::new(Core::new(settings(numbers, window))), reason: Mutex::new(None) }
+    #[pyo3(signature = (numbers, window=None, name=String::new()))]
+    fn new(numbers: Numbers, window: Option<Window>, name: String) -> Self {
+        Self { inner: Arc::new(Core::new(settings(numbers, window))), name, reason: Mutex::new(None) }
     }
 
     /// Other settings from now on.
@@ -104,7 +105,11 @@ impl CircuitBreaker {
             return Ok(shown.clone_ref(py));
         }
         static REDACT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let redacted = REDACT.import(py, "corten.secrets", "redact")?.call1((&*text,))?;
+        let named = match text.strip_prefix("the circuit") {
+            Some(rest) if !self.name.is_empty() => format!("the circuit '{}'{rest}", self.name),
+            _ => text.to_string(),
+        };
+        let redacted = REDACT.import(py, "corten.secrets", "redact")?.call1((named,))?;
         let shown = redacted.cast_into::<PyString>()?.unbind();
         let before = self.reason.lock().replace((text, shown.clone_ref(py)));
         drop(before); // outside the lock

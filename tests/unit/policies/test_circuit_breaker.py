@@ -430,6 +430,10 @@ async def test_all_states_by_hand(clock: FakeClock, pipeline: Callable[..., Pipe
     assert (breaker.state, breaker.statistics().failures) == ("metrics_only", 1)
     breaker.close()
     assert await guarded() == 1
+    breaker.force_open()
+    breaker.half_open()
+    assert await guarded() == 1
+    assert breaker.state == "closed"
     breaker.open()
     assert breaker.statistics().retry_after == 30
     clock.tick(30)
@@ -500,3 +504,42 @@ async def test_its_statistics_are_metrics(registry: Registry, pipeline: Callable
     assert 'corten_circuit_breaker_state{pipeline="rates",state="closed"} 0' in text
     assert 'corten_circuit_breaker_opened_total{pipeline="rates"} 1' in text
     assert 'corten_circuit_breaker_failure_rate{pipeline="rates"} 0.5' in text
+
+
+async def test_of_ten_thousand_callers_a_half_open_breaker_lets_its_trials_through(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    guard = pipeline(CircuitBreaker(trials=3))
+    hold = anyio.Event()
+    ended = {"refused": 0, "answered": 0}
+
+    @guard
+    async def trial() -> None:
+        await hold.wait()
+
+    async def caller() -> None:
+        try:
+            await trial()
+            ended["answered"] += 1
+        except CircuitOpen:
+            ended["refused"] += 1
+
+    guard.breakers[0].half_open()
+    async with anyio.create_task_group() as group:
+        for _ in range(10_000):
+            group.start_soon(caller)
+        await anyio.wait_all_tasks_blocked()
+        assert ended == {"refused": 9_997, "answered": 0}
+        hold.set()
+    assert (guard.breakers[0].state, guard.breakers[0].statistics().refused) == ("closed", 9_997)
+
+
+async def test_who_hears_of_changes_keeps_no_pipeline_alive(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    guard = pipeline(CircuitBreaker(failures=1))
+    guard.bind(owner=object(), clock=clock, registry=Registry(), events=Events())
+    kept, breaker = weakref.ref(guard), weakref.ref(guard.breakers[0])
+    del guard
+    gc.collect()
+    assert (kept(), breaker()) == (None, None)

@@ -33,7 +33,9 @@ async def test_failures_of_one_pipeline_open_it_for_the_other(pipeline: Callable
     for guard in (read, post):
         with pytest.raises(OSError, match="gone"):
             await guard(fail)()
-    with pytest.raises(CircuitOpen, match="pipeline 'read'.*2 failures in a row; last failure: OSError: gone"):
+    with pytest.raises(
+        CircuitOpen, match="pipeline 'read'.*'twitter_api' is open: 2 failures in a row; last failure: OSError: gone"
+    ):
         await read(answer)()
     assert read.statistics().breakers[0] == post.statistics().breakers[0]
     assert read.statistics().breakers[0].name == "twitter_api"

@@ -25,7 +25,7 @@ class BreakerControl:
         """The name by which pipelines share it; empty where it is one pipeline's own."""
         self.policy = policy
         """Its settings now."""
-        self.core = _core.CircuitBreaker(*_numbers(policy))
+        self.core = _core.CircuitBreaker(*_numbers(policy), self.name)
         self._clock = clock
         self._events: Events | None = None
         self._pipelines: tuple[str, ...] = ()
@@ -46,6 +46,10 @@ class BreakerControl:
     def open(self) -> None:
         """Refuse calls for the policy's ``wait``, then let trials decide."""
         self.core.set("open", self._clock.core)
+
+    def half_open(self) -> None:
+        """Let trials decide now, without a wait."""
+        self.core.set("half_open", self._clock.core)
 
     def close(self) -> None:
         """Let calls through and count anew."""
