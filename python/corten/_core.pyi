@@ -558,11 +558,17 @@ class Call:
     """A call that is not over. Awaiting it carries its coroutine on; dropped it gives back all it holds."""
 
     @property
-    def todo(self) -> Literal["resume", "wait", "queue", "scope", "admitted", "done"]: ...
+    def todo(self) -> Literal["resume", "wait", "queue", "fall_back", "scope", "admitted", "done"]: ...
     @property
     def seconds(self) -> float: ...
     @property
     def until(self) -> float | None: ...
+    @property
+    def stage(self) -> int | None:
+        """Which stage's fallback is asked; None where none is."""
+    @property
+    def error(self) -> BaseException | None:
+        """The error for which a fallback is asked."""
     def __await__(self) -> Call: ...
     def __iter__(self) -> Call: ...
     def __next__(self) -> Any: ...
@@ -577,6 +583,8 @@ class Call:
         """Raise the refusal of a call in the queue where all places are held by the ``holders`` it is made from."""
     def go_on(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Go on after a wait; a coroutine that is used up is made again. Gives the result or the call."""
+    def decline(self) -> Any:
+        """The fallback has nothing to give: raise the error, or give the call again where it is to be tried again."""
     def enter(self) -> None:
         """Go on after a wait with what is no coroutine."""
     def succeeded(self) -> None:

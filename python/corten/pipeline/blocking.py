@@ -14,6 +14,7 @@ from corten.pipeline.backend import in_event_loop
 from corten.pipeline.reentry import refuse_itself
 
 if TYPE_CHECKING:
+    from corten.pipeline.fallbacks import Asked, Fallbacks
     from corten.pipeline.layers.run import Run
 
 RunBlocking = Callable[..., Any]
@@ -38,7 +39,7 @@ def wait(name: str, call: Call, clock: Clock) -> None:
         granted.wait(None if until is None else min(max(0.0, until - clock.now()), LONGEST))
 
 
-def run_blocking_with(run: Run) -> RunBlocking:
+def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
     """The function that makes a call of a plain function under the policies of a run."""
     name, clock, core = run.around.pipeline, run.around.clock, run.core
 
@@ -48,20 +49,30 @@ def run_blocking_with(run: Run) -> RunBlocking:
         call = core.admit(inputs)
         try:
             while True:
-                while call.todo != "admitted":
-                    if call.todo == "queue":
+                asked: Asked | None = (function, args, kwargs)
+                while (todo := call.todo) != "admitted":
+                    if todo == "fall_back":
+                        asked = fallbacks.asked(call, run, args, kwargs)
+                        break
+                    if todo == "queue":
                         refuse_itself(call, core)
                     wait(name, call, clock)
                     call.enter()
+                if asked is None:
+                    call.decline()  # raises, unless it is to be tried again
+                    continue
+                make, given, named = asked
                 try:
-                    value = function(*args, **kwargs)
-                    if inspect.isawaitable(value):
+                    value = make(*given, **named)
+                    if todo == "admitted" and inspect.isawaitable(value):
                         refuse_awaitable(name, function, value)
                 except BaseException as error:
                     if not call.failed(error):
                         raise
                 else:
                     if not call.returned(value):
+                        if todo == "admitted":
+                            fallbacks.remember(args, kwargs, value)
                         return value
         except BaseException:
             call.abandon()

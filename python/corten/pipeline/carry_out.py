@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +16,7 @@ Make = Callable[..., Coroutine[Any, Any, Any]]
 CarryOut = Callable[..., Awaitable[Any]]
 
 if TYPE_CHECKING:
+    from corten.pipeline.fallbacks import Fallbacks
     from corten.pipeline.layers.run import Run
     from corten.pipeline.scoped import ScopedRun
 
@@ -33,19 +34,35 @@ async def wait_in_queue(call: Call, clock: Clock) -> None:
         await granted.wait()
 
 
-def carry_out_with(run: Run, scoped: ScopedRun | None = None) -> CarryOut:
+def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = None) -> CarryOut:
     """The function that takes over a call which is not over after its first step, or not begun yet."""
     from corten.pipeline.scoped import ScopedRun
 
-    scoped = scoped if scoped is not None else ScopedRun(run)
+    remembers = bool(fallbacks.last_good) and scoped is None  # the parts of a run leave that to the innermost
+    scoped = scoped if scoped is not None else ScopedRun(run, fallbacks)
     clock = run.around.clock
 
     async def carry_out(
-        call: Call, make: Make, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: tuple[Any, ...] = ()
+        call: Call,
+        make: Make,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        inputs: tuple[Any, ...] = (),
+        given: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None,
     ) -> Any:
         try:
             while True:
                 todo = call.todo
+                if todo == "fall_back":
+                    asked = fallbacks.asked(call, run, *(given or (args, kwargs)))
+                    # Here and not there, so that an error passes through no more frames than it must.
+                    result = call.decline() if asked is None else call.go_on(*asked)
+                    if type(result) is Call:
+                        await result
+                        result = result.result()
+                    if type(result) is not Call:
+                        return result
+                    continue
                 if todo == "wait":
                     await clock.sleep(call.seconds)
                 elif todo == "queue":
@@ -59,6 +76,8 @@ def carry_out_with(run: Run, scoped: ScopedRun | None = None) -> CarryOut:
                     await result
                     result = result.result()
                 if type(result) is not Call:
+                    if remembers:
+                        fallbacks.remember(args, kwargs, result)
                     return result
         except BaseException:
             call.abandon()

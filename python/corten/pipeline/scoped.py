@@ -9,6 +9,7 @@ from corten._core import Call
 from corten.deadline import context_deadline
 from corten.errors import DeadlineExceeded
 from corten.pipeline.carry_out import Make, carry_out_with
+from corten.pipeline.fallbacks import Fallbacks
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages.stage import Compiled
 
@@ -23,8 +24,9 @@ class ScopedRun:
     every time limit is a frame of its own. Slower, and only for pipelines with a time limit that trio runs.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, fallbacks: Fallbacks) -> None:
         self.whole = run
+        self._fallbacks = fallbacks
         self._around = run.around
         self._parts: list[float | Run] | None = None
 
@@ -36,14 +38,16 @@ class ScopedRun:
             self._parts = self._split()
 
         async def innermost(_: float | None) -> Any:
-            return await make(*args, **kwargs)
+            result = await make(*args, **kwargs)
+            self._fallbacks.remember(args, kwargs, result)
+            return result
 
         chain: Inner = innermost
         end = len(inputs)
         for part in reversed(self._parts):
             if isinstance(part, Run):
                 begin = end - len(part.inputs)
-                chain = self._staged(part, chain, inputs[begin:end])
+                chain = self._staged(part, chain, inputs[begin:end], (args, kwargs))
                 end = begin
             else:
                 chain = self._limited(part, chain)
@@ -86,8 +90,10 @@ class ScopedRun:
         self._around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
         return error
 
-    def _staged(self, part: Run, inner: Inner, inputs: tuple[Any, ...]) -> Inner:
-        carry_out = carry_out_with(part, self)
+    def _staged(
+        self, part: Run, inner: Inner, inputs: tuple[Any, ...], given: tuple[tuple[Any, ...], Mapping[str, Any]]
+    ) -> Inner:
+        carry_out = carry_out_with(part, self._fallbacks, self)
 
         async def staged(horizon: float | None) -> Any:
             result = part.core.run_keyed(inner(horizon), inputs, horizon)
@@ -95,7 +101,7 @@ class ScopedRun:
                 await result
                 result = result.result()
                 if type(result) is Call:
-                    result = await carry_out(result, inner, (horizon,), {})
+                    result = await carry_out(result, inner, (horizon,), {}, (), given)
             return result
 
         return staged

@@ -93,6 +93,16 @@ _TEXTS = {
 }
 
 
+def _remembered(text: str) -> str:
+    """The same, remembering every result that is not a fallback's."""
+    head, last = text[: text.rindex("return {_}result")], text.rindex("\n", 0, -1) + 1
+    indent = text[last : text.rindex("return {_}result")]
+    return f"{head}{{_}}remember({{args}}, {{kwargs}}, {{_}}result)\n{indent}return {{_}}result\n"
+
+
+_TEXTS.update({f"{name}_remembered": _remembered(_TEXTS[name]) for name in ("run", "observed")})
+
+
 def _forget(files: list[str]) -> None:
     for file in files:
         linecache.cache.pop(file, None)

@@ -5,6 +5,7 @@ from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.custom import Custom, MiddlewareDetails
+from corten.policies.fallback import Fallback
 from corten.policies.idempotence import not_idempotent
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
@@ -20,6 +21,7 @@ __all__ = [
     "Chaos",
     "CircuitBreaker",
     "Custom",
+    "Fallback",
     "MiddlewareDetails",
     "Policy",
     "RateLimit",

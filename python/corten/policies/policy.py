@@ -7,6 +7,7 @@ from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.custom import Custom
+from corten.policies.fallback import Fallback
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
@@ -17,6 +18,7 @@ Policy = (
     | Chaos
     | CircuitBreaker
     | Custom
+    | Fallback
     | RateLimit
     | Retry
     | Timeout

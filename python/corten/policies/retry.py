@@ -74,7 +74,9 @@ class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
             if (function := getattr(self, field)) is not None:
                 resolve_function("retry", field, function)
         if not isinstance(cast("object", self.budget), RetryBudget | None):
-            raise ValueError(f"retry: budget is {self.budget!r}; it must be a RetryBudget, such as RetryBudget()")
+            raise ValueError(  # noqa: TRY004 - like every other problem of a policy's fields
+                f"retry: budget is {self.budget!r}; it must be a RetryBudget, such as RetryBudget()"
+            )
 
     def _check_jitter(self) -> None:
         if isinstance(self.jitter, str):

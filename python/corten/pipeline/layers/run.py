@@ -10,6 +10,7 @@ from corten import _core
 from corten.pipeline.blocking import run_blocking_with
 from corten.pipeline.carry_out import carry_out_with
 from corten.pipeline.details import CallDetails
+from corten.pipeline.fallbacks import Fallbacks
 from corten.pipeline.form import Form
 from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
 from corten.pipeline.stages.stage import Compiled, Input
@@ -58,17 +59,21 @@ class Run:
         """Put it around what is inside."""
         if not self.once and not is_idempotent(site.function):
             return Run(self.around, self.compiled, counts_calls=self.counts_calls, once=True).put(site)
+        fallbacks = Fallbacks(self.compiled, site.form, site.name, self.around.clock, site.kept)
         names: dict[str, Any] = {"function": site.inside, "core": self.core}
         observed = bool(self.around.observers) and self.counts_calls
         if observed:
             names["observe"] = _observation(self.around, site.name)
         if site.form.kind == "plain":
-            names["run_blocking"] = run_blocking_with(self)
-            return Wrapped("blocking_observed" if observed else "blocking", names, self.inputs)
+            names["run_blocking"] = run_blocking_with(self, fallbacks)
+            return Wrapped("blocking_observed" if observed else "blocking", names, self.inputs, kept=fallbacks)
         names["run"] = self.core.run_keyed if self.inputs else self.core.run
         names["Call"], names["type"] = _core.Call, type
-        names["carry_out"] = carry_out_with(self)
-        return Wrapped("observed" if observed else "run", names, self.inputs)
+        names["carry_out"] = carry_out_with(self, fallbacks)
+        text = "observed" if observed else "run"
+        if fallbacks.last_good:
+            text, names["remember"] = f"{text}_remembered", fallbacks.remember
+        return Wrapped(text, names, self.inputs, kept=fallbacks)
 
 
 def _observation(around: Surroundings, function: str) -> Callable[[], AbstractContextManager[object]]:

@@ -22,10 +22,10 @@ use crate::retry::{self, Budget};
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
 pub use hits::{CacheHits, Hits};
-pub use outcome::{Failure, Next, Outcome, OwnEndings, Reason, Refusal, Step, Within};
+pub use outcome::{Failure, Next, Outcome, OwnEndings, Reason, Refusal, Step, Why, Within};
 pub use stage::{Cost, Kind, Policy, Priority, TooManyPolicies};
 
-use outcome::Ended;
+use outcome::{Ended, Halt};
 use stage::Stage;
 
 /// Policies in order, outermost first; never changes. Another configuration is another pipeline that shares state.
@@ -165,6 +165,10 @@ impl Pipeline {
                     call.position += 1;
                     continue;
                 }
+                Policy::Fallback => {
+                    call.position += 1;
+                    continue;
+                }
                 Policy::Timeout(limit) => {
                     call.set_deadline(slot, now.saturating_add(*limit));
                     call.position += 1;
@@ -200,6 +204,7 @@ impl Pipeline {
             Some((_, Fate::Waiting)) if call.deadline().is_some_and(|deadline| deadline <= now) => {
                 match self.leave(call, Outcome::TimedOut, now) {
                     Next::RetryAfter(delay) => Step::Again(delay),
+                    Next::FallBack(index, why) => Step::FallBack(index, why),
                     Next::DeadlineExceeded(limit) => Step::DeadlineExceeded(limit),
                     Next::Return | Next::Raise => Step::DeadlineExceeded(0),
                 }
@@ -251,17 +256,27 @@ impl Pipeline {
             Outcome::Cancelled => Ended::Cancelled,
             Outcome::TimedOut => self.expired(call, now).map_or(Ended::Cancelled, Ended::TimedOut),
         };
-        if let Some(delay) = self.unwind(call, ended, words, now) {
-            return Next::RetryAfter(delay);
+        match self.unwind(call, ended, words, now) {
+            None => {}
+            Some(Halt::Again(delay)) => return Next::RetryAfter(delay),
+            Some(Halt::FallBack(index)) => {
+                return Next::FallBack(index, self.limit_of(ended).map_or(Why::Raised, Why::DeadlineExceeded));
+            }
         }
         self.record(call, ended, now);
         match ended {
             Ended::Success => Next::Return,
-            Ended::TimedOut(index) => match self.stages.get(index).map(|stage| &stage.policy) {
-                Some(Policy::Timeout(limit)) => Next::DeadlineExceeded(*limit),
-                _ => Next::Raise,
-            },
-            _ => Next::Raise,
+            _ => self.limit_of(ended).map_or(Next::Raise, Next::DeadlineExceeded),
+        }
+    }
+
+    /// The time limit that ended a call.
+    #[inline]
+    fn limit_of(&self, ended: Ended) -> Option<Nanos> {
+        let Ended::TimedOut(index) = ended else { return None };
+        match self.stages.get(index).map(|stage| &stage.policy) {
+            Some(Policy::Timeout(limit)) => Some(*limit),
+            _ => None,
         }
     }
 
@@ -285,11 +300,14 @@ impl Pipeline {
     fn refuse(&self, call: &mut Call, index: usize, reason: Reason, retry_after: Option<Nanos>, now: Nanos) -> Step {
         let policy = self.stages[index].policy.kind();
         let ended = Ended::Refused(policy, retry_after);
-        if let Some(delay) = self.unwind(call, ended, None, now) {
-            return Step::Again(delay);
+        let refusal = Refusal { policy, index, reason, retry_after };
+        match self.unwind(call, ended, None, now) {
+            None => {}
+            Some(Halt::Again(delay)) => return Step::Again(delay),
+            Some(Halt::FallBack(index)) => return Step::FallBack(index, Why::Refused(refusal)),
         }
         self.record(call, ended, now);
-        Step::Refuse(Refusal { policy, index, reason, retry_after })
+        Step::Refuse(refusal)
     }
 
     #[inline]
@@ -306,9 +324,9 @@ impl Pipeline {
             .position(|stage| matches!(stage.policy, Policy::Timeout(_)) && call.slots[stage.slot] <= now)
     }
 
-    /// Leaves stage after stage; a retry may stop that: how long until everything inside it is entered again.
+    /// Leaves stage after stage; a retry or a fallback may stop that.
     #[inline]
-    fn unwind(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Option<Nanos> {
+    fn unwind(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Option<Halt> {
         while let Some(index) = call.position.checked_sub(1) {
             let Some(Stage { policy, slot }) = self.stages.get(index) else { break };
             call.position = index;
@@ -324,6 +342,11 @@ impl Pipeline {
                 }
                 Policy::Bulkhead { bulkhead, .. } => bulkhead.leave(),
                 Policy::Timeout(_) => call.restore_deadline(*slot),
+                Policy::Fallback => {
+                    if !matches!(ended, Ended::Success | Ended::Cancelled) && self.minds(ended, index) {
+                        return Some(Halt::FallBack(index));
+                    }
+                }
                 Policy::Retry(retry) => {
                     let retry_after = match ended {
                         Ended::Success if call.unwanted >> index & 1 == 0 => continue,
@@ -356,7 +379,7 @@ impl Pipeline {
                     call.unwanted = 0;
                     call.position = index + 1;
                     self.counts.retried();
-                    return Some(delay);
+                    return Some(Halt::Again(delay));
                 }
             }
         }

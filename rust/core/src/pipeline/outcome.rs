@@ -67,6 +67,8 @@ pub enum Step {
     Queue(Arc<Ticket>, Option<Nanos>),
     /// A retry takes the refusal or expiry for one that may pass: wait so long, then enter again.
     Again(Nanos),
+    /// The fallback at that place gives what the caller gets; leave with how that goes.
+    FallBack(usize, Why),
     /// The call is not made.
     Refuse(Refusal),
     /// A time limit passed before the call was made: the limit.
@@ -84,6 +86,19 @@ pub enum Next {
     DeadlineExceeded(Nanos),
     /// Wait so long, then enter again and make the call again.
     RetryAfter(Nanos),
+    /// The fallback at that place gives what the caller gets; leave with how that goes.
+    FallBack(usize, Why),
+}
+
+/// For what a fallback is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The call raised an error.
+    Raised,
+    /// A policy inside refused it.
+    Refused(Refusal),
+    /// A time limit inside passed: the limit.
+    DeadlineExceeded(Nanos),
 }
 
 /// Why a call is not made.
@@ -134,6 +149,15 @@ impl Reason {
             }
         }
     }
+}
+
+/// What keeps a call from passing further outwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// A retry enters again, after so long.
+    Again(Nanos),
+    /// The fallback at that place.
+    FallBack(usize),
 }
 
 /// How a call ended, as it passes outwards.

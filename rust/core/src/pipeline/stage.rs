@@ -22,11 +22,14 @@ pub enum Kind {
     Retry,
     /// `timeout`
     Timeout,
+    /// `fallback`
+    Fallback,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::RateLimit, Self::CircuitBreaker, Self::Bulkhead, Self::Retry, Self::Timeout];
+    pub const ALL: [Self; 6] =
+        [Self::RateLimit, Self::CircuitBreaker, Self::Bulkhead, Self::Retry, Self::Timeout, Self::Fallback];
 
     /// The word that users type.
     #[must_use]
@@ -37,6 +40,7 @@ impl Kind {
             Self::Bulkhead => "bulkhead",
             Self::Retry => "retry",
             Self::Timeout => "timeout",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -91,6 +95,8 @@ pub enum Policy {
     Retry(Arc<Retry>),
     /// A time limit for everything inside.
     Timeout(Nanos),
+    /// Something else in place of what failed inside; what that is only callers know.
+    Fallback,
 }
 
 impl Policy {
@@ -101,6 +107,7 @@ impl Policy {
             Self::Bulkhead { .. } => Kind::Bulkhead,
             Self::Retry(_) => Kind::Retry,
             Self::Timeout(_) => Kind::Timeout,
+            Self::Fallback => Kind::Fallback,
         }
     }
 
@@ -120,6 +127,7 @@ impl Policy {
             Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker { timed: false, .. } => 1,
             Self::Retry(retry) => 2 + usize::from(retry.remembers_waits()),
             Self::CircuitBreaker { timed: true, .. } | Self::Timeout(_) => 2,
+            Self::Fallback => 0,
         }
     }
 }

@@ -125,6 +125,45 @@ fn a_breaker_knows_how_long_a_call_took_inside_of_it_and_what_failed() {
 }
 
 #[test]
+fn what_a_fallback_gives_is_a_success_outside_and_what_it_raises_a_failure() {
+    let (outer, inner) = (breaker(9), breaker(9));
+    let p = pipeline(vec![
+        retry(2),
+        Policy::CircuitBreaker { breaker: Arc::clone(&outer), timed: false },
+        Policy::Fallback,
+        Policy::CircuitBreaker { breaker: Arc::clone(&inner), timed: false },
+    ]);
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(p.leave(&mut call, FAILED, 1), Next::FallBack(2, Why::Raised));
+    assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (0, 1));
+    assert_eq!(p.leave(&mut call, FAILED, 1), Next::RetryAfter(10), "the fallback failed");
+    assert_eq!(outer.statistics(1).failures, 1);
+    assert!(proceeds(&p.enter(&mut call, 11)));
+    assert_eq!(p.leave(&mut call, FAILED, 11), Next::FallBack(2, Why::Raised));
+    assert_eq!(p.leave(&mut call, Outcome::Success, 11), Next::Return);
+    let totals = p.counts().totals();
+    assert_eq!((outer.statistics(1).failures, totals.successes), (0, 1));
+}
+
+#[test]
+fn a_fallback_is_asked_for_refusals_and_time_limits_inside_of_it_but_not_outside() {
+    let own = OwnEndings { refusals: [[u32::MAX; 2]; Kind::ALL.len()], ..OwnEndings::default() };
+    let policies = vec![Policy::Timeout(100), Policy::Fallback, Policy::Timeout(50), limit(1, 0)];
+    let p = Pipeline::new(policies, own, Arc::new(Counts::default()), true, None).unwrap();
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 51), Next::FallBack(1, Why::DeadlineExceeded(50)));
+    assert_eq!(call.deadline(), Some(101), "the limit outside goes on");
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Next::DeadlineExceeded(100));
+    let mut call = Call::new(101);
+    let Step::FallBack(1, Why::Refused(refusal)) = p.enter(&mut call, 101) else { panic!() };
+    assert_eq!(refusal.policy, Kind::RateLimit);
+    p.abandon(&mut call, 101);
+    assert_eq!(p.counts().totals().cancelled, 1);
+}
+
+#[test]
 fn a_time_limit_is_a_failure_outside_and_a_cancellation_inside() {
     let (outer, inner) = (breaker(9), breaker(9));
     let p = pipeline(vec![guarded_by(&outer), Policy::Timeout(100), guarded_by(&inner)]);
@@ -213,7 +252,7 @@ enum Held {
 }
 
 fn any_policy() -> impl Strategy<Value = u8> {
-    0_u8..6
+    0_u8..7
 }
 
 proptest! {
@@ -234,6 +273,7 @@ proptest! {
                 places(&bulkhead, Some(3_000_000))
             }
             4 => retry(2),
+            5 => Policy::Fallback,
             _ => Policy::Timeout(2_000_000),
         });
         let p = pipeline(policies.collect());
@@ -242,6 +282,7 @@ proptest! {
             Step::Proceed => calls.push((call, Held::Proceeds)),
             Step::Wait(_) | Step::Again(_) => calls.push((call, Held::Waits)),
             Step::Queue(ticket, _) => calls.push((call, Held::Queues(ticket))),
+            Step::FallBack(..) => calls.push((call, Held::Proceeds)),
             Step::Refuse(_) | Step::DeadlineExceeded(_) => {}
         };
         for (step, which) in steps {
@@ -275,8 +316,10 @@ proptest! {
                         6 => Outcome::Cancelled,
                         _ => Outcome::TimedOut,
                     };
-                    if let Next::RetryAfter(_) = p.leave(&mut call, outcome, now) {
-                        calls.push((call, Held::Waits));
+                    match p.leave(&mut call, outcome, now) {
+                        Next::RetryAfter(_) => calls.push((call, Held::Waits)),
+                        Next::FallBack(..) => calls.push((call, Held::Proceeds)),
+                        _ => {}
                     }
                 }
             }

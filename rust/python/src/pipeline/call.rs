@@ -6,10 +6,12 @@ use std::task::{Wake, Waker};
 
 use corten_core::bulkhead::Ticket;
 use corten_core::clock::{Clock as _, Nanos, seconds_from_nanos};
-use corten_core::pipeline::{self as core, Outcome};
+use corten_core::pipeline::{self as core, Kind, Outcome};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::compiled::{Pipeline, Settled};
@@ -27,6 +29,8 @@ pub(super) enum Todo {
     Wait(Nanos),
     /// Wait until the ticket is granted or that time has come, then go on.
     Queue(Arc<Ticket>, Option<Nanos>),
+    /// Ask the fallback of that stage for something in place of the error, then go on with it.
+    FallBack(usize, Arc<PyErr>),
     /// Enter cancel scopes, then begin anew: nothing was entered yet.
     Scope,
     /// Make the call, then say how it went.
@@ -46,6 +50,8 @@ struct State {
     result: Option<Py<PyAny>>,
     /// The error for which it is tried again.
     last: Option<Box<PyErr>>,
+    /// The error for which a fallback was asked, whose coroutine this is.
+    instead_of: Option<Arc<PyErr>>,
 }
 
 /// One call through a pipeline. Awaiting it carries its coroutine on; then `result()` is what came out, or the call
@@ -115,13 +121,14 @@ impl Call {
         self.abandon(py)
     }
 
-    /// `resume`, `wait`, `queue`, `scope`, `admitted` or `done`.
+    /// `resume`, `wait`, `queue`, `fall_back`, `scope`, `admitted` or `done`.
     #[getter]
     fn todo(&self) -> &'static str {
         match self.state.lock().todo {
             Todo::Resume => "resume",
             Todo::Wait(_) => "wait",
             Todo::Queue(..) => "queue",
+            Todo::FallBack(..) => "fall_back",
             Todo::Scope => "scope",
             Todo::Admitted => "admitted",
             Todo::Done => "done",
@@ -146,6 +153,24 @@ impl Call {
         }
     }
 
+    /// Which stage's fallback is asked; None where none is.
+    #[getter]
+    fn stage(&self) -> Option<usize> {
+        match self.state.lock().todo {
+            Todo::FallBack(index, _) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The error for which a fallback is asked.
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match &self.state.lock().todo {
+            Todo::FallBack(_, error) => Some(error.value(py).clone().into_any().unbind()),
+            _ => None,
+        }
+    }
+
     /// Has `wake` called when the place in the queue is granted or lost, from whatever thread; True where it is already.
     fn on_grant(&self, wake: Py<PyAny>) -> bool {
         let ticket = match &self.state.lock().todo {
@@ -165,9 +190,17 @@ impl Call {
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let (mut call, todo, coroutine, last) = this.take();
-        let pipeline = this.pipeline.bind(py);
-        let entered = this.entered(py, &mut call, &todo);
-        match entered {
+        if let Todo::FallBack(_, error) = todo {
+            // What was refused has a coroutine that never began.
+            coroutine.map_or(Ok(()), |unused| close(unused.bind(py)))?;
+            return match make.call(args, Some(kwargs)) {
+                Ok(made) if made.hasattr(intern!(py, "__await__"))? => {
+                    Self::begin(slf, call, driven(made), Some(error))
+                }
+                made => Self::end(slf, call, made.map(Bound::unbind), Some(error)),
+            };
+        }
+        match this.entered(py, &mut call, &todo) {
             Err(error) => {
                 if let Some(coroutine) = coroutine {
                     close(coroutine.bind(py))?;
@@ -186,31 +219,18 @@ impl Call {
                     Some(coroutine) => Ok(coroutine.into_bound(py)),
                     None => make.call(args, Some(kwargs)),
                 };
-                let settled = match coroutine.map(|coroutine| {
-                    (pipeline.get().step(call.around(), || send(&coroutine, &py.None().into_bound(py))), coroutine)
-                }) {
-                    Ok((Sent::Yielded(yielded), coroutine)) => {
-                        let armed = Pipeline::arm(pipeline, &mut call, &coroutine, yielded.bind(py))?;
-                        let mut state = this.state.lock();
-                        state.call = call;
-                        state.todo = Todo::Resume;
-                        state.coroutine = Some(coroutine.unbind());
-                        state.yielded = Some(yielded);
-                        state.armed = armed;
-                        return Ok(slf.clone().into_any().unbind());
-                    }
-                    Ok((Sent::Returned(value), _)) => pipeline.get().ended(py, &mut call, Ok(value), None),
-                    Ok((Sent::Raised(error), _)) | Err(error) => pipeline.get().ended(py, &mut call, Err(error), None),
-                };
-                match settled? {
-                    Settled::Value(value) => Ok(value),
-                    Settled::Again(todo, error) => {
-                        this.put(call, todo, None, error.map(Box::new));
-                        Ok(slf.clone().into_any().unbind())
-                    }
-                }
+                Self::begin(slf, call, coroutine, None)
             }
         }
+    }
+
+    /// The fallback has nothing to give: the error goes on outwards. Gives the call again where it is to be tried again.
+    fn decline(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let (call, todo, coroutine, _) = slf.get().take();
+        let Some(error) = instead_of(todo) else { return Err(running_already()) };
+        coroutine.map_or(Ok(()), |unused| close(unused.bind(py)))?;
+        Self::end(slf, call, Err(error.clone_ref(py)), Some(error))
     }
 
     /// Refuses a call in the queue, raising the refusal, where all places are held by the calls that it is made from;
@@ -255,8 +275,8 @@ impl Call {
     /// The admitted call returned: True where it is to be tried again, as that is not what was wanted.
     fn returned(&self, value: Bound<'_, PyAny>) -> PyResult<bool> {
         let py = value.py();
-        let (mut call, ..) = self.take();
-        match self.pipeline.get().returned(py, &mut call, value.unbind())? {
+        let (mut call, todo, ..) = self.take();
+        match self.concluded(py, &mut call, Ok(value.unbind()), None, instead_of(todo))? {
             Settled::Again(todo, error) => {
                 self.put(call, todo, None, error.map(Box::new));
                 Ok(true)
@@ -268,8 +288,9 @@ impl Call {
     /// The admitted call raised: True where it is to be tried again, after what `todo` says.
     fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<bool> {
         let py = error.py();
-        let (mut call, ..) = self.take();
-        match self.pipeline.get().raised(py, &mut call, PyErr::from_value(error.clone()), false) {
+        let (mut call, todo, ..) = self.take();
+        let raised = PyErr::from_value(error.clone());
+        match self.concluded(py, &mut call, Err(raised), None, instead_of(todo)) {
             Ok(Settled::Again(todo, error)) => {
                 self.put(call, todo, None, error.map(Box::new));
                 Ok(true)
@@ -311,7 +332,13 @@ impl Call {
     fn __clear__(&self) {
         let cleared = {
             let mut state = self.state.lock();
-            (state.coroutine.take(), state.yielded.take(), state.result.take(), state.last.take())
+            (
+                state.coroutine.take(),
+                state.yielded.take(),
+                state.result.take(),
+                state.last.take(),
+                state.instead_of.take(),
+            )
         };
         drop(cleared);
     }
@@ -345,6 +372,70 @@ impl Nullary for CallResult {
 }
 
 impl Call {
+    /// The first step of a coroutine for an admitted call, or of a fallback's in place of an error.
+    fn begin(
+        slf: &Bound<'_, Self>,
+        mut call: core::Call,
+        coroutine: PyResult<Bound<'_, PyAny>>,
+        instead_of: Option<Arc<PyErr>>,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let pipeline = this.pipeline.bind(py);
+        let sent = coroutine.map(|coroutine| {
+            (pipeline.get().step(call.around(), || send(&coroutine, &py.None().into_bound(py))), coroutine)
+        });
+        let ended = match sent {
+            Ok((Sent::Yielded(yielded), coroutine)) => {
+                let armed = Pipeline::arm(pipeline, &mut call, &coroutine, yielded.bind(py))?;
+                let mut state = this.state.lock();
+                state.call = call;
+                state.todo = Todo::Resume;
+                state.coroutine = Some(coroutine.unbind());
+                state.yielded = Some(yielded);
+                state.armed = armed;
+                state.instead_of = instead_of;
+                return Ok(slf.clone().into_any().unbind());
+            }
+            Ok((Sent::Returned(value), _)) => Ok(value),
+            Ok((Sent::Raised(error), _)) | Err(error) => Err(error),
+        };
+        Self::end(slf, call, ended, instead_of)
+    }
+
+    fn end(
+        slf: &Bound<'_, Self>,
+        mut call: core::Call,
+        ended: PyResult<Py<PyAny>>,
+        instead_of: Option<Arc<PyErr>>,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        match this.concluded(py, &mut call, ended, None, instead_of)? {
+            Settled::Value(value) => Ok(value),
+            Settled::Again(todo, error) => {
+                this.put(call, todo, None, error.map(Box::new));
+                Ok(slf.clone().into_any().unbind())
+            }
+        }
+    }
+
+    /// What came of it; where it was a fallback's, that is told.
+    fn concluded(
+        &self,
+        py: Python<'_>,
+        call: &mut core::Call,
+        ended: Result<Py<PyAny>, PyErr>,
+        armed: Option<Armed>,
+        instead_of: Option<Arc<PyErr>>,
+    ) -> PyResult<Settled> {
+        let pipeline = self.pipeline.get();
+        let Some(original) = instead_of else { return pipeline.ended(py, call, ended, armed) };
+        match &ended {
+            Ok(_) => pipeline.tell(py, "degraded", Kind::Fallback.word(), Some(&original), 0, None),
+            Err(error) => put_behind(py, error, &original)?,
+        }
+        pipeline.ended(py, call, ended, armed)
+    }
+
     fn with(slf: &Bound<'_, Pipeline>, state: State) -> Self {
         Self { pipeline: slf.clone().unbind(), state: Mutex::new(state) }
     }
@@ -356,13 +447,19 @@ impl Call {
         todo: Todo,
         coroutine: Option<Py<PyAny>>,
     ) -> Self {
-        Self::with(pipeline, State { call, todo, coroutine, yielded: None, armed: None, result: None, last: None })
+        Self::with(
+            pipeline,
+            State { call, todo, coroutine, yielded: None, armed: None, result: None, last: None, instead_of: None },
+        )
     }
 
     /// A call that is to be tried again.
     pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: Option<PyErr>) -> Self {
         let last = last.map(Box::new);
-        Self::with(pipeline, State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last })
+        Self::with(
+            pipeline,
+            State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last, instead_of: None },
+        )
     }
 
     /// A call whose coroutine has taken its first step.
@@ -374,7 +471,10 @@ impl Call {
         armed: Option<Armed>,
     ) -> Self {
         let (coroutine, yielded) = (Some(coroutine), Some(yielded));
-        Self::with(pipeline, State { call, todo: Todo::Resume, coroutine, yielded, armed, result: None, last: None })
+        Self::with(
+            pipeline,
+            State { call, todo: Todo::Resume, coroutine, yielded, armed, result: None, last: None, instead_of: None },
+        )
     }
 
     /// The coroutine, and the deadline around its next step.
@@ -399,12 +499,13 @@ impl Call {
             Sent::Returned(value) => Ok(value),
             Sent::Raised(error) => Err(error),
         };
-        let (mut call, armed) = {
+        let (mut call, armed, instead_of) = {
             let mut state = self.state.lock();
             state.todo = Todo::Done;
-            (std::mem::replace(&mut state.call, core::Call::new(0)), state.armed.take())
+            let call = std::mem::replace(&mut state.call, core::Call::new(0));
+            (call, state.armed.take(), state.instead_of.take())
         };
-        match self.pipeline.get().ended(py, &mut call, ended, armed)? {
+        match self.concluded(py, &mut call, ended, armed, instead_of)? {
             Settled::Value(value) => self.state.lock().result = Some(value),
             Settled::Again(todo, error) => self.put(call, todo, None, error.map(Box::new)),
         }
@@ -476,6 +577,39 @@ impl Wake for Callback {
             }
         });
     }
+}
+
+fn instead_of(todo: Todo) -> Option<Arc<PyErr>> {
+    match todo {
+        Todo::FallBack(_, error) => Some(error),
+        _ => None,
+    }
+}
+
+/// An awaitable as what can be driven: a coroutine, or one around it.
+fn driven(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let py = awaitable.py();
+    if awaitable.hasattr(intern!(py, "send"))? && awaitable.hasattr(intern!(py, "throw"))? {
+        return Ok(awaitable);
+    }
+    static AWAITED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    AWAITED.import(py, "corten.pipeline.fallbacks", "awaited")?.call1((awaitable,))
+}
+
+/// Makes `original` the context of what a fallback raised, at the end of its own, unless it is in there.
+fn put_behind(py: Python<'_>, error: &PyErr, original: &PyErr) -> PyResult<()> {
+    let mut last = error.value(py).clone().into_any();
+    for _ in 0..100 {
+        if last.is(original.value(py)) {
+            return Ok(());
+        }
+        let context = last.getattr(intern!(py, "__context__"))?;
+        if context.is_none() {
+            return last.setattr(intern!(py, "__context__"), original.value(py));
+        }
+        last = context;
+    }
+    Ok(())
 }
 
 fn running_already() -> PyErr {

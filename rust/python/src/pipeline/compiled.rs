@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds, seconds_from_nanos};
-use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Refusal, Step};
+use corten_core::pipeline::{self as core, Cost, Failure, Kind, Next, Outcome, Policy, Priority, Refusal, Step, Why};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -62,7 +62,7 @@ enum Input {
 /// How a call ended for Python, other than by an error.
 pub(super) enum Settled {
     Value(Py<PyAny>),
-    /// To be tried again, for that error where there was one.
+    /// Something is to be done first; to be tried again, for that error where there was one.
     Again(Todo, Option<PyErr>),
 }
 
@@ -443,6 +443,17 @@ impl Pipeline {
                 Ok(Some(Todo::Wait(nanos)))
             }
             Step::Queue(ticket, until) => Ok(Some(Todo::Queue(ticket, until))),
+            Step::FallBack(index, Why::Refused(refusal)) => {
+                let error = refusals::refused(py, &self.filters.name, refusal, self.reason(py, refusal));
+                self.tell(py, "refused", refusal.policy.word(), Some(&error), 0, refusal.retry_after);
+                Ok(Some(Todo::FallBack(index, Arc::new(error))))
+            }
+            Step::FallBack(index, why) => {
+                let limit = if let Why::DeadlineExceeded(limit) = why { limit } else { 0 };
+                let error = refusals::deadline_exceeded(py, &self.filters.name, limit);
+                self.tell(py, "timed_out", Kind::Timeout.word(), Some(&error), 0, Some(limit));
+                Ok(Some(Todo::FallBack(index, Arc::new(error))))
+            }
             Step::Refuse(refusal) => {
                 let error = refusals::refused(py, &self.filters.name, refusal, self.reason(py, refusal));
                 note_attempts(py, &self.filters.name, call, self.clock.now(), &error);
@@ -541,6 +552,17 @@ impl Pipeline {
                 let cause = if outcome == Outcome::TimedOut { late() } else { error.clone_ref(py) };
                 self.tell(py, "retried", Kind::Retry.word(), Some(&cause), call.attempt(), Some(nanos));
                 Ok(Settled::Again(Todo::Wait(nanos), Some(error)))
+            }
+            Next::FallBack(index, Why::DeadlineExceeded(limit)) => {
+                let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
+                exceeded.set_cause(py, Some(error));
+                note_attempts(py, &self.filters.name, call, now, &exceeded);
+                self.tell(py, "timed_out", Kind::Timeout.word(), Some(&exceeded), 0, Some(limit));
+                Ok(Settled::Again(Todo::FallBack(index, Arc::new(exceeded)), None))
+            }
+            Next::FallBack(index, _) => {
+                note_attempts(py, &self.filters.name, call, now, &error);
+                Ok(Settled::Again(Todo::FallBack(index, Arc::new(error)), None))
             }
             Next::DeadlineExceeded(limit) => {
                 let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
@@ -666,6 +688,7 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
             let retry = Arc::clone(&stage.get_item(1)?.cast::<Retry>()?.get().inner);
             Ok((Policy::Retry(retry), filter(Asks::MayPass, 2)?))
         }
+        "fallback" => Ok((Policy::Fallback, filter(Asks::Fallback, 1)?)),
         "timeout" => Ok((Policy::Timeout(nanos_from_seconds(stage.get_item(1)?.extract()?)), None)),
         other => Err(PyValueError::new_err(format!("no policy {other:?} can be compiled"))),
     }

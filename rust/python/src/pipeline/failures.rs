@@ -16,6 +16,8 @@ pub(super) enum Asks {
     Failure,
     /// A retry: whether it may pass.
     MayPass,
+    /// A fallback: whether to give something in its place.
+    Fallback,
     /// A retry around a function that must not be done twice: nothing that the function raised is repeated.
     Nothing,
 }
@@ -143,7 +145,7 @@ impl Filter {
         }
         let marked = match self.asks {
             Asks::MayPass | Asks::Nothing => error.getattr_opt(intern!(py, "retryable"))?,
-            Asks::Failure => None,
+            Asks::Failure | Asks::Fallback => None,
         };
         if marked.as_ref().is_some_and(|marked| marked.is(PyBool::new(py, false))) {
             return Ok(false);
@@ -159,6 +161,7 @@ impl Filter {
         }
         match self.asks {
             Asks::Failure => Ok(!refused),
+            Asks::Fallback => Ok(true),
             Asks::MayPass | Asks::Nothing if refused => Ok(says_when),
             Asks::MayPass | Asks::Nothing => match marked {
                 Some(marked) => marked.is_truthy(),

@@ -31,7 +31,7 @@ pub(super) fn refused(
         Kind::RateLimit => TYPES[0].import(py, ERRORS, "RateLimited"),
         Kind::CircuitBreaker => TYPES[1].import(py, ERRORS, "CircuitOpen"),
         Kind::Bulkhead => TYPES[2].import(py, ERRORS, "BulkheadFull"),
-        Kind::Retry | Kind::Timeout => refused_type(py),
+        Kind::Retry | Kind::Timeout | Kind::Fallback => refused_type(py),
     };
     let retry_after = refusal.retry_after.map(seconds_from_nanos);
     let reason = reason.unwrap_or_else(|| Ok(PyString::new(py, refusal.reason.text()).unbind()));

@@ -1,0 +1,45 @@
+"""Fallback as a stage of the core, which decides when it is asked."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from corten.clock import Clock
+from corten.pipeline.fallbacks import takes_arguments
+from corten.pipeline.form import Form, name_of
+from corten.pipeline.stages.stage import Compiled
+from corten.policies.callables import resolve_function
+from corten.policies.exceptions import resolve
+from corten.policies.fallback import Fallback
+
+_KINDS = inspect.Parameter
+
+
+def compile_stage(policy: Fallback, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
+    """What it gives is each function's own."""
+    predicate = None if policy.predicate is None else resolve_function("fallback", "predicate", policy.predicate)
+    return Compiled(("fallback", resolve(policy.on), resolve(policy.ignore), predicate, None, policy))
+
+
+def objection(policy: Fallback, form: Form, function: str) -> str | None:
+    """Its function must take the arguments, and give what is not awaited to what is not awaited."""
+    if policy.call is None:
+        return None
+    call = resolve_function("fallback", "call", policy.call)
+    if form.kind == "plain" and inspect.iscoroutinefunction(call):
+        return f"the fallback {name_of(call)} is async, and {function} is a plain function that nobody awaits"
+    if form.signature is None or not takes_arguments(call):
+        return None
+    parameters = form.signature.parameters.values()
+    positional = [each for each in parameters if each.kind in (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)]
+    try:
+        inspect.signature(call).bind(
+            None, *positional, **{each.name: each for each in parameters if each.kind is _KINDS.KEYWORD_ONLY}
+        )
+    except TypeError as error:
+        return (
+            f"the fallback {name_of(call)} can't be called with an error and the arguments of {function}: {error}; "
+            "it must take the error alone, or the same arguments after it"
+        )
+    return None
