@@ -53,6 +53,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.streak, self.open_for, self.opened_at = 0, 0.0, 0.0
         self.closed_at: float | None = None
         self.heard_at = 0.0
+        self.silent: set[int] = set()
 
     def now(self) -> float:
         return round(self.clock.now(), 6)
@@ -70,6 +71,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.streak = 0 if well else self.streak + 1
         self.open_for = WAIT if self.policy.growth == 1 else min(WAIT * self.policy.growth**self.streak, self.longest)
         self.opened_at = now
+        self.silent = set()
         self.change("open")
 
     @property
@@ -80,7 +82,9 @@ class BreakerMachine(RuleBasedStateMachine):
         if self.state == "open" and self.now() >= self.opened_at + self.open_for:
             self.change("half_open")
         if self.state == "half_open" and self.trials and self.now() >= self.heard_at + HALF_OPEN:
+            silent = {*self.silent, self.epoch}
             self.open(self.heard_at + HALF_OPEN)
+            self.silent = silent
             if self.now() >= self.opened_at + self.open_for:
                 self.change("half_open")
 
@@ -112,6 +116,7 @@ class BreakerMachine(RuleBasedStateMachine):
     )
     def end(self, running: tuple[list[_core.Call], int, float], how: str) -> None:
         held, epoch, began = running
+        now_in = self.epoch
         if not held:
             return
         call = held.pop()  # the only reference, so that it can be dropped
@@ -122,9 +127,13 @@ class BreakerMachine(RuleBasedStateMachine):
         elif how == "cancelled":
             call.abandon()
         del call
-        if epoch != self.epoch or self.state == "disabled":
-            return
         slow = self.policy.slow_call is not None and self.now() - began > self.policy.slow_call
+        if epoch in self.silent and how == "success" and not slow:
+            if self.state == "open":
+                self.change("half_open")
+            self.trial_succeeded()
+        if epoch != now_in or self.state == "disabled":
+            return
         if self.state == "half_open":
             self.end_trial(how, slow)
         elif how in ("success", "failure"):
@@ -142,11 +151,15 @@ class BreakerMachine(RuleBasedStateMachine):
         elif how == "success" and slow:
             self.open(self.now())
         elif how == "success":
-            self.failures = 0
-            self.succeeded += 1
-            if self.succeeded == self.successes:
-                self.closed_at = self.now()
-                self.change("closed")
+            self.trial_succeeded()
+
+    def trial_succeeded(self) -> None:
+        self.failures = 0
+        self.succeeded += 1
+        if self.succeeded == self.successes:
+            self.closed_at = self.now()
+            self.silent = set()
+            self.change("closed")
 
     def window(self) -> list[tuple[float, bool, bool]]:
         if not self.policy.has_rates:
@@ -185,6 +198,7 @@ class BreakerMachine(RuleBasedStateMachine):
             self.closed_at = self.now()
         if state == "open":
             self.streak, self.open_for, self.opened_at = 0, WAIT, self.now()
+        self.silent = set()
         self.change(state)
 
     @invariant()

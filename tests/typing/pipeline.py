@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, assert_type
 
 from corten import Bulkhead, Cache, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
+from corten.pipeline import BreakerControl
 from corten.policies import Policy
 
 users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, wait=120), Timeout(2.0))
@@ -42,6 +43,8 @@ async def main() -> None:
     assert_type(compute(1.5), int)
     assert_type(await start(1), str)
     assert_type(await users.call(load, 1, deep=False), str)
+    assert_type(users.breakers, tuple[BreakerControl, ...])
+    assert_type(users.breakers[0].statistics().last_failure, str)
     guarded: Callable[[int], Awaitable[str]] = start
     assert_type(await guarded(1), str)
 

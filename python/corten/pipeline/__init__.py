@@ -1,6 +1,7 @@
 """Policies in order, compiled once and wrapped around callables."""
 
+from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.pipeline import Pipeline
 from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
 
-__all__ = ["BreakerStatistics", "BulkheadStatistics", "Pipeline", "PipelineStatistics"]
+__all__ = ["BreakerControl", "BreakerStatistics", "BulkheadStatistics", "Pipeline", "PipelineStatistics"]

@@ -20,7 +20,7 @@ _FAILURES = 5
 _SLOW_RATE = 0.5
 
 
-class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circuit_breaker"):
+class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circuit_breaker", repr_omit_defaults=True):
     """Opens after failures in a row, or at a rate of failures or slow calls; refuses; then lets trial calls decide.
 
     Nygard, *Release It!*; windows, rates and states are those of Resilience4j. A failure is any ``Exception`` except

@@ -543,3 +543,23 @@ async def test_who_hears_of_changes_keeps_no_pipeline_alive(
     del guard
     gc.collect()
     assert (kept(), breaker()) == (None, None)
+
+
+async def test_calls_that_take_longer_than_a_trial_may_be_silent_close_it_all_the_same(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    guard = pipeline(CircuitBreaker(failures=1, wait=30, max_half_open=20))
+    guarded = guard(answer)
+
+    @guard
+    async def long() -> None:
+        await clock.sleep(100)
+
+    guard.breakers[0].half_open()
+    async with anyio.create_task_group() as group:
+        group.start_soon(long)
+        await clock.advance(20)
+        with pytest.raises(CircuitOpen, match="no trial ended within 20 s"):
+            await guarded()
+        await clock.advance(80)
+    assert guard.breakers[0].state == "closed"

@@ -24,6 +24,8 @@ pub enum Cause {
     TrialSlow(Nanos),
     /// No trial ended in so long a time.
     TrialsSilent(Nanos),
+    /// A trial succeeded that had been given up.
+    LateTrial,
     /// Somebody said so.
     ByHand,
 }
@@ -46,6 +48,7 @@ impl Cause {
             Self::TrialFailed => "a trial failed".to_owned(),
             Self::TrialSlow(took) => format!("a trial was slow: {:.3} s", seconds(took)),
             Self::TrialsSilent(time) => format!("no trial ended within {} s", seconds(time)),
+            Self::LateTrial => "a trial succeeded late".to_owned(),
             Self::ByHand => "forced by hand".to_owned(),
         }
     }

@@ -71,6 +71,8 @@ pub(super) struct Inner {
     successes: u32,
     /// When the last trial ended, or the first of those under way began.
     heard_at: Nanos,
+    /// The first of the half-open periods that ended in silence, one after the other until now; zero: the last didn't.
+    silent_since: u32,
     /// Why it opened the last time, and the failure that was the last straw.
     opened_by: Option<(Cause, Option<Arc<str>>)>,
     last_failure: Option<Arc<str>>,
@@ -96,6 +98,7 @@ impl Inner {
             trials: 0,
             successes: 0,
             heard_at: 0,
+            silent_since: 0,
             opened_by: None,
             last_failure: None,
             explained: None,
@@ -180,6 +183,7 @@ impl Inner {
 
     pub(super) fn record(&mut self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
         if permit.generation() != self.generation {
+            self.hear_late(permit, verdict, report, now);
             return;
         }
         if verdict == Verdict::Failure && self.state != State::Disabled {
@@ -193,12 +197,28 @@ impl Inner {
         }
     }
 
+    /// A trial that was given up has ended: where it succeeded that is as good as if it had in time. Otherwise calls that
+    /// take longer than trials may be silent could never close it.
+    fn hear_late(&mut self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
+        let awaited = permit.is_trial() && self.silent_since > 0 && permit.generation() >= self.silent_since;
+        if awaited && verdict == Verdict::Success && !self.is_slow(report) {
+            if self.state == State::Open {
+                self.enter(State::HalfOpen, Cause::LateTrial, now);
+            }
+            self.trial_succeeded(now);
+        }
+    }
+
+    fn is_slow(&self, report: Report<'_>) -> bool {
+        self.settings.slow_call.is_some_and(|limit| report.took > limit)
+    }
+
     fn count(&mut self, verdict: Verdict, report: Report<'_>, now: Nanos) {
         let failed = verdict == Verdict::Failure;
         if !failed {
             self.failures = 0;
         }
-        let slow = self.settings.slow_call.is_some_and(|limit| report.took > limit);
+        let slow = self.is_slow(report);
         if let Some(window) = &mut self.window {
             window.roll(now);
             window.push(failed, slow);
@@ -236,18 +256,20 @@ impl Inner {
         self.trials = self.trials.saturating_sub(1);
         self.heard_at = now;
         match verdict {
-            Verdict::Success if self.settings.slow_call.is_some_and(|limit| report.took > limit) => {
+            Verdict::Success if self.is_slow(report) => {
                 self.open(Cause::TrialSlow(report.took), None, now);
             }
-            Verdict::Success => {
-                self.failures = 0;
-                self.successes += 1;
-                if self.successes >= self.settings.successes.max(1) {
-                    self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
-                }
-            }
+            Verdict::Success => self.trial_succeeded(now),
             Verdict::Failure => self.open(Cause::TrialFailed, report.retry_after, now),
             Verdict::Nothing => {}
+        }
+    }
+
+    fn trial_succeeded(&mut self, now: Nanos) {
+        self.failures = 0;
+        self.successes += 1;
+        if self.successes >= self.settings.successes.max(1) {
+            self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
         }
     }
 
@@ -258,7 +280,13 @@ impl Inner {
         self.streak = if well { 0 } else { self.streak.saturating_add(1) };
         self.open_for = self.settings.open_for(self.streak, retry_after);
         self.open_until = now.saturating_add(self.open_for);
+        let silent_since = match cause {
+            Cause::TrialsSilent(_) if self.silent_since > 0 => self.silent_since,
+            Cause::TrialsSilent(_) => self.generation,
+            _ => 0,
+        };
         self.enter(State::Open, cause, now);
+        self.silent_since = silent_since;
     }
 
     /// Puts it into a state by hand.
@@ -353,6 +381,9 @@ impl Inner {
         self.trials = 0;
         self.successes = 0;
         self.explained = None;
+        if !matches!(cause, Cause::Waited(_) | Cause::LateTrial) {
+            self.silent_since = 0;
+        }
         // What opened it is still to be seen while it is open.
         if !matches!(state, State::Open | State::HalfOpen) {
             self.failures = 0;

@@ -226,8 +226,8 @@ fn a_hung_trial_opens_it_again_and_one_that_nobody_has_asked_for_does_not() {
     assert_eq!(breaker.admit(150), Admission::Refused(None));
     assert_eq!(breaker.admit(151), Admission::Refused(Some(100)));
     assert_eq!(breaker.statistics(151).opened_by, Some(Cause::TrialsSilent(50)));
-    end(&breaker, hung, Verdict::Success, 152);
-    assert_eq!(state(&breaker), State::Open, "too late to count");
+    end(&breaker, hung, Verdict::Failure, 152);
+    assert_eq!(state(&breaker), State::Open);
     // Nobody calls for so long that it would have been open and half open again meanwhile.
     let hung = permit(&breaker, 251);
     let next = permit(&breaker, 900);
@@ -237,6 +237,29 @@ fn a_hung_trial_opens_it_again_and_one_that_nobody_has_asked_for_does_not() {
     // One success so far, and half open without a trial for however long.
     succeed(&breaker, 9_000);
     assert_eq!(state(&breaker), State::Closed);
+}
+
+#[test]
+fn a_trial_that_was_given_up_and_succeeds_at_last_counts() {
+    let breaker = CircuitBreaker::new(Settings { trials: 1, max_half_open: 50, ..SETTINGS });
+    fail(&breaker, 1);
+    fail(&breaker, 1);
+    let first = permit(&breaker, 101);
+    assert_eq!(breaker.admit(151), Admission::Refused(Some(100)));
+    let second = permit(&breaker, 251);
+    assert_eq!(breaker.admit(301), Admission::Refused(Some(100)));
+    end(&breaker, first, Verdict::Success, 302);
+    assert_eq!(state(&breaker), State::HalfOpen);
+    end(&breaker, second, Verdict::Success, 303);
+    assert_eq!(state(&breaker), State::Closed);
+    // Not once it was opened for another reason.
+    fail(&breaker, 2_000);
+    fail(&breaker, 2_000);
+    let late = permit(&breaker, 2_100);
+    assert_eq!(breaker.admit(2_150), Admission::Refused(Some(100)));
+    fail(&breaker, 2_250);
+    end(&breaker, late, Verdict::Success, 2_251);
+    assert_eq!(state(&breaker), State::Open);
 }
 
 #[test]
@@ -347,6 +370,8 @@ struct Naive {
     successes: u32,
     trials: u32,
     heard_at: Nanos,
+    /// Periods of trials that nothing was heard of, since something was.
+    silent: Vec<u32>,
 }
 
 impl Naive {
@@ -364,6 +389,7 @@ impl Naive {
             successes: 0,
             trials: 0,
             heard_at: 0,
+            silent: Vec::new(),
         }
     }
 
@@ -389,6 +415,7 @@ impl Naive {
             match self.state {
                 State::Open if now >= self.open_until => self.enter(State::HalfOpen),
                 State::HalfOpen if self.trials > 0 && now >= self.heard_at + self.settings.max_half_open => {
+                    self.silent.push(self.epoch);
                     self.open(self.heard_at + self.settings.max_half_open);
                 }
                 State::HalfOpen if self.trials < self.settings.trials => {
@@ -404,25 +431,36 @@ impl Naive {
         }
     }
 
+    fn trial_succeeded(&mut self, now: Nanos) {
+        self.failures = 0;
+        self.successes += 1;
+        if self.successes >= self.settings.successes {
+            self.silent.clear();
+            self.closed_at = Some(now);
+            self.enter(State::Closed);
+        }
+    }
+
     fn record(&mut self, epoch: u32, verdict: Verdict, took: Nanos, now: Nanos) {
+        let (failed, slow) = (verdict == Verdict::Failure, self.settings.slow_call.is_some_and(|limit| took > limit));
         if epoch != self.epoch {
+            if self.silent.contains(&epoch) && verdict == Verdict::Success && !slow {
+                if self.state == State::Open {
+                    self.enter(State::HalfOpen);
+                }
+                self.trial_succeeded(now);
+            }
             return;
         }
-        let (failed, slow) = (verdict == Verdict::Failure, self.settings.slow_call.is_some_and(|limit| took > limit));
         if self.state == State::HalfOpen {
             self.trials -= 1;
             self.heard_at = now;
-            self.successes += u32::from(verdict == Verdict::Success);
-            match verdict {
-                Verdict::Failure => self.failures += 1,
-                Verdict::Success if !slow => self.failures = 0,
-                _ => {}
-            }
+            self.failures += u32::from(failed);
             if failed || slow && verdict == Verdict::Success {
+                self.silent.clear();
                 self.open(now);
-            } else if self.successes >= self.settings.successes {
-                self.closed_at = Some(now);
-                self.enter(State::Closed);
+            } else if verdict == Verdict::Success {
+                self.trial_succeeded(now);
             }
         } else if verdict != Verdict::Nothing {
             self.failures = if failed { self.failures + 1 } else { 0 };
