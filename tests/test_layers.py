@@ -18,6 +18,7 @@ LAYERS = (
     ("messages",),
     ("pipeline",),
     ("alerts",),
+    ("error_handler",),
     ("policies", "cache", "dead_letters", "health", "metrics", "events", "logs"),
     ("settings", "secrets", "flags", "errors", "clock", "deadline"),
     ("_core",),

@@ -19,6 +19,7 @@ from corten.app.tasks import TaskStatistics
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.dead_letters import DeadLetterStore, MemoryDeadLetterStore
+from corten.error_handler import ErrorHandler
 from corten.errors import CortenError, SettingsError
 from corten.events import Events
 from corten.flags import Flags
@@ -99,7 +100,9 @@ class App(Composition, Generic[S]):
         self.clock = clock if clock is not None else Clock()
         self.registry = Registry(self.clock)
         self.health = Health(self.clock)
-        self.events = Events()
+        self.errors = ErrorHandler(self.registry, self.clock)
+        """Where errors of pipelines, tasks, schedules, consumers and subscribers come by."""
+        self.events = Events(on_error=self.errors.report)
         self.alerts = Alerts(self.registry, self.clock, health=self.health, events=self.events)
         self.components = Components()
         """What was added in code."""

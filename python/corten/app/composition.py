@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 from corten.app.components import Components, attach
 from corten.app.schedule import Schedule
 from corten.clock import Clock
+from corten.error_handler import ErrorDetails, ErrorHandler
 from corten.errors import CortenError
 from corten.health import Check, Probe
 from corten.messages.consumer import Consumer
@@ -27,6 +28,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _F = TypeVar("_F", bound=Callable[[], Awaitable[Any]])
+_E = TypeVar("_E", bound=Callable[[ErrorDetails], object])
 _H = TypeVar("_H", bound=Callable[[Any], Awaitable[Any]])
 
 
@@ -36,6 +38,7 @@ class Composition:
     name: str
     clock: Clock
     components: Components
+    errors: ErrorHandler
     life: Lifecycle
 
     def add(self, item: T) -> T:
@@ -103,8 +106,21 @@ class Composition:
                 clock=self.clock,
                 jitter=parse_duration(jitter),
                 at_start=at_start,
+                on_error=self.errors.report,
             )
             self.add(schedule.task())
+            return function
+
+        return decorate
+
+    def on_error(self, *kinds: type[Exception]) -> Callable[[_E], _E]:
+        """Call a function, plain or async, with the details of every error of some types; of all without any.
+
+        :raises TypeError: a kind is no subclass of `Exception`
+        """
+
+        def decorate(function: _E) -> _E:
+            self.errors.subscribe(function, kinds or Exception)
             return function
 
         return decorate

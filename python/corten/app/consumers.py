@@ -41,6 +41,7 @@ def consumer_tasks(app: App[Any]) -> list[Task]:
             registry=app.registry,
             emit=app.events.emit,
             observers=observers,
+            on_error=app.errors.report,
         )
         app.health.add(Check(f"consumer.{consumer.name}", runner.check, critical=False))
         tasks.append(Task(f"consumer.{consumer.name}", runner.run, runner.stop, phase="intake"))

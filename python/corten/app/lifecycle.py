@@ -61,6 +61,8 @@ class Lifecycle:
         """What did not end when it was cancelled."""
         self.tasks: list[SupervisedTask] = []
         self.reloading = Reloading(app)
+        self.tell_errors = app.errors.stop
+        """Has the last errors told to those who want to know."""
         self.log_setup: LogSetup | None = None
         """What ``run`` has set up."""
         self.resources = Resources(app, self._resource_lost)

@@ -158,6 +158,7 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         observers=app.observers,
         tiers=app.cache_tiers,
         events=app.events,
+        errors=app.errors,
         chaos=app.own_settings.chaos.allowed,
         background=app.life.background,
     )

@@ -32,6 +32,7 @@ class Schedule:
     :param interval: seconds from the beginning of one run to that of the next
     :param jitter: up to so many seconds, drawn anew, are added before each run
     :param at_start: whether the first run is at once, rather than after one interval
+    :param on_error: told of each run that fails, with ``schedule`` and its name
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Schedule:
         clock: Clock,
         jitter: float = 0.0,
         at_start: bool = True,
+        on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
     ) -> None:
         if not interval > 0:
             raise ValueError(f"schedule {name!r}: the interval is {interval:g} s; expected more than 0")
@@ -54,6 +56,7 @@ class Schedule:
         self._clock = clock
         self._jitter = jitter
         self._at_start = at_start
+        self._on_error = on_error
         self._stopping: anyio.Event | None = None
         self._is_stopped = False
         self._runs = self._failures = self._skipped = 0
@@ -84,9 +87,10 @@ class Schedule:
         self._runs += 1
         try:
             await self._function()
-        except Exception:  # noqa: BLE001 - a schedule outlives its runs
+        except Exception as error:  # noqa: BLE001 - a schedule outlives its runs
             self._failures += 1
             _log.exception("schedule %r: run %d failed; the next comes at its moment", self.name, self._runs)
+            self._on_error(f"schedule {self.name}", error)
 
     async def stop(self) -> None:
         """Let the run under way end, and begin no other."""

@@ -89,6 +89,9 @@ async def shut_down(life: Lifecycle, group: anyio.abc.TaskGroup, patience: Patie
     for phase in OVER_AT:
         with life.phase(phase):
             await _stop_tasks(life, group, [task for task in life.tasks if task.task.phase == phase], patience, phase)
+            if phase == "flush":
+                with patience.until(patience.over_at(phase)):
+                    await life.tell_errors()
     with life.phase("close"):
         with patience.clock.move_on_after(patience.grace):
             await life.background.close()

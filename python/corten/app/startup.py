@@ -61,6 +61,7 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
         set_policies(app, policies)
         for pipeline in app.components.pipelines.values():
             bind(app, pipeline)
+    group.start_soon(app.errors.run, name="callbacks for errors")
     group.start_soon(life.reloading.attend, name="reload")
     if app.own_settings.reload.watch:
         group.start_soon(life.reloading.watch, name="settings watcher")
@@ -164,6 +165,7 @@ async def start_tasks(
                 restarts=app.own_settings.tasks.restarts,
                 on_failed=life.fail,
                 count_restart=lambda name: restarts.add(task=name),
+                on_error=app.errors.report,
             )
             life.tasks.append(supervised)
             group.start_soon(supervised.run, name=str(supervised))

@@ -59,6 +59,7 @@ class SupervisedTask:
     :param owner: the plugin it belongs to; ``app`` for the user's own
     :param on_failed: told when it failed for good
     :param count_restart: told of each restart
+    :param on_error: told of each failure, with ``task`` and its name
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SupervisedTask:
         restarts: Restarts,
         on_failed: Callable[[Exception], None],
         count_restart: Callable[[str], None] = lambda _: None,
+        on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
     ) -> None:
         self.task = task
         self.owner = owner
@@ -90,6 +92,7 @@ class SupervisedTask:
         self._rule = restarts
         self._on_failed = on_failed
         self._count_restart = count_restart
+        self._on_error = on_error
         self._failures: deque[float] = deque()
         # A task that says when it is ready gets one attempt until then: the start is waiting for it.
         self._attempts_end = not task.restart or task.ready is not None
@@ -122,6 +125,7 @@ class SupervisedTask:
 
     async def _after(self, error: Exception) -> bool:
         words = f"{type(error).__name__}: {error}"
+        self._on_error(f"task {self.task.name}", error)
         if self._stopping:
             self.stop_errors.append(error)
             self.state = "stopped"

@@ -43,10 +43,18 @@ class Events:
 
     :param max_history: how many events :meth:`recent` remembers; the oldest is forgotten first
     :param wall: wall-clock time, in seconds since the epoch
+    :param on_error: told of what subscribers raise, with ``subscriber`` and the name of the one that did
     """
 
-    def __init__(self, *, max_history: int = 200, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        max_history: int = 200,
+        wall: Callable[[], float] = time.time,
+        on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
+    ) -> None:
         self._wall = wall
+        self._on_error = on_error
         self._lock = threading.Lock()
         self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that emit needs no lock to read it
         self._history: deque[Occurrence] = deque(maxlen=max_history)
@@ -89,10 +97,11 @@ class Events:
             if isinstance(event, subscription.kind):
                 try:
                     subscription.callback(event)
-                except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
                     with self._lock:
                         self._errors += 1
                     _log.exception("subscriber %r failed on %s", subscription.callback, type(event).__name__)
+                    self._on_error(f"subscriber {subscription.name}", error)
 
     def recent(self, limit: int | None = None) -> tuple[Occurrence, ...]:
         """The last events, oldest first; decisions about calls are not among them."""
@@ -108,8 +117,9 @@ class Events:
 class _Subscription:
     """Compared by identity, so that one callback may be subscribed more than once."""
 
-    __slots__ = ("callback", "kind")
+    __slots__ = ("callback", "kind", "name")
 
     def __init__(self, callback: Callable[[Any], object], kind: type[Event]) -> None:
         self.callback = callback
         self.kind = kind
+        self.name: str = getattr(callback, "__qualname__", type(callback).__qualname__)

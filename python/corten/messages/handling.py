@@ -57,6 +57,7 @@ class Handling:
         accounting: Accounting,
         emit: Callable[[Event], object],
         observers: Sequence[ObserveMessage] = (),
+        on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
     ) -> None:
         shape = handler_shape(consumer)
         self._consumer = consumer
@@ -73,6 +74,7 @@ class Handling:
         self._accounting = accounting
         self._emit = emit
         self._observers = tuple(observers)
+        self._on_error = on_error
 
     async def one(self, message: Message, go_on: GoOn) -> bool:
         """Handle one message; False where it was left unfinished."""
@@ -159,6 +161,8 @@ class Handling:
 
         :raises MessageError: the consumer wants no dead letters
         """
+        for failure in failures:
+            self._on_error(f"consumer {self._consumer.name}", failure.error)
         if not self._consumer.dead_letters:
             worst = failures[0]
             raise MessageError(

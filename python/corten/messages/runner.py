@@ -42,6 +42,7 @@ class ConsumerRunner:
     :param store: where dead letters go
     :param emit: told of dead letters, and when the consumer can't go on and can again
     :param observers: surround the handling of messages
+    :param on_error: told of each message that failed for good, with ``consumer`` and its name
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ConsumerRunner:
         registry: Registry | None = None,
         emit: Callable[[Event], object] = lambda _: None,
         observers: Sequence[ObserveMessage] = (),
+        on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
     ) -> None:
         self.consumer = consumer
         self._source = source
@@ -61,6 +63,7 @@ class ConsumerRunner:
         self._clock = clock
         self._emit = emit
         self._observers = tuple(observers)
+        self._on_error = on_error
         self._accounting = Accounting(consumer.name, registry)
         handler_shape(consumer)  # says now, not at the first message, what is wrong with the handler
         self._run: _Run | None = None
@@ -94,6 +97,7 @@ class ConsumerRunner:
                 accounting=self._accounting,
                 emit=self._emit,
                 observers=self._observers,
+                on_error=self._on_error,
             )
             run = self._run = _Run(consumer, source, handling, stall, self._clock)
             run.stopping = self._stopping

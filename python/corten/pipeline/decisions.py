@@ -21,11 +21,15 @@ from corten.events.decision import (
 )
 
 if TYPE_CHECKING:
+    from corten.error_handler import ErrorHandler
     from corten.events import Events
     from corten.plugins.descriptions import Observer
 
 Kind = Literal["refused", "retried", "timed_out", "failed", "degraded", "hedged", "injected"]
 """What was decided; the words of `DecisionStatistics`."""
+
+_FINAL = ("failed", "timed_out")
+"""Kinds that say that a call ended with an error; a refusal is a decision, and no error of anything."""
 
 _log = logging.getLogger("corten.pipeline")
 
@@ -42,10 +46,12 @@ class Decisions:
         self._counts: Counter[tuple[Kind, str]] = Counter()
         self._events: Events | None = None
         self._observers: tuple[Callable[[Decision], object], ...] = ()
+        self._errors: ErrorHandler | None = None
 
-    def bind(self, events: Events | None, observers: Sequence[Observer]) -> None:
-        """Tell an App's events and its plugins' observers from now on."""
+    def bind(self, events: Events | None, observers: Sequence[Observer], errors: ErrorHandler | None = None) -> None:
+        """Tell an App's events, its error handler and its plugins' observers from now on."""
         self._events = events
+        self._errors = errors
         self._observers = tuple(each.decision for each in observers if each.decision is not None)
 
     def counts(self, kind: Kind) -> Mapping[str, int]:
@@ -72,6 +78,8 @@ class Decisions:
         """
         with self._lock:
             self._counts[kind, policy] += 1
+        if self._errors is not None and error is not None and kind in _FINAL:
+            self._errors.report(f"pipeline {self._pipeline}", error)
         events = self._events
         listened = events is not None and events.wants(Decision)
         if not (listened or self._observers):

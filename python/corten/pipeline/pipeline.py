@@ -34,6 +34,7 @@ from corten.policies.policy import Policy
 from corten.policies.retry_budget import RetryBudgetStatistics
 
 if TYPE_CHECKING:
+    from corten.error_handler import ErrorHandler
     from corten.plugins.descriptions import Observer
 
 P = ParamSpec("P")
@@ -204,8 +205,9 @@ class Pipeline:
         events: Events | None = None,
         chaos: bool = False,
         background: Background | None = None,
+        errors: ErrorHandler | None = None,
     ) -> None:
-        """Make it one App's: its clock, its metrics, its plugins, its events, and whether it allows chaos.
+        """Make it one App's: its clock, its metrics, its plugins, its events and errors, and whether it allows chaos.
 
         What was counted so far goes on in its registry.
 
@@ -222,7 +224,7 @@ class Pipeline:
             self.registry = registry
             self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
         self._observers = tuple(each for each in observers if each.call is not None)
-        self._decisions.bind(events, observers)
+        self._decisions.bind(events, observers, errors)
         self._tiers = tuple(tiers)
         self._events = events
         self._chaos_allowed = chaos

@@ -1,0 +1,322 @@
+"""One place that every error comes by: counted by component and type, told to whoever asked for its type."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, Final, cast
+
+import anyio
+import msgspec
+
+from corten.clock import Clock
+from corten.errors import described
+from corten.metrics.registry import Registry
+
+_log = logging.getLogger("corten.errors")
+
+OVERFLOW: Final = "overflow"
+"""Component and type under which errors are counted that would be one pair too many."""
+
+_MARK: Final = "__corten_components__"
+"""On an error: the components it came by. One that is raised again and again is an error each time."""
+
+_telling: contextvars.ContextVar[bool] = contextvars.ContextVar("corten_telling_errors", default=False)
+
+
+class ErrorDetails(msgspec.Struct, frozen=True):
+    """An error, and where it came from: what callbacks get."""
+
+    component: str
+    """``pipeline users``, ``task refresh``, ``schedule report``, ``consumer store``, ``subscriber warn``, or what
+    :meth:`ErrorHandler.report` was given."""
+    error: Any
+    """The error itself, an `Exception`."""
+    at: float
+    """Wall-clock time, in seconds since the epoch."""
+
+
+class ErrorCount(msgspec.Struct, frozen=True):
+    """How often a component failed in one way."""
+
+    component: str
+    type: str
+    count: int
+    last_at: float
+    """Wall-clock time of the last one, in seconds since the epoch."""
+
+
+class ErrorStatistics(msgspec.Struct, frozen=True):
+    """What came by an `ErrorHandler`."""
+
+    total: int
+    counts: tuple[ErrorCount, ...]
+    """By component and type, the most frequent first."""
+    callbacks: int
+    """How many are subscribed."""
+    callback_failures: int
+    """How often one raised, or took too long."""
+    waiting: int
+    """Errors that async callbacks are still to be told of."""
+    dropped: int
+    """Errors that async callbacks were not told of, as too many waited or nobody runs them any more."""
+
+
+class _Subscription(msgspec.Struct, eq=False):
+    callback: Callable[[ErrorDetails], Any]
+    kinds: tuple[type[Exception], ...]
+    is_async: bool
+
+
+class ErrorHandler:
+    """Counts errors by component and type, and calls those who asked for their types, in the order they asked.
+
+    Plain callbacks are called where the error happened and must be quick; async ones by the App, one after the other.
+    What a callback raises is logged and counted, and goes no further; errors that happen within a callback are counted
+    and told to nobody, so nothing goes round in circles. An error that comes by several components on its way (a
+    pipeline, then the task that called it) is counted for each and told once, by the innermost.
+
+    :param max_pairs: so many pairs of component and type are counted apart, the rest as ``overflow``
+    :param max_waiting: so many errors may wait for async callbacks; further ones are dropped, and counted
+    :param patience: seconds that an async callback may take
+    :param wall: wall-clock time, in seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        clock: Clock | None = None,
+        *,
+        max_pairs: int = 1000,
+        max_waiting: int = 1000,
+        patience: float = 30.0,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock if clock is not None else Clock()
+        self._wall = wall
+        self._max_pairs = max_pairs
+        self._max_waiting = max_waiting
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that telling needs no lock
+        self._counts: dict[tuple[str, str], tuple[int, float]] = {}
+        self._total = self._failures = self._dropped = 0
+        self._waiting: deque[tuple[_Subscription, ErrorDetails]] = deque()
+        self._wake: Callable[[], object] | None = None
+        self._is_over = False
+        self._ended: anyio.Event | None = None
+        self._errors = self._failed = None
+        if registry is not None:
+            self._errors = registry.counter(
+                "corten_errors", "Errors by where they came from and their type", attributes=("component", "type")
+            )
+            self._failed = registry.counter(
+                "corten_error_callback_failures", "How often a callback for errors raised, or took too long"
+            )
+
+    def subscribe(
+        self,
+        callback: Callable[[ErrorDetails], object],
+        kind: type[Exception] | tuple[type[Exception], ...] = Exception,
+    ) -> Callable[[], None]:
+        """Have a function called with the details of every error of some types and their subclasses.
+
+        :returns: a function that ends the subscription; harmless when called again
+        :raises TypeError: it can't be called, or a kind is no subclass of `Exception`
+        """
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        for each in cast("tuple[object, ...]", kinds):
+            if not (isinstance(each, type) and issubclass(each, Exception)):
+                raise TypeError(f"{each!r} is not a subclass of Exception; cancellation and exits are no errors")
+        if not callable(callback):
+            raise TypeError(f"{callback!r} can't be called; expected a function that takes ErrorDetails")
+        is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+            getattr(callback, "__call__", None)  # noqa: B004 - not whether there is one, but what it is
+        )
+        subscription = _Subscription(callback, kinds, is_async)
+        with self._lock:
+            self._subscriptions = (*self._subscriptions, subscription)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
+
+        return unsubscribe
+
+    def report(self, component: str, error: BaseException) -> None:
+        """Count an error, and tell of it; from any thread. Never raises because of a callback.
+
+        Cancellation, exits and whatever else is no `Exception` are no errors.
+        """
+        if not isinstance(error, Exception):
+            return
+        at = self._wall()
+        kind = type(error).__name__
+        with self._lock:
+            self._total += 1
+            pair = (component, kind)
+            if pair not in self._counts and len(self._counts) >= self._max_pairs:
+                pair = (OVERFLOW, OVERFLOW)
+            self._counts[pair] = (self._counts.get(pair, (0, 0.0))[0] + 1, at)
+        if self._errors is not None:
+            self._errors.add(component=component, type=kind)
+        if not self._subscriptions:
+            return
+        if not _is_new(component, error) or _telling.get():
+            return
+        details = ErrorDetails(component, error, at)
+        for subscription in self._subscriptions:
+            if not isinstance(error, subscription.kinds):
+                continue
+            if subscription.is_async:
+                self._enqueue(subscription, details)
+            else:
+                self._call(subscription, details)
+
+    @contextmanager
+    def reporting(self, component: str) -> Generator[None, None, None]:
+        """Report what is raised inside; it goes on as it is."""
+        try:
+            yield
+        except Exception as error:
+            self.report(component, error)
+            raise
+
+    def statistics(self) -> ErrorStatistics:
+        """What came by."""
+        with self._lock:
+            pairs = sorted(self._counts.items(), key=lambda item: (-item[1][0], item[0]))
+            counts = tuple(ErrorCount(*pair, count, at) for pair, (count, at) in pairs)
+            return ErrorStatistics(
+                total=self._total,
+                counts=counts,
+                callbacks=len(self._subscriptions),
+                callback_failures=self._failures,
+                waiting=len(self._waiting),
+                dropped=self._dropped,
+            )
+
+    # -- plain callbacks
+
+    def _call(self, subscription: _Subscription, details: ErrorDetails) -> None:
+        token = _telling.set(True)
+        try:
+            result = subscription.callback(details)
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise TypeError("it returned something to be awaited: write it as async def")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+            self._failed_callback(subscription, details, error)
+        finally:
+            _telling.reset(token)
+
+    def _failed_callback(self, subscription: _Subscription, details: ErrorDetails, error: Exception) -> None:
+        with self._lock:
+            self._failures += 1
+        if self._failed is not None:
+            self._failed.add()
+        _log.error(
+            "callback %r failed on %s of %s: %s",
+            subscription.callback,
+            type(details.error).__name__,
+            details.component,
+            described(error),
+            exc_info=error,
+        )
+
+    # -- async ones
+
+    def _enqueue(self, subscription: _Subscription, details: ErrorDetails) -> None:
+        with self._lock:
+            if self._is_over or len(self._waiting) >= self._max_waiting:
+                self._dropped += 1
+                is_first = self._dropped == 1
+            else:
+                self._waiting.append((subscription, details))
+                is_first = False
+            wake = self._wake
+        if is_first:
+            _log.error("callbacks for errors are not told any more: %d wait, or none is called", len(self._waiting))
+        if wake is not None:
+            wake()
+
+    async def run(self) -> None:
+        """Call async callbacks, one after the other, until :meth:`stop`; the App does this."""
+        wake_from_outside = _from_any_thread()
+        ended = self._ended = anyio.Event()
+        token = _telling.set(True)
+        try:
+            while True:
+                moved = anyio.Event()
+                with self._lock:
+                    self._wake = partial(wake_from_outside, moved.set)
+                    item = self._waiting.popleft() if self._waiting else None
+                    is_over = self._is_over
+                if item is not None:
+                    await self._call_async(*item)
+                elif is_over:
+                    return
+                else:
+                    await moved.wait()
+        finally:
+            _telling.reset(token)
+            with self._lock:
+                self._wake = None
+                self._is_over = True
+            ended.set()
+
+    async def stop(self) -> None:
+        """Have :meth:`run` return when the last errors were told, and wait for that."""
+        with self._lock:
+            self._is_over = True
+            wake = self._wake
+        if wake is not None:
+            wake()
+        if self._ended is not None:
+            await self._ended.wait()
+
+    async def _call_async(self, subscription: _Subscription, details: ErrorDetails) -> None:
+        result: Awaitable[object] = subscription.callback(details)
+        try:
+            with self._clock.move_on_after(self._patience) as scope:
+                await result
+            if scope.cancelled_caught:
+                raise TimeoutError(f"it took longer than {self._patience:g} s")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+            self._failed_callback(subscription, details, error)
+
+
+def _is_new(component: str, error: Exception) -> bool:
+    """Whether it comes by for the first time; also again, where it starts again at a component that it came by."""
+    came_by: set[str] | None = error.__dict__.get(_MARK)
+    if came_by is None or component in came_by:
+        error.__dict__[_MARK] = {component}
+        return True
+    came_by.add(component)
+    return False
+
+
+def _from_any_thread() -> Callable[[Callable[[], object]], object]:
+    """What has the event loop that runs now call a function, from any thread; harmless when the loop is gone."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        schedule = trio.lowlevel.current_trio_token().run_sync_soon
+    else:
+        import asyncio  # only where a loop runs, which has imported it
+
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+
+    def call(function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # it is closed; trio.RunFinishedError is one too
+            schedule(function)
+
+    return call
