@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, assert_type
 
-from corten import Bulkhead, Cache, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
+from corten import Bulkhead, Cache, Chaos, CircuitBreaker, Custom, Pipeline, RateLimit, Retry, Timeout
 from corten.pipeline import BreakerControl
-from corten.policies import Policy
+from corten.policies import MiddlewareDetails, Policy
+from corten.policies.custom import CallNext
 
 users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, wait=120), Timeout(2.0))
 policies: list[Policy] = [RateLimit("0.5/s", burst=5), Bulkhead(10), Retry(on=(KeyError, "asyncpg.PostgresError"))]
@@ -33,6 +34,63 @@ def compute(x: float) -> int:
 @users
 def start(x: int) -> Awaitable[str]:
     return load(x)
+
+
+@users
+async def rows(count: int) -> AsyncIterator[int]:
+    for each in range(count):
+        yield each
+
+
+@users
+async def talk(first: str) -> AsyncGenerator[str, int]:
+    number = yield first
+    yield str(number)
+
+
+class Faces:
+    @users
+    @staticmethod
+    async def static(user: int) -> str:
+        return str(user)
+
+    @users
+    @classmethod
+    async def of_class(cls, user: int) -> str:
+        return f"{cls} {user}"
+
+    @staticmethod
+    @users
+    async def inside(user: int) -> str:
+        return str(user)
+
+
+async def audited(call_next: CallNext, details: MiddlewareDetails) -> Any:
+    assert_type(details.function, str)
+    return await call_next()
+
+
+custom: list[Policy] = [Custom(audited), Custom("package.module:function"), Chaos(0.05, OSError), Chaos(0.1, "OSError")]
+
+
+async def faces() -> None:
+    assert_type([each async for each in rows(3)], list[int])
+    assert_type(await talk("hello").asend(1), str)
+    async with users.guard(tenant="a") as nothing:
+        assert_type(nothing, None)
+    with users.guard():
+        pass
+    assert_type(users.call_blocking(compute, 1.5), int)
+    assert_type(users.call_blocking(lambda: "text"), str)
+    assert_type(await Faces.static(1), str)
+    assert_type(await Faces().of_class(1), str)
+    assert_type(await Faces().inside(1), str)
+
+    rows("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await talk("hello").asend("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    users.call_blocking(compute, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await Faces.static("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    users.guard("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def main() -> None:

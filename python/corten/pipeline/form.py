@@ -9,7 +9,7 @@ import typing
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["coroutine", "awaitable", "plain"]
+Kind = Literal["coroutine", "awaitable", "plain", "generator"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -36,14 +36,17 @@ class Form(NamedTuple):
 
 
 def kind_of(function: Callable[..., Any]) -> Kind:
-    """Whether calling it gives a coroutine, another awaitable, or a value.
+    """Whether calling it gives a coroutine, another awaitable, a value, or an async generator.
 
-    :raises TypeError: it is a generator function: a pipeline guards calls, not iterations
+    :raises TypeError: it is a plain generator function
     """
-    if inspect.isasyncgenfunction(function) or (
-        inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE
-    ):
-        raise TypeError(f"{name_of(function)} is a generator function: a pipeline guards calls that end with a result")
+    if inspect.isasyncgenfunction(function):
+        return "generator"
+    if inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE:
+        raise TypeError(
+            f"{name_of(function)} is a generator function: a pipeline guards calls that end with a result, and async "
+            "generators; write it with `async def`, or put `with pipeline.guard():` into it"
+        )
     if _flags(function) & inspect.CO_COROUTINE:
         return "coroutine"
     if inspect.iscoroutinefunction(function) or _flags(function) & inspect.CO_ITERABLE_COROUTINE:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from corten.errors import CortenError
+from corten.pipeline import spans
 from corten.pipeline.form import Form, Kind, form_of, name_of
+from corten.pipeline.generators import bare, iterating
 from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings, Wrapped
 from corten.pipeline.stages import STAGES
 from corten.pipeline.traceback import TITLE
@@ -28,7 +30,8 @@ class Guarded:
         self._original = function
         self._form: Form = form_of(function)
         self._outer = self._wrapper()
-        self._current = Wrapped("unconfigured", {"refuse": self._refuse})
+        iterated = self._form.kind == "generator"
+        self._current = Wrapped("unconfigured_iterated" if iterated else "unconfigured", {"refuse": self._refuse})
         self._bypassed = False
         self._run(self._current)
         self._kept: dict[tuple[str, int], object] = {}
@@ -64,6 +67,8 @@ class Guarded:
         :raises ValueError: they can't
         """
         name = name_of(self._original)
+        if self._form.kind == "generator" and (wrong := spans.objection(policies, f"the async generator {name}")):
+            raise ValueError(f"pipeline {self._pipeline!r}: {wrong}")
         for policy in policies:
             if (make := LAYERS.get(type(policy))) is not None:
                 objection = make(policy).objection(self._form, name)
@@ -79,6 +84,15 @@ class Guarded:
 
         :raises ValueError: a layer can't guard the function
         """
+        if self._form.kind == "generator":
+            iterated = iterating(self._original, layers, around)
+
+            def commit_iterated() -> None:
+                self._current = iterated
+                if not self._bypassed:
+                    self._run(iterated)
+
+            return commit_iterated
         inside = self._called()
         seen: dict[str, int] = {}
         places: list[tuple[str, int]] = []
@@ -112,10 +126,16 @@ class Guarded:
     def bypass(self, *, on: bool) -> None:
         """Call the function as if there were no layers, or with them again, from the next call on."""
         self._bypassed = on
-        plain = self._form.kind == "plain"
-        self._run(
-            Wrapped("bypassed_blocking" if plain else "bypassed", {"function": self._original}) if on else self._current
-        )
+        self._run(self._bare() if on else self._current)
+
+    def _bare(self) -> Wrapped:
+        match self._form.kind:
+            case "generator":
+                return bare(self._original)
+            case "plain":
+                return Wrapped("bypassed_blocking", {"function": self._original})
+            case _:
+                return Wrapped("bypassed", {"function": self._original})
 
     def _run(self, wrapped: Wrapped) -> None:
         self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)

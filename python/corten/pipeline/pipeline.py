@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from corten import _core
 from corten.cache.tier import CacheTier
@@ -13,7 +13,7 @@ from corten.clock import Clock
 from corten.errors import CortenError
 from corten.events import Events
 from corten.metrics.registry import Registry, default_registry
-from corten.pipeline import switches
+from corten.pipeline import spans, switches
 from corten.pipeline.background import Background
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.bulkhead import BulkheadControl
@@ -22,9 +22,12 @@ from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
+from corten.pipeline.form import kind_of, name_of
+from corten.pipeline.guard import Guard
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.chaos import announce, spared
+from corten.pipeline.layers.run import observation
 from corten.pipeline.measuring import measure
 from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import PipelineStatistics
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _process_clock = Clock()
 _process_breakers = NamedBreakers()
@@ -82,6 +86,7 @@ class Pipeline:
         self._chaos_allowed = False
         self._announced = ""
         self._layers: tuple[Layer, ...] | None = None
+        self._span: tuple[tuple[Layer, ...], tuple[spans.Part, ...]] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._called: dict[Any, Callable[..., Any]] = {}
         if policies:
@@ -104,21 +109,31 @@ class Pipeline:
         return self._policies or ()
 
     @overload
+    def __call__(self, function: staticmethod[P, R]) -> staticmethod[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: classmethod[T, P, R]) -> classmethod[T, P, R]: ...
+    @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
     def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Any) -> Any:
         """Guard a function: gives one with the same signature.
 
-        An ``async def``, a function annotated as returning an awaitable, or a plain one. Plain functions run without
-        a loop: they can't have a time limit, and where a policy would wait they raise on an event loop's thread.
+        An ``async def``, a function annotated as returning an awaitable, an async generator function, or a plain one;
+        of a ``staticmethod`` or ``classmethod`` the function in it. Plain functions run without a loop: they can't have
+        a time limit, and where a policy would wait they raise on an event loop's thread. Async generators are admitted
+        before their first item and held until their last; what can't guard a block can't guard them.
 
-        :raises TypeError: a generator function
-        :raises ValueError: a limit's ``key`` is no parameter of the function, or it is plain and there is a `Timeout`
+        :raises TypeError: a plain generator function
+        :raises ValueError: a policy can't guard the function: a limit's ``key`` is no parameter of it, it is plain and
+            there is a `Timeout`, it is an async generator and there is a `Retry`
         """
+        if isinstance(function, staticmethod | classmethod):
+            wrapped = cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function)
+            return type(wrapped)(self(wrapped.__func__))
         guarded = Guarded(self.name, function, self)
         if self._layers is not None:
             guarded.check(self.policies)
@@ -136,18 +151,66 @@ class Pipeline:
 
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        key: object = function
+        found = self._kept_for_calls(function, "call", lambda each: self(_awaited(each)))
+        result: R = await found(*args, **kwargs)
+        return result
+
+    def call_blocking(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a plain function under the policies without decorating it: a lambda, a partial, somebody else's.
+
+        Its wrapper is kept for the next time, for the 256 functions called last.
+
+        :raises TypeError: what it returns has to be awaited: that is for :meth:`call`
+        :raises ValueError: the policies can't guard a plain function
+        :raises CortenError: a policy would wait, in the thread of an event loop; or the policies come from settings,
+            and the App has not started
+        """
+        if kind_of(function) != "plain":
+            raise TypeError(
+                f"pipeline {self.name!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, "
+                "or decorate it"
+            )
+        result: R = self._kept_for_calls(function, "call_blocking", self)(*args, **kwargs)
+        return result
+
+    def _kept_for_calls(self, function: Any, verb: str, guard: Callable[[Any], Any]) -> Callable[..., Any]:
+        key: object = (verb, function)
         try:
             hash(key)
         except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
-            key = (id(function),)
+            key = (verb, id(function))
         if (found := self._called.pop(key, None)) is None:
-            found = self(_awaited(function))
+            found = guard(function)
             if len(self._called) >= _REMEMBERED:
                 del self._called[next(iter(self._called))]
         self._called[key] = found
-        result: R = await found(*args, **kwargs)
-        return result
+        return found
+
+    def guard(self, /, **values: Any) -> Guard:
+        """Guard a block of code: ``async with pipeline.guard():``, or ``with pipeline.guard():`` in a thread.
+
+        Rate limits, circuit breakers, bulkheads, adaptive limits, chaos and, around ``async with``, time limits hold
+        for the whole block; an error that leaves it is a failure to the breaker. Policies that repeat a call or give a
+        result in its place can't guard a block.
+
+        :param values: what keyed limits, costs and priorities are told, by the parameter's name:
+            ``pipeline.guard(tenant="a")``
+        :raises ValueError: a policy can't guard a block
+        :raises CortenError: the policies come from settings, and the App has not started
+        """
+        around = self._surroundings()
+        if self._layers is None:
+            raise CortenError(
+                f"pipeline {self.name!r} has no policies yet: they come from the settings when its App starts"
+            )
+        if switches.is_on("no_policies", self):
+            return Guard(around, (), {})
+        if self._span is None or self._span[0] is not self._layers:
+            if (wrong := spans.objection(self.policies, "a block")) is not None:
+                raise ValueError(f"pipeline {self.name!r}: {wrong}")
+            self._span = (self._layers, spans.parts_of(self._layers, around))
+        observe = observation(around, "guard") if around.observers else None
+        return Guard(around, self._span[1], values, observe)
 
     def configure(self, policies: Sequence[Policy]) -> None:
         """Set or replace the policies, all at once; calls under way end as they began.

@@ -10,11 +10,42 @@ from corten.deadline import context_deadline
 from corten.errors import DeadlineExceeded
 from corten.pipeline.carry_out import Make, carry_out_with
 from corten.pipeline.fallbacks import Fallbacks
+from corten.pipeline.layers.layer import Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages.stage import Compiled
 
 Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
 """What is further inside; its argument is the earliest deadline outside."""
+
+
+def exceeded(around: Surroundings, seconds: float) -> DeadlineExceeded:
+    """The error of a time limit that has passed, once it was told."""
+    error = DeadlineExceeded(around.pipeline, seconds)
+    around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
+    return error
+
+
+def split(run: Run) -> list[float | Run]:
+    """A run in parts, with its time limits alone."""
+    parts: list[float | Run] = []
+    compiled: list[Compiled] = []
+    counts_calls = run.counts_calls
+
+    def flush() -> None:
+        nonlocal counts_calls
+        if compiled or counts_calls:
+            parts.append(Run(run.around, compiled, counts_calls=counts_calls, once=run.once))
+            counts_calls = False
+            compiled.clear()
+
+    for each in run.compiled:
+        if each.stage[0] == "timeout":
+            flush()
+            parts.append(float(each.stage[1]))
+        else:
+            compiled.append(each)
+    flush()
+    return parts
 
 
 class ScopedRun:
@@ -54,24 +85,7 @@ class ScopedRun:
         return chain(context_deadline(self._around.clock))
 
     def _split(self) -> list[float | Run]:
-        parts: list[float | Run] = []
-        compiled: list[Compiled] = []
-        counts_calls = self.whole.counts_calls
-
-        def flush() -> None:
-            nonlocal counts_calls
-            if compiled or counts_calls:
-                parts.append(Run(self._around, compiled, counts_calls=counts_calls, once=self.whole.once))
-                counts_calls = False
-                compiled.clear()
-
-        for each in self.whole.compiled:
-            if each.stage[0] == "timeout":
-                flush()
-                parts.append(float(each.stage[1]))
-            else:
-                compiled.append(each)
-        flush()
+        parts = split(self.whole)
         if not isinstance(parts[-1], Run):  # the core drives the innermost part, so that the deadline is known there
             parts.append(Run(self._around, (), counts_calls=False))
         return parts
@@ -81,14 +95,9 @@ class ScopedRun:
             deadline = self._around.clock.now() + seconds
             with self._around.clock.move_on_at(deadline):
                 return await inner(deadline if horizon is None else min(deadline, horizon))
-            raise self._exceeded(seconds)
+            raise exceeded(self._around, seconds)
 
         return limited
-
-    def _exceeded(self, seconds: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(self._around.pipeline, seconds)
-        self._around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
-        return error
 
     def _staged(
         self, part: Run, inner: Inner, inputs: tuple[Any, ...], given: tuple[tuple[Any, ...], Mapping[str, Any]]

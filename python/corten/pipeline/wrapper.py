@@ -74,6 +74,26 @@ _BYPASSED_BLOCKING = """\
 _KEY = """\
     return {key}
 """
+# An async generator of its own, for nothing else looks like one. What it is sent goes to the user's, step by step.
+_ITERATED = """\
+    {_}iteration = {_}begin({args}, {kwargs}{inputs})
+    {_}verb, {_}sent = "asend", None
+    try:
+        while ({_}item := await {_}iteration.step({_}verb, {_}sent)) is not {_}MISS:
+            try:
+                {_}verb, {_}sent = "asend", (yield {_}item)
+            except {_}GeneratorExit:
+                raise
+            except {_}BaseException as {_}error:
+                {_}verb, {_}sent = "athrow", {_}error
+    except {_}GeneratorExit:
+        await {_}iteration.close()
+        raise
+"""
+_UNCONFIGURED_ITERATED = """\
+    {_}refuse()
+    yield
+"""
 _UNCONFIGURED = """\
     {_}refuse()
 """
@@ -90,6 +110,8 @@ _TEXTS = {
     "bypassed_blocking": _BYPASSED_BLOCKING,
     "key": _KEY,
     "unconfigured": _UNCONFIGURED,
+    "iterated": _ITERATED,
+    "unconfigured_iterated": _UNCONFIGURED_ITERATED,
 }
 
 
@@ -133,7 +155,8 @@ class Wrapper:
             f"{self._prefix}sorted": sorted,
         }
         self._files: list[str] = []
-        self.function = FunctionType(self._code("unconfigured"), self._globals, self._name)
+        unconfigured = "unconfigured_iterated" if form.kind == "generator" else "unconfigured"
+        self.function = FunctionType(self._code(unconfigured), self._globals, self._name)
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
 

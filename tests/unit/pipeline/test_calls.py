@@ -10,7 +10,7 @@ import time
 import traceback
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -133,14 +133,6 @@ async def test_partials_and_callable_objects(pipeline: Callable[..., Pipeline]) 
     guard = pipeline(*EVERYTHING)
     assert await guard(Double())(4) == 8
     assert await guard(partial(load, 1, deep=True))() == (1, "plain", (), True, {})
-
-
-def test_generators_are_refused_at_decoration(pipeline: Callable[..., Pipeline]) -> None:
-    async def rows() -> AsyncIterator[int]:
-        yield 1
-
-    with pytest.raises(TypeError, match="rows is a generator function"):
-        pipeline(Retry())(rows)
 
 
 async def test_a_refused_call_leaves_no_coroutine_behind(pipeline: Callable[..., Pipeline]) -> None:

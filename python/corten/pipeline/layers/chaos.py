@@ -14,7 +14,7 @@ from corten.pipeline.backend import in_event_loop
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form
 from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
-from corten.pipeline.stages.stage import missing_parameter
+from corten.pipeline.stages.stage import Input, missing_parameter
 from corten.policies.chaos import Chaos, made
 from corten.policies.policy import Policy
 
@@ -54,6 +54,10 @@ class ChaosLayer:
         """It must know the parameter by which it chooses."""
         return missing_parameter("chaos", "chooses by", self.policy.key, form, function)
 
+    def admission(self, around: Surroundings) -> Harm:
+        """What it does before a block or an iteration: it makes it wait, or fail."""
+        return Harm(self, around)
+
     def put(self, site: Site) -> Wrapped:
         """Put it around what is inside."""
         inside, harm = site.inside, Harm(self, site.around)
@@ -75,7 +79,7 @@ class ChaosLayer:
                     return harm.result
             return inside(*args, **kwargs)
 
-        inputs = () if self.policy.key is None else (self.policy.key,)
+        inputs = harm.inputs
         if site.form.kind == "plain":
             return Wrapped("layered_blocking", {"around": around_blocking}, inputs)
         return Wrapped("layered", {"around": around}, inputs)
@@ -91,6 +95,7 @@ class Harm:
     def __init__(self, layer: ChaosLayer, around: Surroundings) -> None:
         policy = layer.policy
         self.result = policy.result
+        self.inputs: tuple[Input, ...] = () if policy.key is None else (policy.key,)
         self._decide = layer.state.decide
         self._keys = policy.keys
         self._errors = policy.errors()
@@ -103,6 +108,21 @@ class Harm:
         if inputs and inputs[0] not in self._keys:
             return None
         return self._decide()
+
+    async def before(self, inputs: tuple[Any, ...]) -> None:
+        """Harm a block or an iteration before its first step.
+
+        :raises Exception: what it is made to fail with
+        """
+        if (injection := self.decide(inputs)) is not None:
+            await self.wait(injection)
+            self.replaces(injection)
+
+    def before_blocking(self, inputs: tuple[Any, ...]) -> None:
+        """The same in a thread."""
+        if (injection := self.decide(inputs)) is not None:
+            self.block(injection)
+            self.replaces(injection)
 
     async def wait(self, injection: Injection) -> None:
         """Make the call wait, if it has to."""

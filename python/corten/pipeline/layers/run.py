@@ -63,7 +63,7 @@ class Run:
         names: dict[str, Any] = {"function": site.inside, "core": self.core}
         observed = bool(self.around.observers) and self.counts_calls
         if observed:
-            names["observe"] = _observation(self.around, site.name)
+            names["observe"] = observation(self.around, site.name)
         if site.form.kind == "plain":
             names["run_blocking"] = run_blocking_with(self, fallbacks)
             return Wrapped("blocking_observed" if observed else "blocking", names, self.inputs, kept=fallbacks)
@@ -76,7 +76,8 @@ class Run:
         return Wrapped(text, names, self.inputs, kept=fallbacks)
 
 
-def _observation(around: Surroundings, function: str) -> Callable[[], AbstractContextManager[object]]:
+def observation(around: Surroundings, function: str) -> Callable[[], AbstractContextManager[object]]:
+    """What surrounds each call with what observers do."""
     details = CallDetails(around.pipeline, function)
     calls = [each.call for each in around.observers if each.call is not None]
     if len(calls) == 1:

@@ -1,0 +1,121 @@
+"""A block of code under a pipeline: ``async with pipeline.guard():``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+from corten.deadline import within
+from corten.errors import CortenError
+from corten.pipeline.layers import Surroundings
+from corten.pipeline.scoped import exceeded
+from corten.pipeline.spans import Held, Inside, Part, TimeLimit, evaluated
+
+
+class Guard:
+    """One block under a pipeline's policies, entered once.
+
+    :param parts: the policies, asked for when the block is entered
+    :param values: what keyed limits, costs and priorities are told, by parameter
+    """
+
+    __slots__ = ("_around", "_entered", "_held", "_observe", "_parts", "_values")
+
+    def __init__(
+        self,
+        around: Surroundings,
+        parts: tuple[Part, ...],
+        values: dict[str, Any],
+        observe: Callable[[], AbstractContextManager[object]] | None = None,
+    ) -> None:
+        self._around = around
+        self._parts = parts
+        self._values = values
+        self._held = Held()
+        self._entered = False
+        self._observe = observe
+
+    async def __aenter__(self) -> None:
+        self._begin()
+        held, around = self._held, self._around
+        try:
+            for part in self._parts:
+                if isinstance(part, TimeLimit):
+                    held.entered.append(_Limit(part.seconds, around))
+                else:
+                    inputs = evaluated(around.pipeline, part.inputs, self._values)
+                    await held.admit(part, inputs, around.clock)
+        except BaseException as error:
+            _raise(held.leave(error), error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _raise(self._held.leave(error), error)
+
+    def __enter__(self) -> None:
+        self._begin()
+        held, around = self._held, self._around
+        try:
+            for part in self._parts:
+                if isinstance(part, TimeLimit):
+                    raise CortenError(  # noqa: TRY301 - what was entered is left
+                        f"pipeline {around.pipeline!r}: its timeout can't guard a plain block, which nothing can "
+                        "interrupt: leave it out, or write `async with`"
+                    )
+                inputs = evaluated(around.pipeline, part.inputs, self._values)
+                held.admit_blocking(part, inputs, around.clock)
+        except BaseException as error:
+            _raise(held.leave(error), error)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _raise(self._held.leave(error), error)
+
+    def _begin(self) -> None:
+        if self._entered:
+            raise CortenError(
+                f"pipeline {self._around.pipeline!r}: a guard is for one block: call pipeline.guard() for each"
+            )
+        self._entered = True
+        if self._observe is not None:
+            self._held.entered.append(Inside(self._observe()))
+
+
+def _raise(outcome: BaseException | None, error: BaseException | None) -> None:
+    """Raise what became of an error, unless it is still the same."""
+    if outcome is not None and outcome is not error:
+        raise outcome
+
+
+class _Limit:
+    """A time limit, as a cancel scope around what is entered after it."""
+
+    __slots__ = ("_around", "_known", "_scope", "_seconds")
+
+    def __init__(self, seconds: float, around: Surroundings) -> None:
+        self._seconds = seconds
+        self._around = around
+        self._scope: AbstractContextManager[object] = around.clock.move_on_after(seconds)
+        self._scope.__enter__()
+        self._known = within(seconds, around.clock)
+        self._known.__enter__()
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        try:
+            self._known.__exit__(None, None, None)
+            if error is None:
+                self._scope.__exit__(None, None, None)
+                return None
+            if self._scope.__exit__(type(error), error, error.__traceback__):
+                late = exceeded(self._around, self._seconds)
+                late.__cause__ = error
+                return late
+        except BaseException as other:  # noqa: BLE001 - goes on outwards
+            return other
+        return error
