@@ -712,14 +712,33 @@ fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     FUNCTION.import(py, "asyncio", "get_running_loop")?.call0()
 }
 
-/// With the loop given, 3.11 need not look for it, which is what makes it slow there.
+/// The task that runs now.
+#[inline]
 fn current_task<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let task = FUNCTION.import(event_loop.py(), "asyncio", "current_task")?.call1((event_loop,))?;
-    if task.is_none() {
-        return Err(PyRuntimeError::new_err("a time limit needs a task: this coroutine is not run by one"));
-    }
-    Ok(task)
+    let task = match running_tasks(py) {
+        Some(tasks) => tasks.get_item(event_loop)?,
+        None => Some(FUNCTION.import(py, "asyncio", "current_task")?.call1((event_loop,))?),
+    };
+    task.filter(|task| !task.is_none()).ok_or_else(no_task)
+}
+
+/// Up to 3.11 `asyncio.current_task` is a function of Python's that looks into this table, at three times the price. As
+/// that version changes no more the table can be looked into; where it is missing the function is asked.
+#[inline]
+fn running_tasks(py: Python<'_>) -> Option<&Bound<'_, PyDict>> {
+    static TASKS: PyOnceLock<Option<Py<PyDict>>> = PyOnceLock::new();
+    let find = || {
+        let tasks = py.import("asyncio.tasks").ok()?.getattr("_current_tasks").ok()?;
+        tasks.cast_into::<PyDict>().ok().filter(|_| py.version_info() < (3, 12)).map(Bound::unbind)
+    };
+    TASKS.get_or_init(py, find).as_ref().map(|tasks| tasks.bind(py))
+}
+
+#[cold]
+fn no_task() -> PyErr {
+    PyRuntimeError::new_err("a time limit needs a task: this coroutine is not run by one")
 }
 
 /// While nobody has imported trio it does not run this call: one look into a dictionary.
