@@ -28,6 +28,7 @@ from corten.health.check import Check
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.plugins.descriptions import DevService, Exporter, Observer, Resource, Route, Task
+from corten.policies.limiter_backend import LimiterBackend
 from corten.settings.section import Section
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class Hooks:
     @hookspec
     def corten_cache_tiers(self, app: App[Any]) -> Sequence[CacheTier]:
         """Shared tiers for caches with ``shared=True``. Called once, when all resources are open."""
+        raise NotImplementedError
+
+    @hookspec
+    def corten_limiter_backends(self, app: App[Any]) -> Sequence[LimiterBackend]:
+        """Where rate limits with ``shared=True`` are kept. Called once, when all resources are open; the first is used.
+
+        A backend that can't be reached raises when it is asked, and each process then counts by itself.
+        """
         raise NotImplementedError
 
     @hookspec

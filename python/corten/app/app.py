@@ -30,6 +30,7 @@ from corten.pipeline import Pipeline
 from corten.plugins.descriptions import Observer
 from corten.plugins.loading import Plugins
 from corten.plugins.record import PluginRecord
+from corten.policies.limiter_backend import LimiterBackend
 from corten.settings import Section
 
 if TYPE_CHECKING:
@@ -204,6 +205,11 @@ class App(Composition, Generic[S]):
     def cache_tiers(self) -> Sequence[CacheTier]:
         """The shared cache tiers; complete once the App runs."""
         return self.life.tiers
+
+    @property
+    def limiter_backends(self) -> Sequence[LimiterBackend]:
+        """Where rate limits that processes share are kept; complete once the App runs."""
+        return self.life.limiters
 
     @property
     def message_sources(self) -> Mapping[str, MessageSource]:

@@ -25,6 +25,7 @@ from corten.errors import CortenError, described
 from corten.events import PhaseFinished
 from corten.messages.source import MessageSource
 from corten.pipeline.background import Background
+from corten.policies.limiter_backend import LimiterBackend
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,6 +71,7 @@ class Lifecycle:
         """What pipelines do that no caller waits for."""
         self.observers: tuple[Observer, ...] = ()
         self.tiers: Sequence[CacheTier] = ()
+        self.limiters: Sequence[LimiterBackend] = ()
         self.sources: Mapping[str, MessageSource] = {}
         self.dead_letters = dead_letters
         self._is_up = False

@@ -13,6 +13,7 @@ from corten.pipeline.compile import word_of
 from corten.pipeline.controls.named import contradictions
 from corten.plugins.candidate import nearest
 from corten.policies import PROFILES, profile
+from corten.policies.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from corten.app.app import App
@@ -151,12 +152,18 @@ def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Non
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:
     """Make a pipeline the App's own."""
+    if not app.limiter_backends and any(isinstance(each, RateLimit) and each.shared for each in pipeline.policies):
+        _log.warning(
+            "pipeline %s: its rate limit is to be shared, and no plugin offers to: each process keeps its own",
+            pipeline.name,
+        )
     pipeline.bind(
         owner=app,
         clock=app.clock,
         registry=app.registry,
         observers=app.observers,
         tiers=app.cache_tiers,
+        limiters=app.limiter_backends,
         events=app.events,
         errors=app.errors,
         chaos=app.own_settings.chaos.allowed,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from corten.app.lifecycle import Lifecycle
     from corten.cache.tier import CacheTier
     from corten.dead_letters.store import DeadLetterStore
+    from corten.policies.limiter_backend import LimiterBackend
 
 _log = logging.getLogger("corten.app")
 
@@ -80,6 +81,8 @@ def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
     life.observers = tuple(app.components.observers)
     life.observers += tuple(each for _, each in app.installed.each("corten_observers", Observer, app=app))
     life.tiers = tuple(cast("CacheTier", each) for _, each in app.installed.each("corten_cache_tiers", object, app=app))
+    backends = app.installed.each("corten_limiter_backends", object, app=app)
+    life.limiters = tuple(cast("LimiterBackend", each) for _, each in backends)
     life.sources = {source.name: source for source in app.components.sources}
     for plugin, source in app.installed.each("corten_message_sources", MessageSource, app=app):
         if source.name in life.sources:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RunBlocking = Callable[..., Any]
 
 
-def wait(name: str, call: Call, clock: Clock) -> None:
-    """Block this thread for what the core decided.
+def refuse_to_block(name: str) -> None:
+    """Raise where blocking would do harm.
 
     :raises CortenError: the thread runs an event loop, which would stand still
     """
@@ -30,6 +30,14 @@ def wait(name: str, call: Call, clock: Clock) -> None:
             f"pipeline {name!r}: a policy would make this plain function wait, in the thread of an event loop: "
             "make it async, or call it in a worker thread"
         )
+
+
+def wait(name: str, call: Call, clock: Clock) -> None:
+    """Block this thread for what the core decided.
+
+    :raises CortenError: the thread runs an event loop, which would stand still
+    """
+    refuse_to_block(name)
     if call.todo == "wait":
         clock.block(call.seconds)
         return

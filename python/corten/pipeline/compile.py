@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from corten._core import RetryBudget
 from corten.clock import Clock
 from corten.pipeline.budget import shared_budget
-from corten.pipeline.layers import LAYERS, KeepsState, Layer, Surroundings
+from corten.pipeline.layers import LAYERS, LIFTED, KeepsState, Layer, Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.cache import Cache
@@ -78,6 +78,10 @@ class Compiler:
                 state[place] = compiled.state
             if compiled.change is not None:
                 changes.append(compiled.change)
+            lift = LIFTED.get(type(policy))
+            if lift is not None and (lifted := lift(policy, compiled, around, place[1])) is not None:
+                runs.append((lifted, []))
+                continue
             runs[-1][1].append(compiled)
         if len(runs) > 1 and not runs[0][1] and isinstance(policies[0], Cache):
             del runs[0]

@@ -33,6 +33,7 @@ from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import PipelineStatistics
 from corten.policies.cache import Cache
 from corten.policies.chaos import ChaosStatistics
+from corten.policies.limiter_backend import LimiterBackend
 from corten.policies.policy import Policy
 from corten.policies.retry_budget import RetryBudgetStatistics
 
@@ -76,6 +77,7 @@ class Pipeline:
         self._owner: object | None = None
         self._observers: tuple[Observer, ...] = ()
         self._tiers: tuple[CacheTier, ...] = ()
+        self._limiters: tuple[LimiterBackend, ...] = ()
         self._events: Events | None = None
         self._background: Background | None = None
         self._compiler = Compiler()
@@ -265,6 +267,7 @@ class Pipeline:
         registry: Registry,
         observers: Sequence[Observer] = (),
         tiers: Sequence[CacheTier] = (),
+        limiters: Sequence[LimiterBackend] = (),
         events: Events | None = None,
         chaos: bool = False,
         background: Background | None = None,
@@ -289,6 +292,7 @@ class Pipeline:
         self._observers = tuple(each for each in observers if each.call is not None)
         self._decisions.bind(events, observers, errors)
         self._tiers = tuple(tiers)
+        self._limiters = tuple(limiters)
         self._events = events
         self._chaos_allowed = chaos
         self._background = background
@@ -382,6 +386,7 @@ class Pipeline:
             self._tiers,
             self._compiler.budget,
             self._background,
+            limiters=self._limiters,
         )
 
 

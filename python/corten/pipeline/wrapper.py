@@ -74,6 +74,14 @@ _BYPASSED_BLOCKING = """\
 _KEY = """\
     return {key}
 """
+_ADMITTED = """\
+    await {_}admit(None{inputs})
+    return await {_}function({call})
+"""
+_ADMITTED_BLOCKING = """\
+    {_}admit(None{inputs})
+    return {_}function({call})
+"""
 # An async generator of its own, for nothing else looks like one. What it is sent goes to the user's, step by step.
 _ITERATED = """\
     {_}iteration = {_}begin({args}, {kwargs}{inputs})
@@ -109,6 +117,8 @@ _TEXTS = {
     "bypassed": _BYPASSED,
     "bypassed_blocking": _BYPASSED_BLOCKING,
     "key": _KEY,
+    "admitted": _ADMITTED,
+    "admitted_blocking": _ADMITTED_BLOCKING,
     "unconfigured": _UNCONFIGURED,
     "iterated": _ITERATED,
     "unconfigured_iterated": _UNCONFIGURED_ITERATED,

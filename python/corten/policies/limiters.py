@@ -9,6 +9,27 @@ from corten import _core
 from corten.clock import Clock
 from corten.errors import RateLimited
 
+
+class SharedCounts:
+    """What was asked of a backend that processes share, by this process."""
+
+    __slots__ = ("admitted", "degraded", "degraded_since", "refused", "waited")
+
+    def __init__(self) -> None:
+        self.admitted = self.refused = self.waited = 0
+        self.degraded = 0
+        """Requests that this process decided alone, as the backend could not be reached."""
+        self.degraded_since: float | None = None
+
+    def count(self, *, granted: bool, waited: bool) -> None:
+        """One more that was asked."""
+        if granted:
+            self.admitted += 1
+            self.waited += waited
+        else:
+            self.refused += 1
+
+
 DEFAULT_KEYS = 1_048_576
 """Keys for which there is room unless said otherwise."""
 
@@ -16,14 +37,16 @@ DEFAULT_KEYS = 1_048_576
 class Limiter(_core.Limiter):
     """One limit for all who ask: what the four limiters without keys have in common."""
 
-    __slots__ = ("_clock",)
+    __slots__ = ("_clock", "shared")
     _clock: Clock
+    shared: SharedCounts
+    """For a pipeline's limit that processes share: what their backend was asked."""
 
     @classmethod
     def _made(cls, algorithm: str, rate: str | float, burst: int | None, clock: Clock | None) -> Self:
         clock = clock if clock is not None else Clock()
         made = _core.Limiter.__new__(cls, algorithm, rate, burst, clock)
-        made._clock = clock
+        made._clock, made.shared = clock, SharedCounts()
         return made
 
     async def acquire(self, n: int = 1, *, max_wait: float | None = None) -> float:
@@ -66,8 +89,10 @@ class Limiter(_core.Limiter):
 class KeyedLimiter(_core.KeyedLimiter):
     """A limit for each key, in bounded memory: what the four keyed limiters have in common."""
 
-    __slots__ = ("_clock",)
+    __slots__ = ("_clock", "shared")
     _clock: Clock
+    shared: SharedCounts
+    """For a pipeline's limit that processes share: what their backend was asked."""
 
     @classmethod
     def _made(
@@ -80,7 +105,7 @@ class KeyedLimiter(_core.KeyedLimiter):
     ) -> Self:
         clock = clock if clock is not None else Clock()
         made = _core.KeyedLimiter.__new__(cls, algorithm, rate, burst, capacity, clock)
-        made._clock = clock
+        made._clock, made.shared = clock, SharedCounts()
         return made
 
     async def acquire(self, key: object, n: int = 1, *, max_wait: float | None = None) -> float:

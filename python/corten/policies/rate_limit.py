@@ -132,3 +132,4 @@ class RateLimitStatistics(msgspec.Struct, frozen=True):
     capacity: Annotated[int, gauge("Keys for which there is room; 0: it has no keys")] = 0
     bytes: Annotated[int, gauge("Memory allocated for keys so far", "bytes")] = 0
     waited: Annotated[int, counter("Requests among the admitted that had to wait for it")] = 0
+    degraded: Annotated[int, counter("Requests decided by this process alone, the shared limit being away")] = 0

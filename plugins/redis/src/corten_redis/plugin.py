@@ -13,9 +13,11 @@ from corten.health.check import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.metrics.snapshot import Collector, Measurement
 from corten.plugins.descriptions import DevService, Resource
+from corten.policies.limiter_backend import LimiterBackend
 from corten.settings.section import Section
 from corten_redis.dev_service import dev_service
 from corten_redis.errors import RedisUnavailable
+from corten_redis.limiter import RedisLimiter
 from corten_redis.redis import Redis
 from corten_redis.settings import RedisSettings
 from corten_redis.tier import RedisTier
@@ -41,6 +43,7 @@ class RedisPlugin:
     def __init__(self) -> None:
         self._settings: dict[str, RedisSettings] = {}
         self._tiers: dict[str, RedisTier] = {}
+        self._limiters: dict[str, RedisLimiter] = {}
 
     @hookimpl
     def corten_settings(self) -> Sequence[Section]:
@@ -71,9 +74,9 @@ class RedisPlugin:
 
     @hookimpl
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """The pools' and tiers' gauges and counters."""
+        """The pools', tiers' and limiters' gauges and counters."""
         servers = {instance: app.get(Redis, instance) for instance in self._settings}
-        return [Collector(name="redis", collect=lambda: measurements(servers, self._tiers))]
+        return [Collector(name="redis", collect=lambda: measurements(servers, self._tiers, self._limiters))]
 
     @hookimpl
     def corten_cache_tiers(self, app: App[Any]) -> Sequence[CacheTier]:
@@ -85,9 +88,21 @@ class RedisPlugin:
         }
         return list(self._tiers.values())
 
+    @hookimpl
+    def corten_limiter_backends(self, app: App[Any]) -> Sequence[LimiterBackend]:
+        """Limits on the default instance, and on those with ``limits = true``."""
+        self._limiters = {
+            instance: RedisLimiter(app.get(Redis, instance), _label(instance))
+            for instance, settings in self._settings.items()
+            if (instance == "default" if settings.limits is None else settings.limits)
+        }
+        return list(self._limiters.values())
 
-def measurements(servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier]) -> Iterable[Measurement]:
-    """What the pools and tiers show of themselves at this moment."""
+
+def measurements(
+    servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier], limiters: Mapping[str, RedisLimiter]
+) -> Iterable[Measurement]:
+    """What the pools, tiers and limiters show of themselves at this moment."""
     for instance, redis in servers.items():
         now = redis.statistics()
         attributes = (("pool", instance),)
@@ -117,6 +132,13 @@ def measurements(servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier]) -
             "corten_redis_tier_dropped", done.dropped, (("pool", instance),),
             "Writes to the shared cache tier that were dropped.", kind="counter",
         )  # fmt: skip
+    for instance, limiter in limiters.items():
+        asked = limiter.statistics()
+        for outcome, value in (("granted", asked.granted), ("refused", asked.refused), ("failed", asked.failed)):
+            yield Measurement(
+                "corten_redis_limiter_requests", value, (("pool", instance), ("outcome", outcome)),
+                "Requests for tokens of shared rate limits.", kind="counter",
+            )  # fmt: skip
 
 
 def _opener(instance: str, settings: RedisSettings) -> Callable[[App[Any]], AbstractAsyncContextManager[Redis]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -12,7 +14,7 @@ import redis.asyncio as driver
 import redis.exceptions
 
 from corten.clock import Clock
-from corten_redis.errors import RedisUnavailable, translate
+from corten_redis.errors import RedisError, RedisUnavailable, translate
 from corten_redis.pool import Pool
 from corten_redis.reachability import Reachability
 from corten_redis.settings import RedisSettings
@@ -187,9 +189,17 @@ class Redis:
     async def run_script(self, script: str, keys: Sequence[str], arguments: Sequence[Any] = ()) -> Any:
         """Run a Lua script on the server, which does nothing else meanwhile; what it returns.
 
+        It is sent once, and then run by its hash for as long as the server knows it.
+
         :param keys: ``KEYS`` of the script, each with the prefix before it
         """
-        return await self._run("EVAL", script, len(keys), *(self.prefix + key for key in keys), *arguments)
+        rest = (len(keys), *(self.prefix + key for key in keys), *arguments)
+        try:
+            return await self._run("EVALSHA", _hash(script), *rest)
+        except RedisError as error:
+            if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
+                raise
+        return await self._run("EVAL", script, *rest)
 
     def statistics(self) -> RedisStatistics:
         """The pool now, and what happened so far."""
@@ -213,6 +223,12 @@ class Redis:
             if isinstance(error, TimeoutError) and not isinstance(error, redis.exceptions.RedisError):
                 raise
             raise translate(error, self.name, self.address) from error
+
+
+@cache
+def _hash(script: str) -> str:
+    """By which a server knows a script."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _milliseconds(ttl: float | timedelta) -> int:

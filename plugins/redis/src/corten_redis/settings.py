@@ -33,6 +33,8 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whether the App refuses to start without the server, and is not ready while it is away; otherwise it degrades."""
     tier: bool | None = None
     """Whether it serves caches with ``shared=True``; not said: the default instance does, others do not."""
+    limits: bool | None = None
+    """Whether it keeps rate limits with ``shared=True``; not said: the default instance does, others do not."""
 
     def __post_init__(self) -> None:
         if self.url is not None and not self.url.reveal().startswith(SCHEMES):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from corten.policies.limiters import KeyedLimiter, Limiter
 from corten.policies.rate_limit import RateLimitStatistics
 
@@ -66,5 +68,15 @@ class RateLimitControl:
         self._limiter.replace(rate, burst)
 
     def statistics(self) -> RateLimitStatistics:
-        """What it has counted; of one with keys also their number and memory, for which it looks at all of them."""
-        return self._limiter.statistics()
+        """What it has counted; of one with keys also their number and memory, for which it looks at all of them.
+
+        Of a limit that processes share it is what this process has asked for, wherever that was decided.
+        """
+        own, shared = self._limiter.statistics(), self._limiter.shared
+        return msgspec.structs.replace(
+            own,
+            admitted=own.admitted + shared.admitted,
+            refused=own.refused + shared.refused,
+            waited=own.waited + shared.waited,
+            degraded=shared.degraded,
+        )

@@ -13,6 +13,7 @@ from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.stages.stage import Input
+from corten.policies.limiter_backend import LimiterBackend
 
 if TYPE_CHECKING:
     from corten.plugins.descriptions import Observer
@@ -32,6 +33,8 @@ class Surroundings(NamedTuple):
     """Of all further attempts of the pipeline."""
     background: Background | None = None
     """Where work goes that no caller waits for; None: there is no App."""
+    limiters: Sequence[LimiterBackend] = ()
+    """Where limits can be kept that processes share."""
 
 
 class Site(NamedTuple):
@@ -58,7 +61,8 @@ class Wrapped(NamedTuple):
     """How the wrapper of a layer runs."""
 
     text: str
-    """One of the texts that `Wrapper` knows; ``layered`` awaits ``around(args, kwargs)``, or calls it if plain."""
+    """One of the texts that `Wrapper` knows; ``layered`` awaits ``around(args, kwargs)``, or calls it if plain;
+    ``admitted`` awaits ``admit(None)`` and then the function."""
     names: Mapping[str, Any]
     """The names that the text uses."""
     inputs: tuple[Input, ...] = ()

@@ -1,0 +1,222 @@
+"""A rate limit that processes share: asked over a plugin's backend, and kept here where that can't be reached."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, cast
+
+import msgspec
+
+from corten.deadline import remaining
+from corten.errors import CortenError, RateLimited
+from corten.pipeline.blocking import refuse_to_block
+from corten.pipeline.form import Form
+from corten.pipeline.layers.layer import Layer, Site, Surroundings, Wrapped
+from corten.pipeline.stages.rate_limit import input_of
+from corten.pipeline.stages.rate_limit import objection as stage_objection
+from corten.pipeline.stages.stage import Compiled, Input
+from corten.policies.limiter_backend import LimiterBackend, SharedLimit, Verdict
+from corten.policies.limiters import KeyedLimiter, Limiter
+from corten.policies.rate_limit import RateLimit
+
+_log = logging.getLogger("corten.pipeline")
+
+_READABLE = 200
+"""Keys up to so many bytes are sent as they are, longer ones as their hash."""
+
+
+def shared_rate_limit(policy: RateLimit, compiled: Compiled, around: Surroundings, place: int) -> Layer | None:
+    """The layer of a policy that wants to be shared; None where nobody offers to, so that it stays in the core."""
+    if not policy.shared or not around.limiters:
+        return None
+    limiter = cast("Limiter | KeyedLimiter", compiled.state)
+    return SharedRateLimit(policy, limiter, around.limiters[0], f"rate_limit:{around.pipeline}:{place}")
+
+
+class SharedRateLimit:
+    """One limit, in a backend and in this process.
+
+    :param limiter: this process's own, which counts while the backend can't be reached, and for plain functions
+    :param name: by which the backend knows it
+    """
+
+    word = "rate_limit"
+
+    def __init__(self, policy: RateLimit, limiter: Limiter | KeyedLimiter, backend: LimiterBackend, name: str) -> None:
+        self.policy = policy
+        self.limiter = limiter
+        self.backend = backend
+        self.name = name
+        inputs: list[Input] = []
+        if policy.key is not None:
+            inputs.append(input_of("key", policy.key))
+        if not isinstance(policy.cost, int):
+            inputs.append(input_of("cost", policy.cost))
+        self.inputs = tuple(inputs)
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """It must know the parameters that it counts by."""
+        return stage_objection(self.policy, form, function)
+
+    def admission(self, around: Surroundings) -> SharedAdmission:
+        """What it does before a call, a block or an iteration."""
+        return SharedAdmission(self, around)
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it before what is inside."""
+        admission = self.admission(site.around)
+
+        def admit(_: None, inputs: tuple[Any, ...] = ()) -> Awaitable[None]:
+            return admission.before(inputs)
+
+        def admit_blocking(_: None, inputs: tuple[Any, ...] = ()) -> None:
+            admission.before_blocking(inputs)
+
+        names: dict[str, Any] = {"function": site.inside}
+        if site.form.kind == "plain":
+            return Wrapped("admitted_blocking", {**names, "admit": admit_blocking}, self.inputs)
+        return Wrapped("admitted", {**names, "admit": admit}, self.inputs)
+
+
+class SharedAdmission:
+    """A shared limit among the surroundings of one pipeline."""
+
+    def __init__(self, layer: SharedRateLimit, around: Surroundings) -> None:
+        self.inputs = layer.inputs
+        self._name = layer.name
+        self._policy = layer.policy
+        self._limiter = layer.limiter
+        self._backend = layer.backend
+        self._around = around
+
+    async def before(self, inputs: tuple[Any, ...]) -> None:
+        """Take what a call costs, waiting for it as long as it may.
+
+        :raises RateLimited: it is not there in time
+        """
+        key, n = self._asked(inputs)
+        max_wait = self._max_wait()
+        claim = 0
+        try:
+            granted, wait = await self._reserve(key, n, max_wait)
+        except CortenError as error:
+            self._degraded(error)
+            granted, wait, claim = self._reserve_here(key, n, max_wait)
+        if not granted:
+            raise self._refusal("no token is left", wait)
+        if wait > 0:
+            try:
+                await self._around.clock.sleep(wait)
+            except BaseException:
+                self._cancel_here(key, claim, n)
+                raise
+
+    def before_blocking(self, inputs: tuple[Any, ...]) -> None:
+        """The same for what is plain, which can't ask a backend: this process's own limit holds for it."""
+        key, n = self._asked(inputs)
+        granted, wait, claim = self._reserve_here(key, n, self._max_wait())
+        if not granted:
+            raise self._refusal("no token is left", wait)
+        if wait > 0:
+            try:
+                refuse_to_block(self._around.pipeline)
+                self._around.clock.block(wait)
+            except BaseException:
+                self._cancel_here(key, claim, n)
+                raise
+
+    def _asked(self, inputs: tuple[Any, ...]) -> tuple[Any, int]:
+        """The key and the cost of a call, checked as the core checks them."""
+        policy = self._policy
+        key = inputs[0] if policy.key is not None else None
+        hash(key)
+        n: Any = policy.cost if isinstance(policy.cost, int) else inputs[-1]
+        if not isinstance(n, int) or n < 0 or n >= 2**64:
+            raise ValueError(f"rate_limit: a call costs {n!r}; it must cost a whole number, 0 or more")
+        if n > self._limiter.burst:
+            raise self._refusal("the call costs more tokens than the limit ever holds", None)
+        return key, n
+
+    def _max_wait(self) -> float:
+        left = remaining()
+        return self._policy.max_wait if left is None else min(self._policy.max_wait, left)
+
+    async def _reserve(self, key: object, n: int, max_wait: float) -> Verdict:
+        limiter, counts, clock = self._limiter, self._limiter.shared, self._around.clock
+        limit = SharedLimit(self._policy.algorithm, limiter.rate, limiter.burst)
+        name = self._name if self._policy.key is None else f"{self._name}:{text_of(key)}"
+        verdict = await self._backend.reserve(name, limit, n, max_wait)
+        if counts.degraded_since is not None:
+            _log.info(
+                "pipeline %s: the shared rate limit is kept by %s again, after %.3g s",
+                self._around.pipeline,
+                self._backend.name,
+                clock.now() - counts.degraded_since,
+            )
+            counts.degraded_since = None
+        counts.count(granted=verdict.granted, waited=verdict.seconds > 0)
+        return verdict
+
+    def _degraded(self, error: CortenError) -> None:
+        counts, around = self._limiter.shared, self._around
+        counts.degraded += 1
+        if counts.degraded_since is None:
+            counts.degraded_since = around.clock.now()
+            _log.warning(
+                "pipeline %s: the shared rate limit can't be asked, so this process counts by itself: %s",
+                around.pipeline,
+                error,
+            )
+        around.decisions.tell("degraded", "rate_limit", error)
+
+    def _reserve_here(self, key: object, n: int, max_wait: float) -> tuple[bool, float, int]:
+        if isinstance(self._limiter, KeyedLimiter):
+            return self._limiter.reserve(key, n, max_wait)
+        return self._limiter.reserve(n, max_wait)
+
+    def _cancel_here(self, key: object, claim: int, n: int) -> None:
+        """Give back what was taken here; a backend is not asked again by somebody who is leaving."""
+        if claim == 0:
+            return
+        if isinstance(self._limiter, KeyedLimiter):
+            self._limiter.cancel(key, claim, n)
+        else:
+            self._limiter.cancel(claim, n)
+
+    def _refusal(self, reason: str, retry_after: float | None) -> RateLimited:
+        error = RateLimited(self._around.pipeline, "rate_limit", reason, retry_after)
+        self._around.decisions.tell("refused", "rate_limit", error, seconds=retry_after)
+        return error
+
+
+def text_of(key: object) -> str:
+    """A key as text that is the same in every process, and another for each other key.
+
+    :raises TypeError: it can't be written as JSON
+    """
+    if type(key) is str and len(key) <= _READABLE // 4:
+        return f"str:{key}"
+    if type(key) is int and abs(key) < 10**100:
+        return f"int:{key}"
+    try:
+        data = _written(key)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(f"rate_limit: the key {key!r} can't be shared, for it can't be written: {error}") from error
+    if len(data) > _READABLE:
+        import hashlib
+
+        return f"hash:{hashlib.blake2b(data, digest_size=20).hexdigest()}"
+    return f"json:{data.decode()}"
+
+
+def _written(key: object) -> bytes:
+    """JSON that names types, which it would not tell apart by itself: bytes, text and dates."""
+    kind = type(key)
+    if kind is tuple:
+        return b"[" + b",".join(_written(each) for each in cast("tuple[object, ...]", key)) + b"]"
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(key, frozenset):
+        inner = b",".join(sorted(_written(each) for each in cast("frozenset[object]", key)))
+        return b'{"' + name.encode() + b'":[' + inner + b"]}"
+    return msgspec.json.encode({name: key})
