@@ -563,3 +563,20 @@ async def test_calls_that_take_longer_than_a_trial_may_be_silent_close_it_all_th
             await guarded()
         await clock.advance(80)
     assert guard.breakers[0].state == "closed"
+
+
+async def test_a_subscriber_may_steer_the_breaker_that_it_hears_of(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    guard = pipeline(CircuitBreaker(failures=1))
+    events, heard = Events(), list[str]()
+
+    def keep_closed(event: BreakerChanged) -> None:
+        if event.after == "open":
+            guard.breakers[0].close()
+        heard.append(event.after)
+
+    events.subscribe(keep_closed, BreakerChanged)
+    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    await fail(guard(answer))
+    assert heard == ["open", "closed"]

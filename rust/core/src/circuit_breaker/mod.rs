@@ -8,6 +8,7 @@ mod gate;
 mod interleavings;
 mod settings;
 mod state;
+mod telling;
 mod window;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use gate::Gate;
 pub use settings::{Rates, Settings, Span};
 use state::Inner;
 pub use state::State;
+use telling::Telling;
+pub use telling::{Listen, Listener};
 pub use window::{BUCKETS, Tally};
 
 /// What an admitted call hands back with its result: which period of the breaker's life it belongs to, whether its
@@ -134,16 +137,7 @@ pub struct CircuitBreaker {
     /// A success that took longer is told under the lock.
     slow: AtomicU64,
     inner: Mutex<Inner>,
-    listener: Mutex<Option<Listener>>,
-}
-
-/// Told of each change of state, outside of the lock.
-pub type Listener = Arc<dyn Listen>;
-
-/// Who wants to know of changes.
-pub trait Listen: Send + Sync + std::fmt::Debug {
-    /// A breaker changed.
-    fn changed(&self, change: &Change);
+    telling: Telling,
 }
 
 impl CircuitBreaker {
@@ -155,7 +149,7 @@ impl CircuitBreaker {
             gate: Gate::new(inner.ticket(), inner.until()),
             slow: AtomicU64::new(settings.slow_call.unwrap_or(Nanos::MAX)),
             inner: Mutex::new(inner),
-            listener: Mutex::new(None),
+            telling: Telling::default(),
         }
     }
 
@@ -212,22 +206,23 @@ impl CircuitBreaker {
 
     /// Has every change of state told to `listener`, and to nobody else any more.
     pub fn listen(&self, listener: Option<Listener>) {
-        *self.listener.lock() = listener;
+        self.telling.listen(listener);
     }
 
     fn change<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> R {
-        let (result, changes) = {
+        let (result, changed) = {
             let mut inner = self.inner.lock();
             inner.absorb(self.gate.take());
             let result = act(&mut inner);
             self.gate.publish(inner.ticket(), inner.until());
-            (result, std::mem::take(&mut inner.changes))
-        };
-        if !changes.is_empty() {
-            let listener = self.listener.lock().clone();
-            if let Some(listener) = listener {
-                changes.iter().for_each(|change| listener.changed(change));
+            let changed = !inner.changes.is_empty();
+            if changed {
+                self.telling.queue(&mut inner.changes);
             }
+            (result, changed)
+        };
+        if changed {
+            self.telling.tell();
         }
         result
     }

@@ -148,6 +148,51 @@ fn a_listener_hears_of_each_change_once() {
 }
 
 #[test]
+fn threads_that_change_it_are_heard_in_the_order_in_which_they_did() {
+    let breaker = CircuitBreaker::new(SETTINGS);
+    let heard = Arc::new(Heard::default());
+    breaker.listen(Some(Arc::clone(&heard) as Listener));
+    let states = [State::Open, State::ForcedOpen, State::Disabled, State::MetricsOnly];
+    std::thread::scope(|scope| {
+        for state in states {
+            let breaker = &breaker;
+            scope.spawn(move || (0..500).for_each(|_| breaker.set(state, 1)));
+        }
+    });
+    let heard = heard.0.lock();
+    assert_eq!(heard.first().map(|(before, ..)| *before), Some(State::Closed));
+    assert!(heard.windows(2).all(|pair| pair[0].1 == pair[1].0));
+    assert_eq!(heard.last().map(|(_, after, _)| *after), Some(state(&breaker)));
+}
+
+/// Closes a breaker as soon as it hears that it has opened.
+#[derive(Debug)]
+struct Closer(std::sync::Weak<CircuitBreaker>, Heard);
+
+impl Listen for Closer {
+    fn changed(&self, change: &Change) {
+        if let Some(breaker) = self.0.upgrade()
+            && change.after == State::Open
+        {
+            breaker.set(State::Closed, change.at);
+        }
+        self.1.changed(change);
+    }
+}
+
+#[test]
+fn who_is_told_may_change_it_and_hears_of_that_next() {
+    let breaker = Arc::new(CircuitBreaker::new(SETTINGS));
+    let closer = Arc::new(Closer(Arc::downgrade(&breaker), Heard::default()));
+    breaker.listen(Some(Arc::clone(&closer) as Listener));
+    fail(&breaker, 1);
+    fail(&breaker, 1);
+    assert_eq!(state(&breaker), State::Closed);
+    let heard: Vec<_> = closer.1.0.lock().iter().map(|(before, after, _)| (*before, *after)).collect();
+    assert_eq!(heard, [(State::Closed, State::Open), (State::Open, State::Closed)]);
+}
+
+#[test]
 fn a_failure_rate_over_the_last_calls_opens_it_once_there_are_enough_of_them() {
     let breaker = CircuitBreaker::new(Settings { failures: 0, rates: Some(RATES), ..SETTINGS });
     fail(&breaker, 1);
