@@ -11,6 +11,7 @@ from corten._core import Call
 from corten.clock import Clock
 from corten.pipeline.backend import from_any_thread
 from corten.pipeline.reentry import refuse_itself
+from corten.pipeline.traceback import trimmed
 
 Make = Callable[..., Coroutine[Any, Any, Any]]
 CarryOut = Callable[..., Awaitable[Any]]
@@ -50,6 +51,7 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
         inputs: tuple[Any, ...] = (),
         given: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None,
     ) -> Any:
+        todo = ""
         try:
             while True:
                 todo = call.todo
@@ -79,8 +81,10 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
                     if remembers:
                         fallbacks.remember(args, kwargs, result)
                     return result
-        except BaseException:
+        except BaseException as error:
             call.abandon()
+            if todo == "scope":  # each of the parts is a frame of its own, and none tells anything
+                error.__traceback__ = trimmed(error)
             raise
 
     return carry_out

@@ -71,7 +71,7 @@ def _nothing_ends_it_inside(pair: Pair) -> bool:
 
 
 def _catches_all(pair: Pair) -> bool:
-    return not _has(pair.inner, "on", "ignore")
+    return not _has(pair.inner, "on", "ignore", "predicate")
 
 
 def _first_wait(retry: Any) -> float:
@@ -91,8 +91,8 @@ def _for_all_callers(pair: Pair) -> bool:
     return not _has(pair.outer, "key")
 
 
-def _keeps_failures(pair: Pair) -> bool:
-    return _has(pair.inner, "negative_ttl")
+def _repeats_results(pair: Pair) -> bool:
+    return _has(pair.outer, "on_result")
 
 
 def _hides_all_from_retry(pair: Pair) -> bool:
@@ -100,7 +100,7 @@ def _hides_all_from_retry(pair: Pair) -> bool:
 
 
 def _should_catch_timeouts(pair: Pair) -> bool:
-    return _nothing_ends_it_inside(pair) and not _has(pair.inner, "on")
+    return _nothing_ends_it_inside(pair) and not _has(pair.inner, "on", "predicate")
 
 
 def _no_shorter(pair: Pair) -> bool:
@@ -117,7 +117,7 @@ def _hedged_too_late(pair: Pair) -> bool:
 
 def _over_before(timeout: Any, hedge: Any) -> bool:
     delay = getattr(hedge, "delay", None)
-    return delay is not None and float(timeout.seconds) <= delay
+    return delay is not None and not _has(hedge, "quantile") and float(timeout.seconds) <= delay
 
 
 def _times_waits(pair: Pair) -> bool:
@@ -128,10 +128,23 @@ def _times_waits_by_slowness(pair: Pair) -> bool:
     return _has(pair.outer, "slow_call") and _waits(pair.inner)
 
 
+def _learns_from_waits(pair: Pair) -> bool:
+    learns = getattr(pair.outer, "algorithm", "") == "gradient" or _has(pair.outer, "slow_call")
+    return learns and _waits(pair.inner)
+
+
+def _learns_from_own_limits(pair: Pair) -> bool:
+    return _learns_from_waits(pair) or not _has(pair.outer, "on")
+
+
 _NO_CALL = "it never sees a call fail, for the fallback makes a result of every error: put the fallback outside"
 _ITS_OWN_WAIT = (
     "it times calls together with what they wait in the policy inside, and so takes a queue of yours for slowness of "
     "the other side: put it inside"
+)
+_ITS_OWN_LIMIT = (
+    "it takes what a limit of yours refuses or makes wait for signs that the other side has too much to do, and "
+    "shrinks: put it inside"
 )
 _UNTESTED = "the policy inside never meets what chaos does: put chaos innermost"
 
@@ -169,8 +182,9 @@ _PAIRS: tuple[Rule, ...] = (
     Rule(
         "retry",
         "cache",
-        "the cache keeps the failure, and gives it to every further attempt: put the cache outside",
-        _keeps_failures,
+        "the cache keeps the result that on_result repeats, and gives it to every further attempt: put the cache "
+        "outside",
+        _repeats_results,
     ),
     Rule(
         "cache",
@@ -238,6 +252,9 @@ _PAIRS: tuple[Rule, ...] = (
         "wait: put the retry outside",
         _times_waits,
     ),
+    Rule("adaptive_limit", "retry", _ITS_OWN_WAIT, _learns_from_waits),
+    Rule("adaptive_limit", "rate_limit", _ITS_OWN_LIMIT, _learns_from_own_limits),
+    Rule("adaptive_limit", "bulkhead", _ITS_OWN_LIMIT, _learns_from_own_limits),
     Rule(
         "retry",
         "retry",
@@ -245,15 +262,12 @@ _PAIRS: tuple[Rule, ...] = (
         _same_errors,
     ),
 )
-_TIMED: tuple[tuple[str, Callable[[Pair], bool], tuple[str, ...]], ...] = (
-    ("circuit_breaker", _times_waits_by_slowness, ("retry", "rate_limit", "bulkhead", "adaptive_limit")),
-    ("adaptive_limit", _times_waits, ("retry", "rate_limit", "bulkhead")),
-)
+_WAITS = ("retry", "rate_limit", "bulkhead", "adaptive_limit")
 _MEETS_CHAOS = ("cache", "fallback", "hedge", "retry", "circuit_breaker", "timeout")
 
 RULES: tuple[Rule, ...] = (
     *_PAIRS,
-    *(Rule(outer, inner, _ITS_OWN_WAIT, applies) for outer, applies, inside in _TIMED for inner in inside),
+    *(Rule("circuit_breaker", inner, _ITS_OWN_WAIT, _times_waits_by_slowness) for inner in _WAITS),
     *(Rule("chaos", inner, _UNTESTED) for inner in _MEETS_CHAOS),
 )
 """All that is warned of."""

@@ -36,7 +36,8 @@ def names(*policies: Any) -> list[str]:
 
 HEDGE = of("hedge", delay=0.1)
 FALLBACK = of("fallback", on=(), ignore=())
-ADAPTIVE = of("adaptive_limit", max_waiting=5)
+ADAPTIVE = of("adaptive_limit", max_waiting=5, algorithm="gradient")
+AIMD = of("adaptive_limit", algorithm="aimd", on=(OSError,))
 CHAOS = of("chaos")
 SLOW = of("circuit_breaker", slow_call=1.0)
 
@@ -46,7 +47,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("adaptive_limit outside cache", (ADAPTIVE, Cache())),
     ("circuit_breaker outside cache", (CircuitBreaker(), Cache())),
     ("hedge outside cache", (HEDGE, Cache())),
-    ("retry outside cache", (Retry(), of("cache", negative_ttl=5.0))),
+    ("retry outside cache", (Retry(on_result=bool), Cache())),
     ("cache outside fallback", (Cache(), FALLBACK)),
     ("retry outside fallback", (Retry(), FALLBACK)),
     ("circuit_breaker outside fallback", (CircuitBreaker(), FALLBACK)),
@@ -66,6 +67,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("adaptive_limit outside retry", (ADAPTIVE, Retry())),
     ("adaptive_limit outside rate_limit", (ADAPTIVE, RateLimit("5/s", max_wait=1))),
     ("adaptive_limit outside bulkhead", (ADAPTIVE, Bulkhead(max_waiting=1))),
+    ("adaptive_limit outside bulkhead", (of("adaptive_limit", algorithm="aimd"), Bulkhead())),
     ("chaos outside cache", (CHAOS, Cache())),
     ("chaos outside fallback", (CHAOS, FALLBACK)),
     ("chaos outside hedge", (CHAOS, HEDGE)),
@@ -103,6 +105,11 @@ MEANT: list[tuple[Any, ...]] = [
     (HEDGE, Timeout(0.5)),
     (RateLimit("10/s"), RateLimit("100/h")),
     (Retry(), CHAOS),
+    (AIMD, Retry(), RateLimit("5/s", max_wait=1), Bulkhead(max_waiting=1)),
+    (RateLimit("5/s", max_wait=1), ADAPTIVE),
+    (of("hedge", delay=0.1, quantile=0.9), Timeout(0.1)),
+    (Retry(), of("fallback", predicate=bool)),
+    (Retry(), Cache(negative_ttl=5)),
     (object(), 3),
 ]
 
