@@ -3,7 +3,9 @@
 //! Under the lock nothing of Python's runs: keys are compared there only as far as [`keys::equal`] can, and what leaves
 //! the cache is dropped after the lock is gone, for `__eq__` and `__del__` may do anything, also use this cache.
 
-use corten_core::cache::{Eviction, Lifetime, Lookup, MOST_TAGS, MemoryCache as Store, Position, Terms, Times};
+use corten_core::cache::{
+    Eviction, Lifetime, Lookup, MOST_TAGS, MemoryCache as Store, Position, Removed, Terms, Times,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use corten_core::clock::{AnyClock, Clock as _, Nanos, nanos_from_seconds};
@@ -82,15 +84,17 @@ impl MemoryCache {
         if ttl.is_some() {
             self.timed.store(true, Ordering::Relaxed);
         }
-        let removed = self.at(key, |store, hash, position| {
+        // Filled in place: what is handed from function to function is copied each time.
+        let mut removed = Removed::none();
+        self.at(key, |store, hash, position| {
             let pair = (key.clone().unbind(), value);
             if !self.timed.load(Ordering::Relaxed) {
-                let terms = Terms { weight, times: Times::FOREVER, tags };
-                return store.insert(position, hash, pair, terms, 0);
+                store.insert(position, hash, pair, Terms::new(weight, Times::FOREVER, tags), 0, &mut removed);
+                return;
             }
             let now = self.clock.now();
             let times = store.times(ttl, now, cost);
-            store.insert(position, hash, pair, Terms { weight, times, tags }, now)
+            store.insert(position, hash, pair, Terms::new(weight, times, tags), now, &mut removed);
         })?;
         drop(removed);
         Ok(())

@@ -1,87 +1,144 @@
-//! The ghost queue of S3-FIFO: hashes of entries that left young, without their keys and values.
+//! The ghost queue of S3-FIFO: which entries left young lately, without their keys and values.
 
-use std::collections::VecDeque;
+/// A set holds so many; with half as many sets as fingerprints to remember one in twenty is forgotten early.
+const WAYS: usize = 4;
 
-use hashbrown::HashTable;
+/// One fingerprint, and when it was added.
+#[derive(Debug, Clone, Copy, Default)]
+struct Memory {
+    print: u32,
+    stamp: u32,
+}
 
-/// The last so many hashes that were added and not taken out since.
+/// The last so many hashes that were added and not taken out since: most of them, and none that is older.
+///
+/// A table of small sets, as the paper has it in place of a queue: adding one overwrites the oldest of its set, so that
+/// nothing need be moved or taken out as time goes on. Sixteen bytes for each hash to remember, from the first one on.
 #[derive(Debug, Default)]
 pub(super) struct Ghost {
-    queue: VecDeque<u64>,
-    /// A hash and when it was added: the queue may hold it a second time, left over from before it was taken out.
-    members: HashTable<(u64, u64)>,
-    /// How many were ever added; the head of the queue was added as number `added - queue.len()`.
-    added: u64,
-    capacity: usize,
+    sets: Vec<[Memory; WAYS]>,
+    /// How many were ever added, and `capacity` more, so that what is zero is old; wraps.
+    now: u32,
+    capacity: u32,
 }
 
 impl Ghost {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, ..Self::default() }
+        // Ages are told apart within half of what a stamp can count.
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).min(u32::MAX / 2);
+        Self { sets: Vec::new(), now: capacity, capacity }
     }
 
+    #[inline]
     pub(super) fn add(&mut self, hash: u64) {
         if self.capacity == 0 {
             return;
         }
-        while self.queue.len() >= self.capacity {
-            self.drop_oldest();
+        if self.sets.is_empty() {
+            self.sets = vec![Default::default(); self.capacity.div_ceil(2) as usize];
         }
-        let stamp = self.added;
-        self.added += 1;
-        self.queue.push_back(hash);
-        match self.members.find_mut(hash, |member| member.0 == hash) {
-            Some(member) => member.1 = stamp,
-            None => {
-                self.members.insert_unique(hash, (hash, stamp), |member| member.0);
+        let (now, (set, print)) = (self.now, self.place(hash));
+        let mut oldest = 0;
+        let mut age = 0;
+        for (way, memory) in self.sets[set].iter().enumerate() {
+            if memory.print == print {
+                oldest = way;
+                break;
+            }
+            let its = now.wrapping_sub(memory.stamp);
+            if its > age {
+                (oldest, age) = (way, its);
             }
         }
+        self.sets[set][oldest] = Memory { print, stamp: now };
+        self.now = now.wrapping_add(1);
     }
 
     /// Whether the hash was in; it is not afterwards.
+    #[inline]
     pub(super) fn take(&mut self, hash: u64) -> bool {
-        match self.members.find_entry(hash, |member| member.0 == hash) {
-            Ok(member) => {
-                member.remove();
-                true
-            }
-            Err(_) => false,
+        if self.sets.is_empty() {
+            return false;
         }
+        let (now, capacity, (set, print)) = (self.now, self.capacity, self.place(hash));
+        for memory in &mut self.sets[set] {
+            if memory.print == print {
+                let is_young = now.wrapping_sub(memory.stamp) <= capacity;
+                memory.stamp = now.wrapping_sub(capacity + 1);
+                return is_young;
+            }
+        }
+        false
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.capacity);
+        *self = Self::new(self.capacity as usize);
     }
 
-    fn drop_oldest(&mut self) {
-        let stamp = self.added - self.queue.len() as u64;
-        if let Some(hash) = self.queue.pop_front()
-            && let Ok(member) = self.members.find_entry(hash, |member| *member == (hash, stamp))
-        {
-            member.remove();
-        }
+    /// The set, by the high half scaled to their number (Lemire, "Fast random integer generation in an interval",
+    /// 2019), and the low half.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    fn place(&self, hash: u64) -> (usize, u32) {
+        let scaled = (u128::from(hash >> 32) * self.sets.len() as u128) >> 32;
+        (scaled as usize, hash as u32)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn remembers_the_last_ones_only() {
-        let mut ghost = Ghost::new(2);
-        (1..=3).for_each(|hash| ghost.add(hash));
-        assert_eq!((ghost.take(1), ghost.take(2), ghost.take(3)), (false, true, true));
-        assert!(!ghost.take(3));
+    fn hash(number: u64) -> u64 {
+        (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    }
+
+    proptest! {
+        /// None that was not added, or was taken out, or after which as many others came as it remembers.
+        #[test]
+        fn remembers_none_but_the_last_ones(
+            capacity in 1..50_usize,
+            steps in prop::collection::vec((any::<bool>(), 0..60_u64), 1..500),
+        ) {
+            let mut ghost = Ghost::new(capacity);
+            let mut queue: Vec<u64> = Vec::new();
+            for (adds, number) in steps {
+                if adds {
+                    ghost.add(hash(number));
+                    queue.push(number);
+                } else {
+                    let recent = queue.iter().rev().take(capacity).any(|&other| other == number);
+                    prop_assert!(!ghost.take(hash(number)) || recent);
+                    for other in &mut queue {
+                        if *other == number {
+                            *other = u64::MAX;
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]
-    fn one_that_came_back_counts_from_then() {
-        let mut ghost = Ghost::new(2);
-        ghost.add(1);
-        assert!(ghost.take(1));
-        ghost.add(1);
-        ghost.add(2); // pushes the first 1 out of the queue, not the second
-        assert!(ghost.take(1));
+    fn remembers_most_of_the_last_ones() {
+        for capacity in [1, 2, 10, 1_000, 90_000] {
+            let mut ghost = Ghost::new(capacity);
+            let count = capacity as u64 * 3;
+            (0..count).for_each(|number| ghost.add(hash(number)));
+            let known = (0..count).rev().take(capacity).filter(|&number| ghost.take(hash(number))).count();
+            assert!(known * 10 >= capacity * 9, "{known} of {capacity}");
+            assert!(!(0..count).any(|number| ghost.take(hash(number))));
+        }
+    }
+
+    #[test]
+    fn its_counter_may_wrap() {
+        let mut ghost = Ghost::new(10);
+        ghost.now = u32::MAX - 3;
+        (0..8).for_each(|number| ghost.add(hash(number)));
+        assert!((0..8).filter(|&number| ghost.take(hash(number))).count() >= 6);
+        assert!(!ghost.take(hash(100)));
     }
 }

@@ -33,27 +33,38 @@ pub enum Lookup<'a, K, V> {
     Miss,
 }
 
-/// On which terms an entry comes in.
-#[derive(Debug, Clone, PartialEq)]
+/// On which terms an entry comes in. Small, and nothing but numbers for most: they are on the way of every insert.
+#[derive(Debug)]
 pub struct Terms {
-    /// What it weighs.
-    pub weight: u64,
-    /// How long it is good.
-    pub times: Times,
-    /// Names under which it can be taken out with others; at most [`MOST_TAGS`](super::MOST_TAGS) of them are kept.
-    pub tags: Vec<Box<str>>,
+    pub(super) weight: u64,
+    pub(super) good_until: Nanos,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What few entries have.
+#[derive(Debug)]
+pub(super) struct More {
+    pub(super) times: Times,
+    pub(super) tags: Vec<Box<str>>,
 }
 
 impl Terms {
-    /// Those of what weighs so much, is good until a moment, and has no tags.
+    /// What it weighs, how long it is good, and names under which it can be taken out with others: at most
+    /// [`MOST_TAGS`](super::MOST_TAGS) of them are kept.
+    #[inline]
     #[must_use]
-    pub const fn plain(weight: u64, expires: Nanos) -> Self {
-        Self { weight, times: Times::until(expires), tags: Vec::new() }
+    pub fn new(weight: u64, times: Times, tags: Vec<Box<str>>) -> Self {
+        if times.is_plain() && tags.is_empty() {
+            return Self::plain(weight, times.expires);
+        }
+        Self { weight, good_until: times.good_until, more: Some(Box::new(More { times, tags })) }
     }
 
+    /// Those of what weighs so much, is good until a moment, and has no tags.
     #[inline]
-    pub(super) fn is_more_than_plain(&self) -> bool {
-        !self.times.is_plain() || !self.tags.is_empty()
+    #[must_use]
+    pub const fn plain(weight: u64, expires: Nanos) -> Self {
+        Self { weight, good_until: expires, more: None }
     }
 }
 
@@ -236,8 +247,9 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     /// Puts a value in, in the place of the one at `position` (which is where `key` was found, if it was). What had to
-    /// go is handed back: a replaced value (with the key that was not needed), evicted entries, or the new pair itself
+    /// go is in `removed`: a replaced value (with the key that was not needed), evicted entries, or the new pair itself
     /// where it alone weighs more than the cache may.
+    #[inline]
     pub fn insert(
         &mut self,
         position: Option<Position>,
@@ -245,8 +257,8 @@ impl<K, V> MemoryCache<K, V> {
         pair: (K, V),
         mut terms: Terms,
         now: Nanos,
-    ) -> Removed<K, V> {
-        let mut removed = Removed::none();
+        removed: &mut Removed<K, V>,
+    ) {
         let weight = terms.weight;
         if self.max_weight.is_some_and(|most| weight > most) {
             self.counts.rejections += 1;
@@ -254,7 +266,7 @@ impl<K, V> MemoryCache<K, V> {
                 removed.push(old);
             }
             removed.push(pair);
-            return removed;
+            return;
         }
         // Where nothing bounds the sum, it must not overflow.
         if self.max_weight.is_none() && weight > u64::from(u32::MAX) {
@@ -268,18 +280,17 @@ impl<K, V> MemoryCache<K, V> {
                 }
                 let others = self.weight() - self.slots.at(index).weight;
                 if self.max_weight.is_some_and(|most| weight > most - others.min(most)) {
-                    self.replace_by_heavier(index, pair, terms, now, &mut removed);
+                    self.replace_by_heavier(index, pair, terms, now, removed);
                 } else if let Some(old) = self.replace(index, pair, terms) {
                     removed.push(old);
                 }
             }
             None => {
-                self.make_room(1, terms.weight, now, &mut removed);
+                self.make_room(1, terms.weight, now, removed);
                 let in_small = self.eviction == Eviction::S3Fifo && !self.ghost.take(hash);
                 self.add(hash, pair, terms, in_small);
             }
         }
-        removed
     }
 
     /// Takes an entry out, whether or not its time has passed.

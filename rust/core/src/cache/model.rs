@@ -1,15 +1,18 @@
-//! The cache against a naive model: queues as vectors that are searched from end to end.
+//! The cache against a naive model: queues as vectors that are searched from end to end. The ghost queue has tests of
+//! its own.
 
 use std::collections::HashSet;
 
 use proptest::prelude::*;
 
+use super::ghost::Ghost;
 use super::*;
 use crate::clock::Nanos;
 
 #[derive(Debug, Clone)]
 struct Entry {
     key: u64,
+    hash: u64,
     value: u32,
     weight: u64,
     expires: Nanos,
@@ -25,7 +28,7 @@ struct Model {
     max_weight: Option<u64>,
     small: Vec<Entry>,
     main: Vec<Entry>,
-    ghost: Vec<Option<u64>>,
+    ghost: Ghost,
     counts: Statistics,
 }
 
@@ -57,8 +60,9 @@ impl Model {
             None if self.all().any(|entry| entry.key == key && entry.gone > now) => self.counts.misses += 1,
             None => {
                 self.counts.misses += 1;
-                if self.main.iter().any(|entry| entry.key == key) && self.eviction == Eviction::S3Fifo {
-                    self.remember(key);
+                let in_main = self.main.iter().find(|entry| entry.key == key);
+                if let Some(hash) = in_main.filter(|_| self.eviction == Eviction::S3Fifo).map(|entry| entry.hash) {
+                    self.ghost.add(hash);
                 }
                 self.counts.expirations += u64::from(self.remove(key));
             }
@@ -89,19 +93,6 @@ impl Model {
         before - self.small.len() - self.main.len()
     }
 
-    fn remember(&mut self, key: u64) {
-        let capacity = self.max_entries - self.max_entries / 10;
-        while self.ghost.len() >= capacity {
-            self.ghost.remove(0);
-        }
-        for ghost in &mut self.ghost {
-            if *ghost == Some(key) {
-                *ghost = None;
-            }
-        }
-        self.ghost.push(Some(key));
-    }
-
     fn insert(&mut self, new: Entry, now: Nanos) {
         let key = new.key;
         if self.max_weight.is_some_and(|most| new.weight > most) {
@@ -128,13 +119,7 @@ impl Model {
             return;
         }
         self.make_room(1, new.weight, now);
-        let mut returns = false;
-        for ghost in &mut self.ghost {
-            if *ghost == Some(key) {
-                *ghost = None;
-                returns = true;
-            }
-        }
+        let returns = self.eviction == Eviction::S3Fifo && self.ghost.take(new.hash);
         if self.eviction == Eviction::Lru || returns { self.main.push(new) } else { self.small.push(new) }
     }
 
@@ -164,7 +149,7 @@ impl Model {
             if entry.gone <= now || entry.hits < 2 {
                 self.count(&entry, now);
                 if entry.gone > now {
-                    self.remember(entry.key);
+                    self.ghost.add(entry.hash);
                 }
                 return;
             }
@@ -214,6 +199,19 @@ enum Step {
     Clear,
 }
 
+fn insert<V>(
+    cache: &mut MemoryCache<u64, V>,
+    position: Option<Position>,
+    hash: u64,
+    pair: (u64, V),
+    terms: Terms,
+    now: Nanos,
+) -> Removed<u64, V> {
+    let mut removed = Removed::none();
+    cache.insert(position, hash, pair, terms, now, &mut removed);
+    removed
+}
+
 fn name(tag: u8) -> Box<str> {
     format!("tag:{tag:02}").into()
 }
@@ -249,7 +247,8 @@ proptest! {
         let mut cache: MemoryCache<u64, u32> = MemoryCache::new(max_entries, max_weight, eviction)
             .with_lifetime(Lifetime { stale, eagerness: 1.0, ..Lifetime::default() });
         let counts = Statistics::default();
-        let mut model = Model { eviction, max_entries, max_weight, small: vec![], main: vec![], ghost: vec![], counts };
+        let ghost = Ghost::new(max_entries - max_entries / 10);
+        let mut model = Model { eviction, max_entries, max_weight, small: vec![], main: vec![], ghost, counts };
         let mut now = 1;
         let (mut put, mut handed_back) = (0_usize, 0_usize);
         for (number, step) in (0_u32..).zip(steps) {
@@ -271,14 +270,14 @@ proptest! {
                     let position = cache.position(hash, |other| *other == key);
                     let names = tags.iter().map(|tag| name(*tag)).collect();
                     put += 1;
-                    let removed = cache.insert(position, hash, (key, number), Terms { weight, times, tags: names }, now);
+                    let removed = insert(&mut cache, position, hash, (key, number), Terms::new(weight, times, names), now);
                     handed_back += removed.into_iter().count();
                     tags.sort_unstable();
                     tags.dedup();
                     let Times { expires, gone, .. } = times;
                     prop_assert_eq!(expires, ttl.map_or(NEVER, |ttl| now + ttl));
                     prop_assert_eq!(gone, ttl.map_or(NEVER, |ttl| now + ttl + stale));
-                    model.insert(Entry { key, value: number, weight, expires, gone, tags, hits: 0 }, now);
+                    model.insert(Entry { key, hash, value: number, weight, expires, gone, tags, hits: 0 }, now);
                 }
                 Step::Remove(key) => {
                     let position = cache.position(cache.spread(key), |other| *other == key);
@@ -318,7 +317,8 @@ proptest! {
                 }
                 Step::Clear => {
                     handed_back += cache.clear().len();
-                    (model.small, model.main, model.ghost) = (vec![], vec![], vec![]);
+                    (model.small, model.main) = (vec![], vec![]);
+                    model.ghost.clear();
                 }
             }
             for entry in model.all() {
@@ -355,7 +355,7 @@ fn get(cache: &mut MemoryCache<u64, u64>, key: u64) -> bool {
 fn put(cache: &mut MemoryCache<u64, u64>, key: u64) {
     let hash = cache.spread(key);
     let position = cache.position(hash, |other| *other == key);
-    drop(cache.insert(position, hash, (key, key), Terms::plain(1, NEVER), 0));
+    drop(insert(cache, position, hash, (key, key), Terms::plain(1, NEVER), 0));
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn what_was_just_put_in_anew_stays_however_much_heavier_it_is() {
         for (key, weight) in [(0, 0), (1, 1), (0, 1)] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(cache.insert(position, hash, (key, key), Terms::plain(weight, NEVER), 0));
+            drop(insert(&mut cache, position, hash, (key, key), Terms::plain(weight, NEVER), 0));
         }
         assert_eq!(cache.all().collect::<Vec<_>>(), [(&0, &0)], "{eviction:?}");
         assert_eq!((cache.statistics().weight, cache.statistics().evictions), (1, 1));
@@ -396,7 +396,7 @@ fn weights_however_large_never_overflow_their_sum() {
         for key in [1, 2, 3, 1, 2, 4] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(cache.insert(position, hash, (key, key), Terms::plain(u64::MAX, NEVER), 0));
+            drop(insert(&mut cache, position, hash, (key, key), Terms::plain(u64::MAX, NEVER), 0));
             assert!(get(&mut cache, key));
         }
         assert_eq!(cache.statistics().weight, u64::MAX);
@@ -418,8 +418,8 @@ fn tags_go_with_their_entries_however_many_there_were() {
     let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::S3Fifo);
     for key in 0..100_000 {
         let hash = cache.spread(key);
-        let terms = Terms { tags: vec![format!("user:{key}").into(), "all".into()], ..Terms::plain(1, NEVER) };
-        drop(cache.insert(None, hash, (key, key), terms, 0));
+        let terms = Terms::new(1, Times::FOREVER, vec![format!("user:{key}").into(), "all".into()]);
+        drop(insert(&mut cache, None, hash, (key, key), terms, 0));
         assert!(cache.statistics().tags <= 101);
     }
     assert_eq!(cache.invalidate_tag("user:99999").len(), 1);
@@ -431,7 +431,7 @@ fn tags_go_with_their_entries_however_many_there_were() {
 fn an_entry_keeps_no_more_tags_than_it_may() {
     let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::Lru);
     let tags = (0..1_000).map(|tag| format!("{tag}").into()).collect();
-    drop(cache.insert(None, 1, (1, 1), Terms { tags, ..Terms::plain(1, NEVER) }, 0));
+    drop(insert(&mut cache, None, 1, (1, 1), Terms::new(1, Times::FOREVER, tags), 0));
     assert_eq!(cache.statistics().tags, MOST_TAGS);
 }
 

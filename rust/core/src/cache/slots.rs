@@ -1,7 +1,7 @@
 //! Where entries live: numbered slots, threaded into queues by number.
 
 use super::lifetime::Times;
-use super::memory_cache::Terms;
+use super::memory_cache::{More, Terms};
 use super::tags::{Member, Membership, Tags};
 use crate::clock::Nanos;
 
@@ -124,30 +124,40 @@ impl<K, V> Slots<K, V> {
         &mut self.slots[index as usize]
     }
 
+    #[inline]
     pub(super) fn add(&mut self, hash: u64, pair: (K, V), terms: Terms, tags: &mut Tags) -> u32 {
-        let slot = Slot {
-            hash,
-            pair: Some(pair),
-            good_until: terms.times.good_until,
-            weight: terms.weight,
+        let index = self.vacant();
+        // Field by field: a slot built elsewhere and copied here costs more than all else that is done with it.
+        let slot = self.at_mut(index);
+        slot.hash = hash;
+        slot.pair = Some(pair);
+        slot.good_until = terms.good_until;
+        slot.weight = terms.weight;
+        slot.frequency = 0;
+        if let Some(more) = terms.more {
+            self.add_extra(index, *more, tags);
+        }
+        index
+    }
+
+    #[inline]
+    fn vacant(&mut self) -> u32 {
+        if let Some(index) = self.free.pop() {
+            return index;
+        }
+        self.slots.push(Slot {
+            hash: 0,
+            pair: None,
+            good_until: 0,
+            weight: 0,
             extra: None,
             older: NONE,
             newer: NONE,
             frequency: 0,
             in_small: false,
-        };
-        let index = if let Some(index) = self.free.pop() {
-            *self.at_mut(index) = slot;
-            index
-        } else {
-            self.slots.push(slot);
-            #[expect(clippy::cast_possible_truncation, reason = "the entry cap is less than u32::MAX")]
-            let index = (self.slots.len() - 1) as u32;
-            index
-        };
-        if terms.is_more_than_plain() {
-            self.add_extra(index, terms, tags);
-        }
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "the entry cap is less than u32::MAX")]
+        let index = (self.slots.len() - 1) as u32;
         index
     }
 
@@ -155,9 +165,9 @@ impl<K, V> Slots<K, V> {
     pub(super) fn renew_terms(&mut self, index: u32, terms: Terms, tags: &mut Tags) {
         self.drop_extra(index, tags);
         let slot = self.at_mut(index);
-        (slot.weight, slot.good_until) = (terms.weight, terms.times.good_until);
-        if terms.is_more_than_plain() {
-            self.add_extra(index, terms, tags);
+        (slot.weight, slot.good_until) = (terms.weight, terms.good_until);
+        if let Some(more) = terms.more {
+            self.add_extra(index, *more, tags);
         }
     }
 
@@ -168,13 +178,20 @@ impl<K, V> Slots<K, V> {
     }
 
     #[cold]
-    fn add_extra(&mut self, index: u32, terms: Terms, tags: &mut Tags) {
-        let tags = if terms.tags.is_empty() { Box::default() } else { tags.join(index, terms.tags) };
-        self.at_mut(index).extra = Some(Box::new(Extra { times: terms.times, tags }));
+    fn add_extra(&mut self, index: u32, more: More, tags: &mut Tags) {
+        let tags = if more.tags.is_empty() { Box::default() } else { tags.join(index, more.tags) };
+        self.at_mut(index).extra = Some(Box::new(Extra { times: more.times, tags }));
     }
 
     #[inline]
     fn drop_extra(&mut self, index: u32, tags: &mut Tags) {
+        if self.at(index).extra.is_some() {
+            self.drop_extra_that_is(index, tags);
+        }
+    }
+
+    #[cold]
+    fn drop_extra_that_is(&mut self, index: u32, tags: &mut Tags) {
         if let Some(extra) = self.at_mut(index).extra.take() {
             for &membership in &extra.tags {
                 if let Some(moved) = tags.leave(membership) {
@@ -213,7 +230,8 @@ pub struct Removed<K, V> {
 }
 
 impl<K, V> Removed<K, V> {
-    pub(super) const fn none() -> Self {
+    /// Nothing yet.
+    pub const fn none() -> Self {
         Self { first: None, more: Vec::new() }
     }
 
