@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from corten.app import App
     from corten.pipeline import Pipeline
     from corten.policies import (
+        AdaptiveLimit,
         Bulkhead,
         Cache,
         Chaos,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdaptiveLimit",
     "App",
     "Bulkhead",
     "Cache",

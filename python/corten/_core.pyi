@@ -459,6 +459,26 @@ class CircuitBreaker:
     def listen(self, listener: Callable[[BreakerState, BreakerState, str, str | None], object] | None) -> None:
         """Have ``listener(before, after, reason, failure)`` called at each change of state; None: nobody."""
 
+_Numbers: TypeAlias = tuple[
+    str, tuple[int, int, int, int], tuple[float, float, float, float], tuple[float | None, float]
+]  # algorithm; initial, min, max, max_waiting; tolerance, smoothing, backoff, tolerated drops; slow_call, probe_every
+
+@final
+class AdaptiveLimit:
+    """What an adaptive limit learned and its places, kept when the pipeline around it is compiled again."""
+
+    def __new__(cls, numbers: _Numbers) -> AdaptiveLimit: ...
+    def replace(self, numbers: _Numbers) -> None:
+        """Other settings from now on; the limit and what was learned stay as far as they allow."""
+    def set_limit(self, limit: float) -> None:
+        """Go on from another limit."""
+    def reset(self) -> None:
+        """Forget limit and latencies."""
+    def statistics(
+        self,
+    ) -> tuple[float, int, int, float | None, float | None, bool, int, int, int, int, int]:
+        """The fields of `corten.pipeline.AdaptiveLimitStatistics`."""
+
 @final
 class Bulkhead:
     """The places of one bulkhead, kept when the pipeline around it is compiled again."""

@@ -67,6 +67,10 @@ class BulkheadFull(Refused):
     """As many calls as are allowed are running and waiting."""
 
 
+class ConcurrencyLimited(Refused):
+    """As many calls are running as the adaptive limit lets, and as many waiting as may."""
+
+
 class DeadlineExceeded(CortenError, TimeoutError):
     """A time limit passed before the work was done.
 

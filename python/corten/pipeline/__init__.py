@@ -2,6 +2,18 @@
 
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.pipeline import Pipeline
-from corten.pipeline.statistics import BreakerStatistics, BulkheadStatistics, PipelineStatistics
+from corten.pipeline.statistics import (
+    AdaptiveLimitStatistics,
+    BreakerStatistics,
+    BulkheadStatistics,
+    PipelineStatistics,
+)
 
-__all__ = ["BreakerControl", "BreakerStatistics", "BulkheadStatistics", "Pipeline", "PipelineStatistics"]
+__all__ = [
+    "AdaptiveLimitStatistics",
+    "BreakerControl",
+    "BreakerStatistics",
+    "BulkheadStatistics",
+    "Pipeline",
+    "PipelineStatistics",
+]

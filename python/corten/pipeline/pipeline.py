@@ -16,6 +16,7 @@ from corten.metrics.registry import Registry, default_registry
 from corten.pipeline import spans, switches
 from corten.pipeline.background import Background
 from corten.pipeline.compile import Compiler
+from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
 from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.controls.cache import CacheControl, PlainCacheControl, cache_control, statistics_of
 from corten.pipeline.controls.circuit_breaker import BreakerControl
@@ -326,6 +327,11 @@ class Pipeline:
         return self._compiler.state_of("circuit_breaker")
 
     @property
+    def adaptive_limits(self) -> tuple[AdaptiveLimitControl, ...]:
+        """Its adaptive limits in the order of the policies, to be steered while they run."""
+        return tuple(AdaptiveLimitControl(limit) for limit in self._compiler.state_of("adaptive_limit"))
+
+    @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
         """Its bulkheads in the order of the policies, to be resized while it runs."""
         return tuple(BulkheadControl(bulkhead) for bulkhead in self._compiler.state_of("bulkhead"))
@@ -369,6 +375,7 @@ class Pipeline:
             injected=self._decisions.counts("injected"),
             breakers=tuple(breaker.statistics() for breaker in self.breakers),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
+            adaptive_limits=tuple(limit.statistics() for limit in self.adaptive_limits),
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
             rate_limits=tuple(limit.statistics() for limit in self.rate_limits),

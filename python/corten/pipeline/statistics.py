@@ -72,6 +72,24 @@ class FunctionCacheStatistics(msgspec.Struct, frozen=True):
     """Which of the caches around the function it is, outermost first."""
 
 
+class AdaptiveLimitStatistics(msgspec.Struct, frozen=True):
+    """An adaptive limit: how it stands, and what it has seen since it was made."""
+
+    limit: Annotated[float, gauge("How many calls may run at once; it moves by parts of one, and the whole ones count")]
+    running: Annotated[int, gauge("Calls that hold a place")]
+    waiting: Annotated[int, gauge("Calls in the queue")]
+    latency: Annotated[float | None, gauge("What calls took of late, as a geometric mean", "seconds")]
+    """None: not known yet."""
+    idle_latency: Annotated[float | None, gauge("What calls take when the other side is idle", "seconds")]
+    """None: not known yet, or not asked for (``aimd``)."""
+    probing: Annotated[bool, gauge("Whether the idle latency is being measured, with fewer calls than the limit")]
+    dropped: Annotated[int, counter("Calls that timed out, were refused inside, were slow, or failed of overload")]
+    refused: Annotated[int, counter("Calls that found no place and no room in the queue")]
+    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")]
+    most_running: Annotated[int, gauge("The most calls that ever held a place at once")]
+    changes: Annotated[int, counter("How often the number of places changed")]
+
+
 class PipelineStatistics(msgspec.Struct, frozen=True):
     """A pipeline since it was made. ``calls`` is the sum of the outcomes: what is under way is not yet in it."""
 
@@ -98,6 +116,8 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """In the order of the policies."""
     bulkheads: tuple[BulkheadStatistics, ...] = ()
     """In the order of the policies."""
+    adaptive_limits: tuple[AdaptiveLimitStatistics, ...] = ()
+    """In the order of the policies."""
     retry_budget: RetryBudgetStatistics | None = None
     """What all its retries and hedges may still do; None where no policy says a budget."""
     chaos: tuple[ChaosStatistics, ...] = ()
@@ -112,6 +132,7 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
         for word, found in (
             ("circuit_breaker", self.breakers),
             ("bulkhead", self.bulkheads),
+            ("adaptive_limit", self.adaptive_limits),
             ("rate_limit", self.rate_limits),
             ("chaos", self.chaos),
         ):

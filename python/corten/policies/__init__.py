@@ -1,5 +1,6 @@
 """The resilience rules as frozen data."""
 
+from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
@@ -16,6 +17,7 @@ from corten.policies.timeout import Timeout
 
 __all__ = [
     "PROFILES",
+    "AdaptiveLimit",
     "Bulkhead",
     "Cache",
     "Chaos",

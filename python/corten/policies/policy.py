@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
@@ -13,7 +14,8 @@ from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
 
 Policy = (
-    Bulkhead
+    AdaptiveLimit
+    | Bulkhead
     | Cache
     | Chaos
     | CircuitBreaker

@@ -4,6 +4,7 @@
 //! `python/corten`. Nothing here reads a clock of its own: time is always the caller's [`clock::Clock`].
 #![forbid(unsafe_code)]
 
+pub mod adaptive_limit;
 pub mod bulkhead;
 pub mod cache;
 pub mod chaos;

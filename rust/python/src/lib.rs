@@ -1,5 +1,6 @@
 //! `corten._core`: the compiled extension. One file per class; all arithmetic is in `corten-core`.
 
+mod adaptive_limit;
 mod bulkhead;
 mod cache;
 mod chaos;
@@ -21,6 +22,8 @@ use pyo3::prelude::*;
 /// The compiled core of Corten. Private: the faces are in `corten`.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::adaptive_limit::AdaptiveLimit;
     #[pymodule_export]
     use crate::bulkhead::Bulkhead;
     #[pymodule_export]

@@ -13,6 +13,7 @@ mod stage;
 
 use std::sync::Arc;
 
+use crate::adaptive_limit::Signal;
 use crate::bulkhead::{self, Fate};
 use crate::circuit_breaker::{self, CircuitBreaker, Permit, Report, Verdict};
 use crate::clock::{Nanos, seconds_from_nanos};
@@ -156,6 +157,15 @@ impl Pipeline {
                         bulkhead::Admission::Full => (Reason::Full, None),
                     }
                 }
+                Policy::AdaptiveLimit { limit, max_wait } => match limit.enter(now) {
+                    bulkhead::Admission::Entered => {
+                        call.slots[slot] = now;
+                        call.position += 1;
+                        continue;
+                    }
+                    bulkhead::Admission::Queued(ticket) => return call.queue(ticket, *max_wait, now),
+                    bulkhead::Admission::Full => (Reason::Full, None),
+                },
                 Policy::Retry(retry) => {
                     call.slots[slot] = 1;
                     call.slots[slot + 1] = now;
@@ -183,8 +193,13 @@ impl Pipeline {
     /// The place in the queue was granted: goes on inwards.
     pub fn enter_granted(&self, call: &mut Call, now: Nanos) -> Step {
         if let Some(ticket) = call.ticket.take() {
-            if let Some(places) = self.places(call.position) {
-                places.went_on(&ticket, now);
+            if let Some(stage) = self.stages.get(call.position) {
+                if let Some(places) = stage.policy.places() {
+                    places.went_on(&ticket, now);
+                }
+                if matches!(stage.policy, Policy::AdaptiveLimit { .. }) {
+                    call.slots[stage.slot] = now;
+                }
             }
             call.position += 1;
         }
@@ -341,6 +356,9 @@ impl Pipeline {
                     }
                 }
                 Policy::Bulkhead { bulkhead, .. } => bulkhead.leave(),
+                Policy::AdaptiveLimit { limit, .. } => {
+                    limit.leave(self.signal(ended, index), call.slots[*slot], now);
+                }
                 Policy::Timeout(_) => call.restore_deadline(*slot),
                 Policy::Fallback => {
                     if !matches!(ended, Ended::Success | Ended::Cancelled) && self.minds(ended, index) {
@@ -394,6 +412,15 @@ impl Pipeline {
                 self.own.refusals[kind as usize][usize::from(after.is_some())] >> index & 1 == 1
             }
             _ => self.verdict(ended, index) == Verdict::Failure,
+        }
+    }
+
+    /// What an ending says to the adaptive limit at `index`.
+    fn signal(&self, ended: Ended, index: usize) -> Signal {
+        match ended {
+            Ended::Success => Signal::Completed,
+            ended if self.minds(ended, index) => Signal::Dropped,
+            _ => Signal::Nothing,
         }
     }
 

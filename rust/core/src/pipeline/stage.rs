@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::call::SLOTS;
+use crate::adaptive_limit::AdaptiveLimit;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Nanos;
@@ -18,6 +19,8 @@ pub enum Kind {
     CircuitBreaker,
     /// `bulkhead`
     Bulkhead,
+    /// `adaptive_limit`
+    AdaptiveLimit,
     /// `retry`
     Retry,
     /// `timeout`
@@ -28,8 +31,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::RateLimit, Self::CircuitBreaker, Self::Bulkhead, Self::Retry, Self::Timeout, Self::Fallback];
+    pub const ALL: [Self; 7] = [
+        Self::RateLimit,
+        Self::CircuitBreaker,
+        Self::Bulkhead,
+        Self::AdaptiveLimit,
+        Self::Retry,
+        Self::Timeout,
+        Self::Fallback,
+    ];
 
     /// The word that users type.
     #[must_use]
@@ -38,6 +48,7 @@ impl Kind {
             Self::RateLimit => "rate_limit",
             Self::CircuitBreaker => "circuit_breaker",
             Self::Bulkhead => "bulkhead",
+            Self::AdaptiveLimit => "adaptive_limit",
             Self::Retry => "retry",
             Self::Timeout => "timeout",
             Self::Fallback => "fallback",
@@ -91,6 +102,13 @@ pub enum Policy {
         /// Who goes first.
         priority: Priority,
     },
+    /// As many calls at once as the other side does well with.
+    AdaptiveLimit {
+        /// The places, and what is learned from calls.
+        limit: Arc<AdaptiveLimit>,
+        /// How long a call may wait for one.
+        max_wait: Option<Nanos>,
+    },
     /// Further attempts.
     Retry(Arc<Retry>),
     /// A time limit for everything inside.
@@ -105,6 +123,7 @@ impl Policy {
             Self::RateLimit { .. } => Kind::RateLimit,
             Self::CircuitBreaker { .. } => Kind::CircuitBreaker,
             Self::Bulkhead { .. } => Kind::Bulkhead,
+            Self::AdaptiveLimit { .. } => Kind::AdaptiveLimit,
             Self::Retry(_) => Kind::Retry,
             Self::Timeout(_) => Kind::Timeout,
             Self::Fallback => Kind::Fallback,
@@ -115,6 +134,7 @@ impl Policy {
     pub(super) fn places(&self) -> Option<&Bulkhead> {
         match self {
             Self::Bulkhead { bulkhead, .. } => Some(bulkhead),
+            Self::AdaptiveLimit { limit, .. } => Some(limit.places()),
             _ => None,
         }
     }
@@ -124,7 +144,9 @@ impl Policy {
         match self {
             Self::RateLimit { limiter, cost, .. } => usize::from(limiter.is_keyed()) + usize::from(*cost == Cost::Told),
             Self::Bulkhead { priority: Priority::Same(_), .. } => 0,
-            Self::Bulkhead { priority: Priority::OfCall, .. } | Self::CircuitBreaker { timed: false, .. } => 1,
+            Self::Bulkhead { priority: Priority::OfCall, .. }
+            | Self::AdaptiveLimit { .. }
+            | Self::CircuitBreaker { timed: false, .. } => 1,
             Self::Retry(retry) => 2 + usize::from(retry.remembers_waits()),
             Self::CircuitBreaker { timed: true, .. } | Self::Timeout(_) => 2,
             Self::Fallback => 0,

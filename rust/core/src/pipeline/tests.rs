@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::adaptive_limit::{self, AdaptiveLimit};
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, State};
 use crate::rate_limit::{AnyLimiter, Limit, Rate, TokenBucket};
@@ -222,6 +223,49 @@ fn an_abandoned_call_gives_back_places_tokens_and_its_place_in_the_queue() {
 }
 
 #[test]
+fn an_adaptive_limit_learns_from_what_happens_inside_of_it() {
+    let limit =
+        Arc::new(AdaptiveLimit::new(adaptive_limit::Settings { initial: 1, max_waiting: 1, ..Default::default() }));
+    let stage = Policy::AdaptiveLimit { limit: Arc::clone(&limit), max_wait: Some(50) };
+    let p = pipeline(vec![Policy::Timeout(1_000), stage, Policy::Timeout(100)]);
+    let drops = |expected| assert_eq!(limit.statistics().dropped, expected);
+    for (outcome, at, expected) in [
+        (Outcome::Success, 5, 0),
+        (Outcome::Cancelled, 5, 0),
+        (FAILED, 5, 1),
+        (Outcome::TimedOut, 101, 2),
+        (Outcome::TimedOut, 1_001, 2), // the outer limit: to what is inside of it a cancellation
+    ] {
+        let mut call = Call::new(1);
+        assert!(proceeds(&p.enter(&mut call, 1)));
+        p.leave(&mut call, outcome, at);
+        drops(expected);
+    }
+    let mut first = Call::new(1);
+    assert!(proceeds(&p.enter(&mut first, 1)));
+    let mut second = Call::new(1);
+    assert!(matches!(p.enter(&mut second, 1), Step::Queue(_, Some(51))));
+    let Step::Refuse(refusal) = p.enter(&mut Call::new(1), 1) else { panic!() };
+    assert_eq!((refusal.policy, refusal.reason), (Kind::AdaptiveLimit, Reason::Full));
+    p.leave(&mut first, Outcome::Success, 40);
+    assert!(proceeds(&p.enter_granted(&mut second, 40)));
+    assert_eq!(second.slots[2], 40, "the latency is that inside of its place");
+    p.abandon(&mut second, 50);
+    assert_eq!(limit.statistics().running, 0);
+
+    let inner = Arc::new(AdaptiveLimit::new(adaptive_limit::Settings::default()));
+    let stage = Policy::AdaptiveLimit { limit: Arc::clone(&inner), max_wait: None };
+    let p = pipeline(vec![stage, self::limit(1, 0)]);
+    for _ in 0..2 {
+        let mut call = Call::new(1);
+        if proceeds(&p.enter(&mut call, 1)) {
+            p.leave(&mut call, Outcome::Success, 2);
+        }
+    }
+    assert_eq!((inner.statistics().dropped, inner.statistics().running), (1, 0));
+}
+
+#[test]
 fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_moment_is_taken() {
     let bulkhead = Arc::new(Bulkhead::new(1, 1));
     let p = pipeline(vec![places(&bulkhead, Some(50))]);
@@ -252,7 +296,7 @@ enum Held {
 }
 
 fn any_policy() -> impl Strategy<Value = u8> {
-    0_u8..7
+    0_u8..8
 }
 
 proptest! {
@@ -262,7 +306,7 @@ proptest! {
         kinds in prop::collection::vec(any_policy(), 0..7),
         steps in prop::collection::vec((0_u8..8, 0_usize..16), 1..150),
     ) {
-        let mut bulkheads = Vec::new();
+        let (mut bulkheads, mut limits) = (Vec::new(), Vec::new());
         let policies = kinds.iter().map(|kind| match kind {
             0 => limit(2, 0),
             1 => limit(1, 5_000_000),
@@ -274,6 +318,12 @@ proptest! {
             }
             4 => retry(2),
             5 => Policy::Fallback,
+            6 => {
+                let settings = adaptive_limit::Settings { initial: 2, max: 3, max_waiting: 1, ..Default::default() };
+                let limit = Arc::new(AdaptiveLimit::new(settings));
+                limits.push(Arc::clone(&limit));
+                Policy::AdaptiveLimit { limit, max_wait: Some(3_000_000) }
+            }
             _ => Policy::Timeout(2_000_000),
         });
         let p = pipeline(policies.collect());
@@ -329,6 +379,10 @@ proptest! {
         }
         for bulkhead in bulkheads {
             let seen = bulkhead.statistics();
+            prop_assert_eq!((seen.running, seen.waiting), (0, 0));
+        }
+        for limit in limits {
+            let seen = limit.statistics();
             prop_assert_eq!((seen.running, seen.waiting), (0, 0));
         }
         let totals = p.counts().totals();

@@ -19,6 +19,7 @@ use super::drive::{First, close, first_step};
 use super::failures::{Asks, Filter, Filters, described};
 use super::notes::note_attempts;
 use super::refusals;
+use crate::adaptive_limit::AdaptiveLimit;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
@@ -683,6 +684,12 @@ fn policy_of(stage: &Bound<'_, PyTuple>) -> PyResult<(Policy, Option<Filter>)> {
             let priority: Option<i32> = stage.get_item(3)?.extract()?;
             let priority = priority.map_or(Priority::OfCall, Priority::Same);
             Ok((Policy::Bulkhead { bulkhead, max_wait: max_wait.map(nanos_from_seconds), priority }, None))
+        }
+        "adaptive_limit" => {
+            let limit = Arc::clone(&stage.get_item(1)?.cast::<AdaptiveLimit>()?.get().inner);
+            let max_wait: Option<f64> = stage.get_item(2)?.extract()?;
+            let policy = Policy::AdaptiveLimit { limit, max_wait: max_wait.map(nanos_from_seconds) };
+            Ok((policy, filter(Asks::Overload, 3)?))
         }
         "retry" => {
             let retry = Arc::clone(&stage.get_item(1)?.cast::<Retry>()?.get().inner);

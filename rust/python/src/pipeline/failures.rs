@@ -20,6 +20,8 @@ pub(super) enum Asks {
     Fallback,
     /// A retry around a function that must not be done twice: nothing that the function raised is repeated.
     Nothing,
+    /// An adaptive limit: whether it may come of too many calls.
+    Overload,
 }
 
 /// The rule of one policy.
@@ -144,7 +146,7 @@ impl Filter {
             return Ok(false);
         }
         let marked = match self.asks {
-            Asks::MayPass | Asks::Nothing => error.getattr_opt(intern!(py, "retryable"))?,
+            Asks::MayPass | Asks::Nothing | Asks::Overload => error.getattr_opt(intern!(py, "retryable"))?,
             Asks::Failure | Asks::Fallback => None,
         };
         if marked.as_ref().is_some_and(|marked| marked.is(PyBool::new(py, false))) {
@@ -163,7 +165,8 @@ impl Filter {
             Asks::Failure => Ok(!refused),
             Asks::Fallback => Ok(true),
             Asks::MayPass | Asks::Nothing if refused => Ok(says_when),
-            Asks::MayPass | Asks::Nothing => match marked {
+            Asks::Overload if refused => Ok(true),
+            Asks::MayPass | Asks::Nothing | Asks::Overload => match marked {
                 Some(marked) => marked.is_truthy(),
                 None => Ok(error.is_instance_of::<PyOSError>() || error.is_instance_of::<PyTimeoutError>()),
             },

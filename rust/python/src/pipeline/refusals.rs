@@ -26,11 +26,12 @@ pub(super) fn refused(
     refusal: Refusal,
     reason: Option<PyResult<Py<PyString>>>,
 ) -> PyErr {
-    static TYPES: [PyOnceLock<Py<PyType>>; 3] = [PyOnceLock::new(), PyOnceLock::new(), PyOnceLock::new()];
+    static TYPES: [PyOnceLock<Py<PyType>>; 4] = [const { PyOnceLock::new() }; 4];
     let kind = match refusal.policy {
         Kind::RateLimit => TYPES[0].import(py, ERRORS, "RateLimited"),
         Kind::CircuitBreaker => TYPES[1].import(py, ERRORS, "CircuitOpen"),
         Kind::Bulkhead => TYPES[2].import(py, ERRORS, "BulkheadFull"),
+        Kind::AdaptiveLimit => TYPES[3].import(py, ERRORS, "ConcurrencyLimited"),
         Kind::Retry | Kind::Timeout | Kind::Fallback => refused_type(py),
     };
     let retry_after = refusal.retry_after.map(seconds_from_nanos);

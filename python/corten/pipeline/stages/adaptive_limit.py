@@ -1,0 +1,32 @@
+"""AdaptiveLimit as a stage of the core."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from corten import _core
+from corten.clock import Clock
+from corten.pipeline.form import Form
+from corten.pipeline.stages.stage import Compiled
+from corten.policies.adaptive_limit import AdaptiveLimit
+from corten.policies.exceptions import resolve
+
+
+def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
+    """The limit and what was learned stay, as far as the policy allows."""
+    numbers = (
+        policy.algorithm,
+        (policy.initial, policy.min, policy.max, policy.max_waiting),
+        (policy.tolerance, policy.smoothing, policy.backoff, policy.tolerated_drops),
+        (policy.slow_call, policy.probe_every),
+    )
+    change = None if state is None else partial(state.replace, numbers)
+    limit = state if state is not None else _core.AdaptiveLimit(numbers)
+    stage = ("adaptive_limit", limit, policy.max_wait, resolve(policy.on), resolve(policy.ignore))
+    return Compiled(stage, limit, change)
+
+
+def objection(policy: AdaptiveLimit, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+    """It guards whatever can be called."""
+    return None
