@@ -16,12 +16,16 @@ from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
 
+_FAILURES: Final = "corten.policies.failures"
+"""By name, as settings write it: so `corten config` shows what decides."""
+
 
 def _http() -> tuple[Policy, ...]:
     return (
         Timeout(30.0),  # in all: who asked is a person or another service, and both have left by then
-        Retry(max_attempts=3, wait=0.2, max_wait=5.0),  # a restart or a lost connection, not an outage
-        CircuitBreaker(failures=5, wait=30.0),
+        # A restart or a lost connection, not an outage.
+        Retry(max_attempts=3, wait=0.2, max_wait=5.0, predicate=f"{_FAILURES}:http_may_pass"),
+        CircuitBreaker(failures=5, wait=30.0, predicate=f"{_FAILURES}:http_is_down"),
         Bulkhead(max_concurrent=50, max_waiting=100, max_wait=5.0),  # a slow service must not take all connections
         Timeout(10.0),  # an attempt: three and their waits fit into the time in all
     )
@@ -40,8 +44,8 @@ def _database() -> tuple[Policy, ...]:
 def _email() -> tuple[Policy, ...]:
     return (
         # Greylisting (RFC 6647) asks for a minute's patience.
-        Retry(max_attempts=4, wait=5.0, backoff=4.0, max_wait=120.0),
-        CircuitBreaker(failures=3, wait=300.0),
+        Retry(max_attempts=4, wait=5.0, backoff=4.0, max_wait=120.0, predicate=f"{_FAILURES}:mail_may_pass"),
+        CircuitBreaker(failures=3, wait=300.0, predicate=f"{_FAILURES}:mail_is_down"),
         RateLimit("1/s", burst=5, max_wait=60.0),  # a mail waits rather than is refused
         Bulkhead(max_concurrent=5, max_waiting=1000),  # few connections at once is what mail servers allow
         Timeout(60.0),  # mail servers look at what they get before they answer
@@ -50,8 +54,10 @@ def _email() -> tuple[Policy, ...]:
 
 def _scrape() -> tuple[Policy, ...]:
     return (
-        Retry(max_attempts=4, wait=2.0, backoff=3.0, max_wait=60.0),  # nobody waits for an answer, so be patient
-        CircuitBreaker(failures=10, wait=60.0),  # pages fail one by one; ten in a row are the site
+        # Nobody waits for an answer, so be patient.
+        Retry(max_attempts=4, wait=2.0, backoff=3.0, max_wait=60.0, predicate=f"{_FAILURES}:http_may_pass"),
+        # Pages fail one by one; ten in a row are the site.
+        CircuitBreaker(failures=10, wait=60.0, successes=2, predicate=f"{_FAILURES}:http_is_down"),
         RateLimit("1/s", burst=1, max_wait=300.0),  # after an attempt that failed as well: politeness has no exception
         Bulkhead(max_concurrent=4, max_waiting=10_000),
         Timeout(20.0),
