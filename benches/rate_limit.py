@@ -1,4 +1,4 @@
-"""Token buckets next to their peers: one for all, and one for each of up to a million keys."""
+"""Limiters next to their peers, by algorithm: one for all, and one for each of up to a million keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 
 from harness import Case, check, compare, optional
 
-from corten.policies.rate_limit import KeyedTokenBucket, TokenBucket
+from corten.policies.rate_limit import (
+    FixedWindow,
+    KeyedFixedWindow,
+    KeyedSlidingWindow,
+    KeyedTokenBucket,
+    LeakyBucket,
+    SlidingWindow,
+    TokenBucket,
+)
 
 RATE = 10**8  # never refuses: admitting is what is paid on each call
 MILLION = 1_000_000
@@ -29,24 +37,24 @@ class Floor:
         return self.arrival
 
 
-def limits_case(key: str) -> Case | None:
+def limits_case(key: str, strategy: str = "FixedWindowRateLimiter") -> Case | None:
     if limits is None:
         return None
     from limits import storage, strategies
 
-    limiter = strategies.FixedWindowRateLimiter(storage.MemoryStorage())
+    limiter = getattr(strategies, strategy)(storage.MemoryStorage())
     return Case("hit(item, key)", hit=limiter.hit, item=limits.RateLimitItemPerSecond(RATE), key=key)
 
 
-def throttled_case(key: str) -> Case | None:
+def throttled_case(key: str, algorithm: str = "gcra") -> Case | None:
     if throttled is None:
         return None
-    bucket = throttled.Throttled(
-        using=throttled.RateLimiterType.GCRA.value,
+    limiter = throttled.Throttled(
+        using=algorithm,
         quota=throttled.rate_limiter.per_sec(10**6, burst=10**6),
         store=throttled.store.MemoryStore(),
     )
-    return Case("limit(key)", limit=bucket.limit, key=key)
+    return Case("limit(key)", limit=limiter.limit, key=key)
 
 
 def pyrate_case() -> Case | None:
@@ -102,6 +110,39 @@ def main() -> None:
         floor="a Python method",
         targets={"limits": 1 / 30},
     )
+    floor = Case("acquire()", acquire=Floor().try_acquire)
+    compare(
+        "rate_limit: leaky bucket",
+        {
+            "corten": Case("acquire()", acquire=LeakyBucket(RATE, RATE).try_acquire),
+            "throttled-py (leaking_bucket)": throttled_case("a", "leaking_bucket"),
+            "pyrate-limiter": pyrate_case(),
+            "a Python method": floor,
+        },
+        floor="a Python method",
+    )
+    compare(
+        "rate_limit: sliding window",
+        {
+            "corten": Case("acquire()", acquire=SlidingWindow(RATE).try_acquire),
+            "corten, a key": Case("acquire(key)", acquire=KeyedSlidingWindow(RATE).try_acquire, key="user:1"),
+            "limits (two counters)": limits_case("a", "SlidingWindowCounterRateLimiter"),
+            "throttled-py (sliding_window)": throttled_case("a", "sliding_window"),
+            "a Python method": floor,
+        },
+        floor="a Python method",
+    )
+    compare(
+        "rate_limit: fixed window",
+        {
+            "corten": Case("acquire()", acquire=FixedWindow(RATE).try_acquire),
+            "corten, a key": Case("acquire(key)", acquire=KeyedFixedWindow(RATE).try_acquire, key="user:1"),
+            "limits": limits_case("a"),
+            "throttled-py (fixed_window)": throttled_case("a", "fixed_window"),
+            "a Python method": floor,
+        },
+        floor="a Python method",
+    )
     words = [f"user:{number}" for number in range(MILLION)]
     compare(
         "rate_limit: keys in random order; the rise is the memory's own, of strings and dict alike",
@@ -117,9 +158,14 @@ def main() -> None:
         rounds=5,
     )
     bucket = KeyedTokenBucket("1/h", burst=1)
+    window = KeyedSlidingWindow("1/h")
     for word in words:
         bucket.try_acquire(word)
+        window.try_acquire(word)
     check("rate_limit: a million live keys", "memory", bucket.statistics().bytes / MILLION, 64, " bytes a key")
+    check(
+        "rate_limit: a million live keys in windows", "memory", window.statistics().bytes / MILLION, 64, " bytes a key"
+    )
 
 
 def drained() -> TokenBucket:
