@@ -17,6 +17,8 @@ from corten.app.resources import OwnedResource
 from corten.asgi.server import HttpServer
 from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
+from corten.pipeline.layers.chaos import announcement, spared
+from corten.pipeline.order import misplaced
 from corten.plugins import DevService, Resource
 from corten.settings import Settings
 
@@ -124,6 +126,7 @@ class Doctor:
             return
         yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
         yield from _raised(lambda: pipeline_policies(app), "pipelines")
+        yield from self._pipelines()
         resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
 
         def ordered() -> None:
@@ -139,6 +142,22 @@ class Doctor:
         names = ", ".join(str(each).removeprefix("resource ") for each in resources)
         if names:
             yield Diagnosis("resources", "ok", names)
+
+    def _pipelines(self) -> Iterator[Diagnosis]:
+        """Chaos that is allowed, and policies in an order that is probably not meant."""
+        app = self._app
+        try:
+            found = dict(pipeline_policies(app))
+        except CortenError:
+            return
+        for name, pipeline in app.components.pipelines.items():
+            policies = found.get(name, pipeline.policies)
+            if not app.own_settings.chaos.allowed:
+                policies = spared(policies)
+            elif said := announcement(policies):
+                yield Diagnosis(f"pipeline {name}", "warning", f"chaos is on: {said}", "set chaos.allowed to false")
+            for rule in misplaced(policies):
+                yield Diagnosis(f"pipeline {name}", "warning", rule.name, rule.reason)
 
     def _consumers(self) -> Iterator[Diagnosis]:
         """Whether somebody brings the messages: plugins name their sources only when their resources are open."""

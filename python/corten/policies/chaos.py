@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from corten.metrics.measured import counter
-from corten.metrics.measured import counter
 from corten.policies.check import at_least, positive, share, whole
 from corten.policies.exceptions import resolve
 from corten.settings import Duration

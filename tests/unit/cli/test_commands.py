@@ -239,6 +239,26 @@ async def users() -> None: ...
     assert fix.startswith("configure what provides it")
 
 
+def test_doctor_tells_odd_orders_of_policies_and_chaos_that_is_allowed(project) -> None:
+    policies = '{ policy = "bulkhead" }, { policy = "cache" }, { policy = "chaos", error_rate = 0.05 }'
+    code = """
+@app.pipeline("users")
+async def users() -> None: ...
+@app.pipeline("rates", Retry(), Retry())
+async def rates() -> None: ...
+"""
+    for allowed, chaos in (("false", []), ("true", ["chaos is on: of the calls 5 % fail with ChaosError"])):
+        project.settings(f"[chaos]\nallowed = {allowed}\n[pipelines.users]\npolicies = [{policies}]\n")
+        found = project.json("doctor", project.service(code))
+        said = [(each["subject"], each["message"]) for each in found["diagnoses"] if each["status"] == "warning"]
+        assert said == [
+            *(("pipeline users", each) for each in chaos),
+            ("pipeline users", "bulkhead outside cache"),
+            ("pipeline rates", "retry outside retry"),
+        ]
+        assert found["starts"] is True
+
+
 def test_doctor_tells_ports_that_are_taken(project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

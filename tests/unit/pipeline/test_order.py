@@ -17,7 +17,7 @@ import corten.policies
 from corten.errors import CortenWarning, PolicyOrderWarning
 from corten.pipeline import Pipeline
 from corten.pipeline.order import RULES, Rule, misplaced, word_of
-from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
+from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
 from corten.policies.profiles import PROFILES, profile
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -35,11 +35,11 @@ def names(*policies: Any) -> list[str]:
 
 
 HEDGE = of("hedge", delay=0.1)
-FALLBACK = of("fallback", on=(), ignore=())
-ADAPTIVE = of("adaptive_limit", max_waiting=5, algorithm="gradient")
-AIMD = of("adaptive_limit", algorithm="aimd", on=(OSError,))
-CHAOS = of("chaos")
-SLOW = of("circuit_breaker", slow_call=1.0)
+FALLBACK = Fallback(None)
+ADAPTIVE = AdaptiveLimit(max_waiting=5)
+AIMD = AdaptiveLimit("aimd", on=(OSError,))
+CHAOS = Chaos(0.1)
+SLOW = CircuitBreaker(slow_call=1)
 
 WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("rate_limit outside cache", (RateLimit("5/s"), Cache())),
@@ -67,7 +67,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("adaptive_limit outside retry", (ADAPTIVE, Retry())),
     ("adaptive_limit outside rate_limit", (ADAPTIVE, RateLimit("5/s", max_wait=1))),
     ("adaptive_limit outside bulkhead", (ADAPTIVE, Bulkhead(max_waiting=1))),
-    ("adaptive_limit outside bulkhead", (of("adaptive_limit", algorithm="aimd"), Bulkhead())),
+    ("adaptive_limit outside bulkhead", (AdaptiveLimit("aimd"), Bulkhead())),
     ("chaos outside cache", (CHAOS, Cache())),
     ("chaos outside fallback", (CHAOS, FALLBACK)),
     ("chaos outside hedge", (CHAOS, HEDGE)),
@@ -94,12 +94,12 @@ MEANT: list[tuple[Any, ...]] = [
     (Timeout(5), Retry()),
     (Timeout(5), CircuitBreaker(), Timeout(1)),
     (Timeout(5), FALLBACK, Timeout(1)),
-    (Timeout(5), of("fallback", on=(KeyError,))),
-    (Retry(), of("fallback", on=(KeyError,))),
-    (of("retry", on_result=bool, max_attempts=2), FALLBACK),
+    (Timeout(5), Fallback(None, on=(KeyError,))),
+    (Retry(), Fallback(None, on=(KeyError,))),
+    (Retry(on_result=bool), FALLBACK),
     (Retry(on=(KeyError,)), Retry(on=(OSError,))),
     (Timeout(1), Retry(wait=5, max_attempts=1)),
-    (Timeout(4), of("retry", waits=(1.0, 9.0), wait=5.0, max_attempts=3)),
+    (Timeout(4), Retry(waits=(1.0, 9.0))),
     (of("hedge", delay=None), Timeout(0.1)),
     (HEDGE, Retry(max_attempts=1)),
     (HEDGE, Timeout(0.5)),
@@ -108,7 +108,7 @@ MEANT: list[tuple[Any, ...]] = [
     (AIMD, Retry(), RateLimit("5/s", max_wait=1), Bulkhead(max_waiting=1)),
     (RateLimit("5/s", max_wait=1), ADAPTIVE),
     (of("hedge", delay=0.1, quantile=0.9), Timeout(0.1)),
-    (Retry(), of("fallback", predicate=bool)),
+    (Retry(), Fallback(None, predicate=bool)),
     (Retry(), Cache(negative_ttl=5)),
     (object(), 3),
 ]

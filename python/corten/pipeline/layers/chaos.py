@@ -164,9 +164,14 @@ def spared(policies: Sequence[Policy]) -> tuple[Policy, ...]:
     return tuple(each for each in policies if not isinstance(each, Chaos))
 
 
+def announcement(policies: Sequence[Policy]) -> str:
+    """What harm the policies do, in words; empty where they do none."""
+    return "; ".join(described(each) for each in policies if isinstance(each, Chaos))
+
+
 def announce(pipeline: str, policies: Sequence[Policy], before: str, *, allowed: bool) -> str:
     """Say loudly what harm the policies do, if it is not what was said before; gives what is said now."""
-    said = "; ".join(described(each) for each in policies if isinstance(each, Chaos))
+    said = announcement(policies)
     if said and not allowed:
         _log.info("pipeline %r: its chaos policy is left out: nothing allows it", pipeline)
     elif said and said != before:
