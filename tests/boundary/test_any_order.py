@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
+from corten.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    Cache,
+    CircuitBreaker,
+    Custom,
+    Fallback,
+    RateLimit,
+    Retry,
+    RetryBudget,
+    Timeout,
+)
+from corten.policies.custom import MiddlewareDetails
 from corten.policies.policy import Policy
 from corten.testing import FakeClock
 
@@ -27,8 +39,7 @@ pytestmark = [
 ]
 
 
-
-async def pass_on(call_next: Callable[..., Awaitable[int]], call: CustomCall) -> int:
+async def pass_on(call_next: Callable[..., Awaitable[int]], details: MiddlewareDetails) -> int:
     return await call_next()
 
 
