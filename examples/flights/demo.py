@@ -1,7 +1,8 @@
 """The whole job by one command: real servers, 336,776 flights, exact totals, and a service that stays up.
 
 ``python demo.py`` stays up until Ctrl-C; ``python demo.py --once`` ends when the totals are exact. Kill it at any
-moment and run it again: the totals still come out exact.
+moment and run it again, or have one lookup and one batch in twenty fail with ``--chaos``: the totals still come out
+exact.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from corten_ops import Ops
 STALLED = 120.0
 """Seconds without any progress after which something is wrong."""
 
+CHAOS = [{"policy": "chaos", "error_rate": 0.05, "error": ["OSError", "corten.errors.ChaosError"]}]
+"""Innermost in the pipelines of lookups and of storing, with ``--chaos``."""
+
 STOPPED = 130
 """The exit code where somebody stopped it before the totals were exact."""
 
@@ -37,6 +41,7 @@ class Options(msgspec.Struct, frozen=True):
     once: bool
     flights: int
     folder: Path
+    chaos: bool
 
 
 class Demo:
@@ -58,6 +63,8 @@ class Demo:
         seconds = time.perf_counter() - began
         stored, dead = await totals(app)
         console.print(f"stored={stored} dead_lettered={dead} input={count}")
+        if self.options.chaos:
+            console.print(f"injected={injected()}")
         self.exit_code = 0 if stored + dead == count else 1
         if self.exit_code:
             console.print("[red]the totals do not add up[/red]")
@@ -113,6 +120,11 @@ class Demo:
 """)
 
 
+def injected() -> int:
+    """How many calls chaos made fail."""
+    return sum(chaos.errors for pipeline in app.pipelines.values() for chaos in pipeline.statistics().chaos)
+
+
 def arguments() -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="flights: broker → guarded, cached lookups → PostgreSQL")
@@ -121,10 +133,11 @@ def arguments() -> Options:
     parser.add_argument(
         "--folder", type=Path, default=Path(__file__).parent / ".corten" / "dev", help="the servers' data"
     )
+    parser.add_argument("--chaos", action="store_true", help="have 5 % of the lookups and batches fail on purpose")
     found = parser.parse_args()
     if not 1 <= found.flights <= FLIGHTS:
         parser.error(f"--flights is {found.flights}; there are 1 to {FLIGHTS}")
-    return Options(found.once, found.flights, found.folder)
+    return Options(found.once, found.flights, found.folder, found.chaos)
 
 
 def main() -> int:
@@ -132,6 +145,9 @@ def main() -> int:
     console = Console(highlight=False)
     demo = Demo(arguments(), console)
     app.add(Task("demo", demo.run, restart=False))
+    if demo.options.chaos:
+        around = {f"pipelines.{name}.inside": CHAOS for name in ("lookup", "store")}
+        app.configure(arguments={"chaos.allowed": True, **around})
     try:
         with app_servers(
             app, folder=demo.options.folder, starting=lambda service: console.print(f"starting {service.name} …")

@@ -110,6 +110,15 @@ def test_on_real_servers_a_killed_run_is_finished_by_the_next_one(
         assert Demo(tmp_path, "--once", environ=environ).totals() == EXACT
 
 
+def test_with_five_percent_of_the_calls_failing_the_totals_are_exact(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--once", "--chaos")
+
+    assert demo.totals() == EXACT
+    found = re.search(r"^injected=(\d+)", demo.text(), re.MULTILINE)
+    assert found
+    assert int(found[1]) > 50
+
+
 def test_the_service_stays_up_answers_and_ends_cleanly(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     wait_until(lambda: "The service stays up" in demo.text() or demo.process.poll() is not None, 120)

@@ -54,6 +54,15 @@ class Resolver:
 
     def _resolve(self, name: str, chain: tuple[str, ...]) -> Resolved | None:
         table = self.tables[name]
+        found = self._middle(name, table, chain)
+        if found is None or not (table.outside or table.inside):
+            return found
+        policies = (*table.outside, *found.policies, *table.inside)
+        own = f"[pipelines.{name}]"
+        return Resolved(policies, found.source if found.source.endswith(own) else _both(found.source, own))
+
+    def _middle(self, name: str, table: PipelineSettings, chain: tuple[str, ...]) -> Resolved | None:
+        """The policies of a table, without what it puts around them."""
         if table.policies is not None:
             if table.replace:
                 self._wrong(name, "replace", "has nothing to replace", "extends in place of policies")
@@ -62,6 +71,9 @@ class Resolver:
         if table.extends is None:
             if table.replace:
                 self._wrong(name, "replace", "has nothing to replace", "extends, a table or a profile")
+            elif table.outside or table.inside:
+                field = "outside" if table.outside else "inside"
+                self._wrong(name, field, "has nothing to stand around", "policies, or extends")
             return None
         base = self._base(name, table.extends, chain)
         if base is None or not table.replace:
@@ -100,10 +112,14 @@ class Resolver:
                 self._wrong(name, "replace", "replaces what is not there", expected, word)
                 return None
             policies[places[place]] = policy
-        return Resolved(policies, f"{base.source} and [pipelines.{name}]")
+        return Resolved(policies, _both(base.source, f"[pipelines.{name}]"))
 
     def _wrong(self, name: str, field: str, message: str, expected: str, value: str = "") -> None:
         self._problems[SettingsProblem(f"pipelines.{name}.{field}", message, expected, value=value)] = None
+
+
+def _both(one: str, other: str) -> str:
+    return f"{one} and {other}" if one else other
 
 
 def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[str, Sequence[Policy]]:

@@ -111,6 +111,10 @@ class PipelineSettings(msgspec.Struct, frozen=True):
     """In order, outermost first."""
     replace: tuple[Policy, ...] = ()
     """In place of those of the same word in what it ``extends``: the first of a word for the first there."""
+    outside: tuple[Policy, ...] = ()
+    """Around all the others, such as a cache in front of a profile."""
+    inside: tuple[Policy, ...] = ()
+    """Within all the others, such as chaos."""
 
 
 OWN_SECTIONS: tuple[Section, ...] = (

@@ -9,7 +9,7 @@ import pytest
 
 from corten import App, Pipeline, Retry, Timeout, profile
 from corten.errors import SettingsError
-from corten.policies import PROFILES, Bulkhead, Cache, CircuitBreaker, Policy
+from corten.policies import PROFILES, Bulkhead, Cache, Chaos, CircuitBreaker, Policy
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -122,9 +122,30 @@ async def test_what_is_replaced_is_handed_on_to_who_extends_that() -> None:
     assert (await policies_of("a", arguments))[-1] == Timeout(1.0)
 
 
+async def test_policies_can_be_put_around_a_profile_and_within_it_and_are_handed_on() -> None:
+    arguments = {
+        "pipelines.base.extends": "database",
+        "pipelines.base.outside": [{"policy": "cache", "ttl": 60}],
+        "pipelines.base.inside": [{"policy": "timeout", "seconds": 1}],
+        "pipelines.a.extends": "base",
+        "pipelines.a.inside": [{"policy": "chaos"}],
+    }
+    policies = await policies_of("a", arguments)
+    assert policies == (Cache(60.0), *profile("database"), Timeout(1.0), Chaos())
+
+
+async def test_policies_can_be_put_around_a_tables_own() -> None:
+    arguments = {
+        "pipelines.a.policies": [{"policy": "timeout", "seconds": 1}],
+        "pipelines.a.outside": [{"policy": "cache"}],
+    }
+    assert await policies_of("a", arguments) == (Cache(), Timeout(1.0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"pipelines.a.outside": [{"policy": "cache"}]}, "a.outside: has nothing to stand around; expected policies"),
         ({"pipelines.a.extends": "htp"}, "a table [pipelines.htp] or a profile; did you mean 'http'?"),
         ({"pipelines.a.extends": "b", "pipelines.b": {}}, "extends a table that has no policies (is b)"),
         ({"pipelines.a.extends": "a"}, "pipelines.a.extends: extends itself"),
