@@ -11,7 +11,7 @@ from harness import Case, check, compare_here, optional
 from peers import FULL, MANY, bare, frame, guarded, suspend
 from pipeline import call, compare
 
-from corten import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
+from corten import AdaptiveLimit, Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
 from corten.errors import Refused
 
 pyresilience = optional("pyresilience")
@@ -85,7 +85,7 @@ def policy_alone(title: str, figures: dict[str, float], peer: str, target: float
 
 async def admitting() -> None:
     """Policies that let a call pass."""
-    peers: dict[str, dict[str, Any]] = {"rate_limit": {}, "circuit_breaker": {}, "bulkhead": {}}
+    peers: dict[str, dict[str, Any]] = {"rate_limit": {}, "circuit_breaker": {}, "bulkhead": {}, "adaptive_limit": {}}
     if aiolimiter is not None:
         limiter = aiolimiter.AsyncLimiter(MANY, 1)
 
@@ -111,7 +111,8 @@ async def admitting() -> None:
             return await bare(x)
 
     peers["bulkhead"]["asyncio.Semaphore"] = entered
-    ours = {"circuit_breaker": FULL[1], "rate_limit": FULL[2], "bulkhead": FULL[3]}
+    adaptive = AdaptiveLimit(initial=1000)
+    ours = {"circuit_breaker": FULL[1], "rate_limit": FULL[2], "bulkhead": FULL[3], "adaptive_limit": adaptive}
     for name, policy in ours.items():
         cases = {
             "bare await": call(bare),

@@ -47,8 +47,8 @@ class AdaptiveLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="adapti
     slow_call: Duration | None = None
     """A call that takes longer, in seconds, counts as a drop; None: none does."""
     probe_every: Duration = 30.0
-    """Seconds after which the latency of the idle other side is measured anew (``gradient``): for some calls' time the
-    limit is halved."""
+    """Seconds after which the latency of the idle other side is measured anew (``gradient``): until enough calls have
+    ended for that the limit is halved."""
     on: ExceptionTypes = ()
     """Count these as drops instead of the default ones."""
     ignore: ExceptionTypes = ()

@@ -28,9 +28,11 @@ const PROBE_WINDOWS: u64 = 20;
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     size: u32,
+    /// When it ends, with what was seen until then.
     until: Nanos,
-    /// Since when no more calls run than are to; before that their latency says nothing.
-    measures_since: Option<Nanos>,
+    /// From when on calls that end are looked at: some time after no more of them run than are to, so that those from
+    /// before it have mostly ended. (To look only at calls that began since would leave out the long ones.)
+    measures_from: Option<Nanos>,
 }
 
 /// The limit and all that it rests on. Knows nothing of places or locks.
@@ -105,20 +107,17 @@ impl Estimate {
             self.probed_at = now;
         }
         self.window.saw_running(running);
-        if let Some(mut probe) = self.probe {
+        if let Some(probe) = &mut self.probe {
             if now >= probe.until {
-                self.end_probe(now);
-            } else {
-                match probe.measures_since {
-                    None if running <= probe.size => {
-                        probe.measures_since = Some(now);
-                        self.probe = Some(probe);
-                        self.window = Window::new(now);
-                        return;
-                    }
-                    Some(since) if entered >= since => {}
-                    _ => return,
-                }
+                self.learn(now);
+                return;
+            }
+            if probe.measures_from.is_none() && running <= probe.size {
+                probe.measures_from = Some(now.saturating_add(window::length(self.latency)));
+            }
+            if probe.measures_from.is_none_or(|from| now < from) {
+                self.window = Window::new(now);
+                return;
             }
         }
         let latency = now.saturating_sub(entered);
@@ -132,7 +131,7 @@ impl Estimate {
             }
             Signal::Nothing => return,
         }
-        if self.window.is_over(self.latency, now) {
+        if self.window.is_over(self.latency, now) && (self.probe.is_none() || self.window.is_precise()) {
             self.learn(now);
         }
     }
@@ -141,11 +140,12 @@ impl Estimate {
         let window = std::mem::replace(&mut self.window, Window::new(now));
         let latency = window.latency();
         self.latency = latency.map_or(self.latency, |latency| latency.mean);
-        let overloaded = window.dropped_part() > self.settings.tolerated_drops;
+        let overloaded = window.dropped_more_than(self.settings.tolerated_drops);
         if self.probe.is_some() {
             if let Some(latency) = latency.filter(|_| !overloaded) {
-                self.settled = self.baseline > 0.0 && (latency.mean / self.baseline).ln().abs() < SETTLED.ln();
-                self.baseline = latency.mean;
+                // Too high rather than too low by chance: then the limit is a little too large, not far too small.
+                self.settled = self.baseline > 0.0 && (latency.above / self.baseline).ln().abs() < SETTLED.ln();
+                self.baseline = latency.above;
             }
             self.end_probe(now);
             return;
@@ -197,7 +197,7 @@ impl Estimate {
     fn begin_probe(&mut self, now: Nanos) {
         let size = (self.size() / 2).max(self.settings.min).max(1);
         let until = now.saturating_add(PROBE_WINDOWS * window::length(self.latency));
-        self.probe = Some(Probe { size, until, measures_since: None });
+        self.probe = Some(Probe { size, until, measures_from: None });
     }
 
     fn end_probe(&mut self, now: Nanos) {

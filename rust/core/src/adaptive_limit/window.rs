@@ -26,7 +26,9 @@ pub(super) struct Latency {
     pub(super) mean: f64,
     /// One standard error below.
     pub(super) low: f64,
-    /// Two above.
+    /// One above.
+    pub(super) above: f64,
+    /// Three above.
     pub(super) high: f64,
 }
 
@@ -56,20 +58,38 @@ impl Window {
         self.completed + self.dropped >= MIN_CALLS && now.saturating_sub(self.began) >= length(latency)
     }
 
-    pub(super) fn dropped_part(&self) -> f64 {
-        f64::from(self.dropped) / f64::from((self.completed + self.dropped).max(1))
+    /// Whether it has seen enough to say within a tenth what calls take, or as much as one may wait for.
+    pub(super) fn is_precise(&self) -> bool {
+        const ENOUGH: u32 = 200;
+        self.completed >= ENOUGH || self.error().is_some_and(|(_, error)| error <= 0.1)
+    }
+
+    /// Whether more calls were dropped than that part, by more than chance.
+    pub(super) fn dropped_more_than(&self, part: f64) -> bool {
+        let expected = part * f64::from(self.completed + self.dropped);
+        f64::from(self.dropped) > expected + expected.sqrt()
     }
 
     /// None where too few calls completed to say.
     pub(super) fn latency(&self) -> Option<Latency> {
+        let (mean, error) = self.error()?;
+        Some(Latency {
+            mean: mean.exp(),
+            low: (mean - error).exp(),
+            above: (mean + error).exp(),
+            high: (mean + 3.0 * error).exp(),
+        })
+    }
+
+    /// The mean logarithm and its standard error.
+    fn error(&self) -> Option<(f64, f64)> {
         if self.completed < MIN_CALLS / 2 {
             return None;
         }
         let count = f64::from(self.completed);
         let mean = self.sum / count;
         let variance = (self.sum_of_squares / count - mean * mean).max(0.0) * count / (count - 1.0);
-        let error = (variance / count).sqrt();
-        Some(Latency { mean: mean.exp(), low: (mean - error).exp(), high: (mean + 2.0 * error).exp() })
+        Some((mean, (variance / count).sqrt()))
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) backlog: usize,
     /// Callers who want something all the time.
     pub(crate) callers: u32,
+    /// What chance is drawn from; not zero.
+    pub(crate) seed: u64,
 }
 
 impl Default for World {
@@ -40,6 +42,7 @@ impl Default for World {
             failures: 0.0,
             backlog: usize::MAX,
             callers: 1_000,
+            seed: 0x9E37_79B9_7F4A_7C15,
         }
     }
 }
@@ -75,7 +78,7 @@ impl Simulation {
             limit: AdaptiveLimit::new(settings),
             world,
             now: SECOND,
-            seed: 0x9E37_79B9_7F4A_7C15,
+            seed: world.seed,
             workers: vec![0; world.workers],
             ends: BinaryHeap::new(),
         }
