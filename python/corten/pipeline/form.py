@@ -40,7 +40,8 @@ def kind_of(function: Callable[..., Any]) -> Kind:
 
     :raises TypeError: it is a plain generator function
     """
-    if inspect.isasyncgenfunction(function):
+    called = getattr(_of_partial(function), "__call__", None)  # noqa: B004
+    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(called):
         return "generator"
     if inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE:
         raise TypeError(
@@ -51,17 +52,21 @@ def kind_of(function: Callable[..., Any]) -> Kind:
         return "coroutine"
     if inspect.iscoroutinefunction(function) or _flags(function) & inspect.CO_ITERABLE_COROUTINE:
         return "awaitable"
-    if inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+    if inspect.iscoroutinefunction(called):
         return "awaitable"
     if inspect.iscoroutinefunction(inspect.unwrap(function)):  # a plain decorator around an async function
         return "awaitable"
     return "awaitable" if _is_awaitable(returns(function)) else "plain"
 
 
-def _flags(function: Callable[..., Any]) -> int:
+def _of_partial(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = function.func
-    function = inspect.unwrap(function, stop=lambda each: hasattr(each, "__code__"))
+    return function
+
+
+def _flags(function: Callable[..., Any]) -> int:
+    function = inspect.unwrap(_of_partial(function), stop=lambda each: hasattr(each, "__code__"))
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     return 0 if code is None else int(code.co_flags)

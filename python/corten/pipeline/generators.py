@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from corten.deadline import within
 from corten.pipeline.absent import MISS
-from corten.pipeline.form import name_of
 from corten.pipeline.layers import Layer, Surroundings, Wrapped
-from corten.pipeline.layers.run import observation
 from corten.pipeline.scoped import exceeded
-from corten.pipeline.spans import Held, Inside, Part, TimeLimit, inputs_of, parts_of
-
-Observe = Callable[[], AbstractContextManager[object]]
+from corten.pipeline.spans import Held, Part, TimeLimit, inputs_of, parts_of
 
 
 class _Late(BaseException):
@@ -40,10 +36,11 @@ class Iteration:
     """One iteration: a step for each item, each in the context and the cancel scopes of whoever asks for it.
 
     No scope can stay open between steps, for whoever iterates may leave his own in the meantime. So a time limit is an
-    amount of time that steps use up: what is done with the items does not count.
+    amount of time that steps use up: what is done with the items does not count. And what observers do around calls,
+    such as making a span the current one, is not done here: it would reach into the code between the steps.
     """
 
-    __slots__ = ("_around", "_generator", "_held", "_inputs", "_limits", "_make", "_observe", "_parts")
+    __slots__ = ("_around", "_generator", "_held", "_inputs", "_limits", "_make", "_parts")
 
     def __init__(
         self,
@@ -51,13 +48,11 @@ class Iteration:
         around: Surroundings | None,
         parts: Sequence[Part],
         inputs: tuple[Any, ...],
-        observe: Observe | None,
     ) -> None:
         self._make = make
         self._around = around
         self._parts = parts
         self._inputs = inputs
-        self._observe = observe
         self._held = Held()
         self._limits: list[_Limit] = []
         self._generator: AsyncGenerator[Any, Any] | None = None
@@ -97,8 +92,6 @@ class Iteration:
             raise outcome
 
     async def _begin(self) -> None:
-        if self._observe is not None:
-            self._held.entered.append(Inside(self._observe()))
         if self._around is None:
             return
         first = 0
@@ -138,20 +131,17 @@ class Iteration:
 def iterating(function: Callable[..., Any], layers: Sequence[Layer], around: Surroundings) -> Wrapped:
     """How the wrapper of an async generator function runs."""
     parts = parts_of(layers, around)
-    observe = observation(around, name_of(function)) if around.observers else None
-    return _wrapped(function, around, parts, observe)
+    return _wrapped(function, around, parts)
 
 
 def bare(function: Callable[..., Any]) -> Wrapped:
     """How it runs without any policy."""
-    return _wrapped(function, None, (), None)
+    return _wrapped(function, None, ())
 
 
-def _wrapped(
-    function: Callable[..., Any], around: Surroundings | None, parts: tuple[Part, ...], observe: Observe | None
-) -> Wrapped:
+def _wrapped(function: Callable[..., Any], around: Surroundings | None, parts: tuple[Part, ...]) -> Wrapped:
     def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Iteration:
-        return Iteration(lambda: function(*args, **kwargs), around, parts, inputs, observe)
+        return Iteration(lambda: function(*args, **kwargs), around, parts, inputs)
 
     names = {"begin": begin, "MISS": MISS, "GeneratorExit": GeneratorExit, "BaseException": BaseException}
     return Wrapped("iterated", names, inputs_of(parts))

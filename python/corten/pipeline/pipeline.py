@@ -152,9 +152,10 @@ class Pipeline:
 
         Its wrapper is kept for the next time, for the 256 functions called last.
 
+        :raises TypeError: an async generator function, which has to be decorated
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        found = self._kept_for_calls(function, "call", lambda each: self(_awaited(each)))
+        found = self._kept_for_calls(function, "call", lambda each: self(_awaited(self.name, each)))
         result: R = await found(*args, **kwargs)
         return result
 
@@ -397,8 +398,10 @@ class Pipeline:
         )
 
 
-def _awaited(function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+def _awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
     """A function that may or may not say that it returns an awaitable, as one that does."""
+    if kind_of(function) == "generator":
+        raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
     if inspect.iscoroutinefunction(function):
         return function
 

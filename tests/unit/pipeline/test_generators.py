@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import gc
 import inspect
 import traceback
@@ -362,21 +363,40 @@ async def test_tests_may_leave_the_policies_out(pipeline: Make) -> None:
             assert [each async for each in guarded(2)] == [0, 1]
 
 
-async def test_observers_surround_iterations(clock: FakeClock) -> None:
-    seen: list[object] = []
+async def test_observers_do_not_reach_into_the_code_between_the_steps(clock: FakeClock) -> None:
+    surrounded: list[CallDetails] = []
 
     @contextmanager
     def observe(details: CallDetails) -> Generator[None]:
-        try:
-            yield
-        finally:
-            seen.append(details)
+        surrounded.append(details)
+        yield
 
     guard = Pipeline("shop", Bulkhead(1))
     guard.bind(owner=object(), clock=clock, registry=Registry(), observers=[Observer("test", call=observe)])
-    async for _ in guard(rows)(1):
-        assert seen == []
-    assert seen == [CallDetails("shop", "rows")]
+    assert [each async for each in guard(rows)(2)] == [0, 1]
+    assert surrounded == []
+
+
+async def test_partials_and_callable_objects_are_iterated_too(pipeline: Make) -> None:
+    class Counting:
+        async def __call__(self, count: int) -> AsyncIterator[int]:
+            for each in range(count):
+                yield each
+
+    guard = pipeline(Bulkhead(1))
+    for function in (functools.partial(rows, 2), functools.partial(Counting(), 2)):
+        iterator = guard(function)()
+        assert await anext(iterator) == 0
+        assert running(guard) == 1
+        assert [each async for each in iterator] == [1]
+        assert running(guard) == 0
+    assert [each async for each in guard(Counting())(2)] == [0, 1]
+
+
+async def test_it_cannot_be_called_without_decorating(pipeline: Make) -> None:
+    guard: Any = pipeline(Bulkhead(1))
+    with pytest.raises(TypeError, match="pipeline 'p': rows is an async generator function: decorate it"):
+        await guard.call(rows, 1)
 
 
 def test_plain_generators_are_refused_with_the_way_out(pipeline: Make) -> None:
