@@ -83,6 +83,25 @@ impl<P: Pacing> Bucket<P> {
         loop {
             let arrival = self.arrival.load(Ordering::Acquire);
             let limit = self.limit();
+            if n <= limit.burst
+                && let Ok((next, 0)) = P::take(&limit, arrival, n, now)
+            {
+                if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    self.admitted.fetch_add(1, Ordering::Relaxed);
+                    return Reservation::Granted;
+                }
+            } else {
+                return self.reserve_ahead(n, max_wait, now);
+            }
+        }
+    }
+
+    /// The same where the tokens are not there, apart from the common path.
+    #[cold]
+    fn reserve_ahead(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        loop {
+            let arrival = self.arrival.load(Ordering::Acquire);
+            let limit = self.limit();
             if n > limit.burst {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Reservation::TooMany;

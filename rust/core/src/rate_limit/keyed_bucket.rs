@@ -121,6 +121,7 @@ impl<P: Pacing> KeyedBucket<P> {
     }
 
     /// Takes `n` tokens of a key if they are there within `max_wait`, ahead of time where they are not there yet.
+    #[inline(never)] // it would crowd a pipeline's common path
     pub fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
         // Held over the swap, so that `replace` sees all arrival times in the units of one limit.
         let limit = self.limit.read();

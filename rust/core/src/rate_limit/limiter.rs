@@ -272,8 +272,13 @@ impl AnyLimiter {
 
     /// Whether it counts by keys.
     #[must_use]
+    #[inline]
     pub fn is_keyed(&self) -> bool {
-        self.get().hasher().is_some()
+        match self {
+            Self::TokenBucket(_) => false,
+            Self::KeyedTokenBucket(_) => true,
+            Self::Other(limiter) => limiter.hasher().is_some(),
+        }
     }
 
     /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet.
