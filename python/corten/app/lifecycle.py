@@ -154,6 +154,10 @@ class Lifecycle:
         for error in self.errors:
             body_error.add_note(f"and while app {self.name!r} stopped: {described(error)}")
 
+    async def started(self) -> None:
+        """Wait until the App runs, or is not going to."""
+        await self._turned.wait()
+
     async def stopped(self) -> None:
         """Stop, and wait until all phases are over; what was left behind may still be there."""
         self.request_stop("left")

@@ -15,6 +15,7 @@ from corten.app.pipelines import pipeline_policies, set_policies
 from corten.app.watching import Contents, Watcher, can_watch, contents
 from corten.errors import CortenError, SettingsError, SettingsProblem, described
 from corten.events import SettingsRejected, SettingsReloaded
+from corten.secrets import redact
 from corten.settings.difference import differences
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ class Reloading:
         self._problems: tuple[str, ...] = ()
         self._needs_restart: tuple[str, ...] = ()
         self._asked: anyio.Event | None = None
+        self._was_asked = False
 
     def begin(self, policies: Mapping[str, Sequence[Policy]]) -> None:
         """The App starts with these policies of its settings; before they are set."""
         app = self._app
         self._lock = anyio.Lock()
         self._asked = anyio.Event()
+        if self._was_asked:
+            self._asked.set()
         self._sources: SettingsSources = app.sources.anchored()
         self._in_code = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()}
         self._policies = dict(policies)
@@ -112,13 +116,14 @@ class Reloading:
                 self._reject(tuple(map(str, error.problems)))
                 raise
             except Exception as error:
-                self._reject((described(error),))
+                self._reject((redact(described(error)),))
                 raise
         self._accept(done)
         return done
 
     def ask(self) -> None:
-        """Have the settings read again soon; from the App's event loop."""
+        """Have the settings read again soon, or when the App runs; from its event loop."""
+        self._was_asked = True
         if self._asked is not None:
             self._asked.set()
 
@@ -138,6 +143,7 @@ class Reloading:
             _log.exception("app %s: its settings are not watched any more", self._app.name)
 
     async def _quietly(self) -> None:
+        await self._app.life.started()
         if self._app.state == "running":
             try:
                 await self.reload()

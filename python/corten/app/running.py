@@ -51,6 +51,7 @@ class Signals:
         self._received: int | None = None
         self._at = 0.0
         self._wake: Callable[[Callable[[], object]], object] | None = None
+        self._asks_to_reload = False
         self._has_terminal = _is_terminal()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
@@ -71,8 +72,10 @@ class Signals:
         """Read the settings again; unless it says what it was made for: the terminal is gone."""
         if self._has_terminal and not _is_terminal():
             self.handle(number, frame)
-        elif self._wake is not None:  # else there is no loop: the settings are just being read, or not needed any more
+        elif self._wake is not None:
             self._wake(self._life.reloading.ask)
+        else:  # there is no loop: the settings may just have been read
+            self._asks_to_reload = True
 
     def attend(self) -> None:
         """Act on signals from the event loop that runs now, also on one that came before."""
@@ -83,6 +86,8 @@ class Signals:
             self._wake = asyncio.get_running_loop().call_soon_threadsafe
         if self._received is not None and self._wake is not None:
             self._wake(self._stop)
+        if self._asks_to_reload and self._wake is not None:
+            self._wake(self._life.reloading.ask)
 
     def leave(self) -> None:
         """The event loop ends."""

@@ -13,6 +13,7 @@ import msgspec
 
 from corten.app import App, exit_codes
 from corten.app.pipelines import pipeline_policies
+from corten.app.reload import check_watching
 from corten.app.resources import OwnedResource
 from corten.asgi.server import HttpServer
 from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
@@ -126,6 +127,7 @@ class Doctor:
             return
         yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
         yield from _raised(lambda: pipeline_policies(app), "pipelines")
+        yield from _raised(lambda: check_watching(app), "settings")
         yield from self._pipelines()
         resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ from corten import App, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
 from corten.errors import CircuitOpen, CortenError, RateLimited, SettingsError
 from corten.events import SettingsRejected, SettingsReloaded
 from corten.hookspecs import hookimpl
+from corten.plugins import Resource
 from corten.secrets import Secret
 from corten.settings import Section
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
-
-POLICIES = "[pipelines.{name}]\npolicies = [{policies}]\n"
 
 
 def table(name: str, *policies: str) -> str:
@@ -402,6 +402,153 @@ async def test_a_reload_that_is_cancelled_changes_all_or_nothing_and_the_next_on
         assert app.pipelines["a"].policies in ((Timeout(1.0),), (Timeout(2.0),))
         await app.reload()
         assert app.pipelines["a"].policies == (Timeout(2.0),)
+
+
+KINDS: dict[str, tuple[str, str, str]] = {
+    "a limit": ("rate_limit", 'rate = "1/s", burst = 4', 'rate = "9/s", burst = 9'),
+    "a limit by key": ("rate_limit", 'rate = "1/s", burst = 4, key = "user"', 'rate = "9/s", burst = 9, key = "user"'),
+    "a window": (
+        "rate_limit",
+        'rate = "4/s", algorithm = "sliding_window"',
+        'rate = "9/s", algorithm = "sliding_window"',
+    ),
+    "a breaker": ("circuit_breaker", "failures = 3", "failures = 9"),
+    "a breaker by rate": ("circuit_breaker", "failure_rate = 0.9, window = 20", "failure_rate = 0.8, window = 40"),
+    "a breaker by name": ("circuit_breaker", 'failures = 3, name = "one"', 'failures = 9, name = "one"'),
+    "a bulkhead": ("bulkhead", "max_concurrent = 3", "max_concurrent = 9"),
+    "an adaptive limit": ("adaptive_limit", "initial = 5", "initial = 9"),
+    "a cache": ("cache", 'ttl = "1m", key = ["user"]', 'ttl = "2m", key = ["user"]'),
+    "a retry": ("retry", "max_attempts = 2, budget = { ratio = 0.1 }", "max_attempts = 3, budget = { ratio = 0.5 }"),
+    "a timeout": ("timeout", "seconds = 1", "seconds = 9"),
+    "a fallback": ("fallback", "value = 7", "value = 9"),
+    "chaos": ("chaos", "latency_rate = 0.0", "latency_rate = 0.0, seed = 9"),
+}
+"""A word, its fields, and others."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_kind_of_policy_is_touched_by_settings_that_are_rejected(folder: Folder, kind: str) -> None:
+    word, *fields = KINDS[kind]
+    before, after = (table("a", f'{{ policy = "{word}", {each} }}') for each in fields)
+    good, bad = table("b", TIMEOUT.format(seconds=1)), table("b", LIMIT.format(rate=1, burst=1)[:-2] + ', key = "no" }')
+    folder.write(before, good)
+    async with folder.app("a", "b", arguments={"chaos.allowed": True}) as app:
+        pipeline = app.pipelines["a"]
+
+        @pipeline
+        async def work(user: int) -> int:
+            if user == 13:
+                raise ConnectionError("away")
+            return user
+
+        unused = app.pipelines["b"](nothing)
+        async with anyio.create_task_group() as group:  # a retry waits
+
+            async def use(user: int) -> None:
+                with suppress(ConnectionError):
+                    await work(user)
+
+            for user in (1, 1, 2, 13):
+                group.start_soon(use, user)
+            await folder.clock.advance(5)
+        seen = pipeline.statistics()
+        policies = pipeline.policies
+        folder.write(after, bad)
+        with pytest.raises(SettingsError, match="counts by 'no'"):
+            await app.reload()
+        assert pipeline.statistics() == seen
+        assert pipeline.policies == policies
+        folder.write(after, good)
+        assert (await app.reload()).changed == ("pipelines.a.policies",)
+        assert pipeline.policies != policies
+        assert await work(3) == 3
+        assert await unused() == 1
+        assert pipeline.statistics().calls == seen.calls + 1
+
+
+async def test_what_a_breakers_window_holds_is_kept(folder: Folder) -> None:
+    window = '{{ policy = "circuit_breaker", failure_rate = {rate}, window = 10, min_calls = 5 }}'
+    folder.write(table("a", window.format(rate=0.9)))
+    async with folder.app("a") as app:
+        pipeline = app.pipelines["a"]
+        for call in (nothing, fails, nothing, fails):
+            with suppress(OSError):
+                await pipeline.call(call)
+        folder.write(table("a", window.format(rate=0.6)))
+        await app.reload()
+        (breaker,) = pipeline.statistics().breakers
+        assert (breaker.calls, breaker.failed) == (4, 2)
+        with pytest.raises(OSError, match="away"):
+            await pipeline.call(fails)
+        assert pipeline.breakers[0].state == "open"
+
+
+async def test_policies_that_change_under_a_thousand_calls_lose_no_place_and_no_count(folder: Folder) -> None:
+    bulkhead = '{{ policy = "bulkhead", max_concurrent = {places}, max_waiting = 2000 }}'
+
+    def page(number: int) -> str:
+        return table(
+            "a",
+            LIMIT.format(rate=10_000 + number, burst=2000),
+            BREAKER.format(failures=1000 + number, wait=1),
+            bulkhead.format(places=1 + number % 7),
+            *([TIMEOUT.format(seconds=50 + number)] if number % 2 else []),
+        )
+
+    folder.write(page(0))
+    async with folder.app("a") as app:
+        pipeline = app.pipelines["a"]
+        done = 0
+
+        async def work() -> None:
+            await folder.clock.sleep(0.01)
+
+        async def call() -> None:
+            nonlocal done
+            await pipeline.call(work)
+            done += 1
+
+        async with anyio.create_task_group() as group:
+            for number in range(1, 21):
+                for _ in range(50):
+                    group.start_soon(call)
+                folder.write(page(number))
+                await app.reload()
+                await folder.clock.advance(0.02)
+            await folder.clock.advance(20)
+        statistics = pipeline.statistics()
+        assert done == statistics.successes == statistics.calls == 1000
+        assert statistics.bulkheads[0].running == statistics.bulkheads[0].waiting == 0
+
+
+async def test_a_reload_that_is_cancelled_at_any_turn_leaves_the_next_one_whole(folder: Folder) -> None:
+    folder.write(table("a", TIMEOUT.format(seconds=1)))
+    async with folder.app("a") as app:
+        for turns in range(40):
+            folder.write(table("a", TIMEOUT.format(seconds=2 + turns)))
+            async with anyio.create_task_group() as group:
+                group.start_soon(app.reload)
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            with anyio.fail_after(10):
+                await app.reload()
+            assert app.pipelines["a"].policies == (Timeout(2.0 + turns),)
+
+
+async def test_who_asks_while_the_app_starts_is_heard_when_it_runs(folder: Folder) -> None:
+    folder.write("[flags]\nnew = false")
+    app = folder.app()
+
+    @asynccontextmanager
+    async def opened(_: object) -> AsyncGenerator[Folder]:
+        folder.write("[flags]\nnew = true")
+        app.life.reloading.ask()
+        yield folder
+
+    app.add(Resource(Folder, opened))
+    async with app:
+        await until(lambda: app.flags.is_enabled("new"))
 
 
 # -- asked for
