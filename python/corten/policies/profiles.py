@@ -14,6 +14,7 @@ from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
+from corten.policies.retry_budget import RetryBudget
 from corten.policies.timeout import Timeout
 
 _FAILURES: Final = "corten.policies.failures"
@@ -23,8 +24,14 @@ _FAILURES: Final = "corten.policies.failures"
 def _http() -> tuple[Policy, ...]:
     return (
         Timeout(30.0),  # in all: who asked is a person or another service, and both have left by then
-        # A restart or a lost connection, not an outage.
-        Retry(max_attempts=3, wait=0.2, max_wait=5.0, predicate=f"{_FAILURES}:http_may_pass"),
+        # A restart or a lost connection, not an outage: further attempts are few beside the calls.
+        Retry(
+            max_attempts=3,
+            wait=0.2,
+            max_wait=5.0,
+            predicate=f"{_FAILURES}:http_may_pass",
+            budget=RetryBudget(ratio=0.2),
+        ),
         CircuitBreaker(failures=5, wait=30.0, predicate=f"{_FAILURES}:http_is_down"),
         Bulkhead(max_concurrent=50, max_waiting=100, max_wait=5.0),  # a slow service must not take all connections
         Timeout(10.0),  # an attempt: three and their waits fit into the time in all
@@ -33,7 +40,8 @@ def _http() -> tuple[Policy, ...]:
 
 def _database() -> tuple[Policy, ...]:
     return (
-        Retry(max_attempts=3, wait=0.05, max_wait=1.0),  # a failover or a deadlock, while somebody waits
+        # A failover or a deadlock, while somebody waits.
+        Retry(max_attempts=3, wait=0.05, max_wait=1.0, budget=RetryBudget(ratio=0.2)),
         # What a statement does wrong (a duplicate key, say) says nothing about the server.
         CircuitBreaker(failures=5, wait=10.0, on=("OSError", "TimeoutError", "corten.errors.ResourceUnavailable")),
         Bulkhead(max_concurrent=20, max_waiting=200, max_wait=5.0),  # about a pool of connections
