@@ -76,6 +76,21 @@ class _Subscription(msgspec.Struct, eq=False):
     is_async: bool
 
 
+class _Tally:
+    """A pair's count."""
+
+    __slots__ = ("add", "count", "last_at")
+
+    def __init__(self, add: Callable[[], object]) -> None:
+        self.count = 0
+        self.last_at = 0.0
+        self.add = add
+        """Counts it for the metrics as well."""
+
+
+def _nothing() -> None: ...
+
+
 class ErrorHandler:
     """Counts errors by component and type, and calls those who asked for their types, in the order they asked.
 
@@ -107,8 +122,8 @@ class ErrorHandler:
         self._patience = patience
         self._lock = threading.Lock()
         self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that telling needs no lock
-        self._counts: dict[tuple[str, str], tuple[int, float]] = {}
-        self._total = self._failures = self._dropped = 0
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._failures = self._dropped = 0
         self._waiting: deque[tuple[_Subscription, ErrorDetails]] = deque()
         self._wake: Callable[[], object] | None = None
         self._is_over = False
@@ -158,19 +173,16 @@ class ErrorHandler:
         """
         if not isinstance(error, Exception):
             return
+        pair = (component, type(error).__name__)
         at = self._wall()
-        kind = type(error).__name__
         with self._lock:
-            self._total += 1
-            pair = (component, kind)
-            if pair not in self._counts and len(self._counts) >= self._max_pairs:
-                pair = (OVERFLOW, OVERFLOW)
-            self._counts[pair] = (self._counts.get(pair, (0, 0.0))[0] + 1, at)
-        if self._errors is not None:
-            self._errors.add(component=component, type=kind)
-        if not self._subscriptions:
-            return
-        if not _is_new(component, error) or _telling.get():
+            tally = self._tallies.get(pair)
+            if tally is None:
+                tally = self._tally(pair)
+            tally.count += 1
+            tally.last_at = at
+        tally.add()
+        if not self._subscriptions or not _is_new(component, error) or _telling.get():
             return
         details = ErrorDetails(component, error, at)
         for subscription in self._subscriptions:
@@ -180,6 +192,16 @@ class ErrorHandler:
                 self._enqueue(subscription, details)
             else:
                 self._call(subscription, details)
+
+    def _tally(self, pair: tuple[str, str]) -> _Tally:
+        """A new pair's, or that of all which are too many."""
+        if len(self._tallies) >= self._max_pairs:
+            pair = (OVERFLOW, OVERFLOW)
+        tally = self._tallies.get(pair)
+        if tally is None:
+            add = _nothing if self._errors is None else self._errors.bind(component=pair[0], type=pair[1]).add
+            tally = self._tallies[pair] = _Tally(add)
+        return tally
 
     @contextmanager
     def reporting(self, component: str) -> Generator[None, None, None]:
@@ -193,10 +215,10 @@ class ErrorHandler:
     def statistics(self) -> ErrorStatistics:
         """What came by."""
         with self._lock:
-            pairs = sorted(self._counts.items(), key=lambda item: (-item[1][0], item[0]))
-            counts = tuple(ErrorCount(*pair, count, at) for pair, (count, at) in pairs)
+            pairs = sorted(self._tallies.items(), key=lambda item: (-item[1].count, item[0]))
+            counts = tuple(ErrorCount(*pair, tally.count, tally.last_at) for pair, tally in pairs)
             return ErrorStatistics(
-                total=self._total,
+                total=sum(each.count for each in counts),
                 counts=counts,
                 callbacks=len(self._subscriptions),
                 callback_failures=self._failures,

@@ -113,6 +113,14 @@ class Reloads(RuleBasedStateMachine):
         self.rejected += 1
         assert before == {name: pipeline.statistics() for name, pipeline in self.app.pipelines.items()}
 
+    @rule(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+    def anything(self, content: bytes) -> None:
+        """Three pipelines want policies, so nothing that is not written on purpose is right."""
+        self.file.write_bytes(content)
+        with pytest.raises(SettingsError):
+            self.runner.run(self.app.reload())
+        self.rejected += 1
+
     @rule(name=st.sampled_from(NAMES), good=st.booleans())
     def call(self, name: str, good: bool) -> None:
         try:

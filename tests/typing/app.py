@@ -6,9 +6,12 @@ from typing import assert_type
 
 import msgspec
 
-from corten import App, Pipeline, Retry
+from corten import App, Pipeline, Retry, profile
+from corten.app import Reloaded
 from corten.asgi import serve
+from corten.error_handler import ErrorDetails
 from corten.plugins import Task
+from corten.policies import Policy
 
 
 class MySettings(msgspec.Struct, frozen=True):
@@ -34,7 +37,21 @@ async def load_user(user_id: int, *, fresh: bool = False) -> str:
     return f"{user_id} {fresh}"
 
 
+@app.on_error(ValueError, OSError)
+async def page(details: ErrorDetails) -> None: ...
+
+
+@app.on_error()
+def note(details: ErrorDetails) -> None: ...
+
+
+@app.on_error(KeyboardInterrupt)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def never(details: ErrorDetails) -> None: ...
+
+
 async def use() -> None:
+    assert_type(await app.reload(), Reloaded)
+    assert_type(profile("http"), tuple[Policy, ...])
     assert_type(await load_user(3, fresh=True), str)
     await load_user("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 

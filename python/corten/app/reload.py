@@ -156,6 +156,7 @@ class Reloading:
         app = self._app
         later = await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
         policies = pipeline_policies(app, later)
+        check_watching(later)  # so that the next start would not fail of it
         before = app.loaded
         found = differences(before, later)
         self._swap(policies)
@@ -214,11 +215,11 @@ class Reloading:
         app.events.emit(SettingsRejected(app=app.name, problems=problems))
 
 
-def check_watching(app: App[Any]) -> None:
+def check_watching(settings: Settings) -> None:
     """Whether files can be watched, where the settings want it.
 
     :raises SettingsError: what watches is not installed
     """
-    if OwnSettings(app.loaded).reload.watch and not can_watch():
+    if OwnSettings(settings).reload.watch and not can_watch():
         expected = "watchfiles: pip install 'corten[reload]'; or false"
         raise SettingsError([SettingsProblem("reload.watch", "nothing is installed that watches files", expected)])

@@ -46,7 +46,7 @@ async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, back
             _log.warning("settings: %s", warning)
         app.installed.check_backend(backend)
         policies = pipeline_policies(app)
-        check_watching(app)
+        check_watching(app.loaded)
         life.reloading.begin(policies)
     with life.phase("resources"):
         resources = [OwnedResource(each, _OWN, _IN_CODE) for each in app.components.resources]

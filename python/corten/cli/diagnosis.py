@@ -127,7 +127,7 @@ class Doctor:
             return
         yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
         yield from _raised(lambda: pipeline_policies(app), "pipelines")
-        yield from _raised(lambda: check_watching(app), "settings")
+        yield from _raised(lambda: check_watching(app.loaded), "settings")
         yield from self._pipelines()
         resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
 

@@ -42,6 +42,7 @@ class Decisions:
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
+        self._component = f"pipeline {pipeline}"
         self._lock = threading.Lock()
         self._counts: Counter[tuple[Kind, str]] = Counter()
         self._events: Events | None = None
@@ -79,7 +80,7 @@ class Decisions:
         with self._lock:
             self._counts[kind, policy] += 1
         if self._errors is not None and error is not None and kind in _FINAL:
-            self._errors.report(f"pipeline {self._pipeline}", error)
+            self._errors.report(self._component, error)
         events = self._events
         listened = events is not None and events.wants(Decision)
         if not (listened or self._observers):
