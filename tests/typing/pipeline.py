@@ -110,3 +110,14 @@ async def main() -> None:
     await load(1, shallow=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await users.call(load, 1, deep=2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Timeout()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def caches() -> None:
+    cache = users.cache(load)
+    assert_type(await cache.get(1, deep=True), str | None)
+    assert_type(await cache.invalidate(1), bool)
+    await cache.set("a", 1)
+    await cache.set(b"a", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await cache.invalidate("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(users.plain_cache(compute).get(1.5), int | None)
+    assert_type(await users.cache(Store.load).get(Store(), 1), bytes | None)

@@ -18,7 +18,13 @@ from corten.pipeline.background import Background
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
 from corten.pipeline.controls.bulkhead import BulkheadControl
-from corten.pipeline.controls.cache import CacheControl, PlainCacheControl, cache_control, statistics_of
+from corten.pipeline.controls.cache import (
+    CacheControl,
+    PlainCacheControl,
+    cache_control,
+    plain_cache_control,
+    statistics_of,
+)
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
@@ -308,19 +314,22 @@ class Pipeline:
         for guarded in list(self._functions):
             guarded.bypass(on=switches.is_on("no_policies", self))
 
-    @overload
-    def cache(self, function: Callable[P, Awaitable[R]]) -> CacheControl[P, R]: ...  # type: ignore[overload-overlap]
-    @overload
-    def cache(self, function: Callable[P, R]) -> PlainCacheControl[P, R]: ...
-
-    def cache(self, function: Callable[..., Any]) -> Any:
-        """The cache of a function: to look into it, fill it, and have it forget.
+    def cache(self, function: Callable[P, Awaitable[R]]) -> CacheControl[P, R]:
+        """The cache of an async function: to look into it, fill it, and have it forget.
 
         :param function: one that this pipeline guards; a method of an instance stands for the method with it
-        :raises ValueError: the pipeline does not guard it
+        :raises ValueError: the pipeline does not guard it, or it is a plain one
         :raises CortenError: there is no `Cache` among the policies
         """
         return cache_control(self.name, list(self._functions), function)
+
+    def plain_cache(self, function: Callable[P, R]) -> PlainCacheControl[P, R]:
+        """The cache of a plain function: the same verbs, without awaiting.
+
+        :raises ValueError: the pipeline does not guard it, or it is an async one
+        :raises CortenError: there is no `Cache` among the policies
+        """
+        return plain_cache_control(self.name, list(self._functions), function)
 
     @property
     def breakers(self) -> tuple[BreakerControl, ...]:

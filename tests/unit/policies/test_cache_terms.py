@@ -6,11 +6,13 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from corten import App
 from corten.errors import CortenError
 from corten.pipeline import Pipeline
 from corten.policies import Cache, RateLimit, Retry
@@ -345,7 +347,7 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
             raise KeyError(x)
         return 2 * x
 
-    cache = guard.cache(double)
+    cache = guard.plain_cache(double)
     warming = cache.warm([1, (2, True), 3])
     assert (warming.succeeded, warming.failed) == (2, 1)
     assert (cache.get(1), cache.get(2), cache.get(3)) == (2, 4, None)
@@ -355,6 +357,12 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
     cache.clear()
     assert cache.statistics().results.entries == 0
     assert guard.statistics().caches == (cache.statistics(),)
+    with pytest.raises(ValueError, match=r"double is a plain function: its cache is pipeline\.plain_cache"):
+        guard.cache(double)  # type: ignore[arg-type]
+    other = pipeline(Cache())
+    load = other(Users().load)
+    with pytest.raises(ValueError, match=r"load is an async function: its cache is pipeline\.cache"):
+        other.plain_cache(load)
 
 
 async def test_results_stay_where_the_policy_changes_only_in_what_they_do_not_depend_on(
@@ -402,6 +410,40 @@ def test_impossible_and_contradictory_policies_are_refused_in_words(wrong: dict[
     assert words in str(caught.value)
 
 
+async def test_settings_say_all_of_it_and_name_functions_by_where_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "corten.toml"
+    file.write_text("""
+[[pipelines.users.policies]]
+policy = "cache"
+ttl = "60s"
+key = ["user"]
+tags = ["user:{user}"]
+ttl_of = "math:floor"
+negative_ttl = "5s"
+negative = "operator:not_"
+jitter = 0.5
+stale = "5m"
+soft_timeout = "50ms"
+hard_timeout = 2
+early_refresh = 1
+
+[[pipelines.names.policies]]
+policy = "cache"
+key = "operator:neg"
+tags = "builtins:zip"
+""")
+    app = App("a", config=file, autoload=False)
+    users = app.pipeline("users")(Users().load)
+    app.pipeline("names")(abs)
+    async with app:
+        assert await users(1) == "user 1"
+        (policy,) = app.components.pipelines["users"].policies
+    assert policy == Cache(
+        60.0, key=("user",), tags=("user:{user}",), stale=300.0, soft_timeout=0.05, hard_timeout=2.0, negative_ttl=5.0,
+        negative="operator:not_", jitter=0.5, early_refresh=1.0, ttl_of="math:floor",
+    )  # fmt: skip
+
+
 async def test_functions_of_the_policy_answer_at_once(pipeline: Callable[..., Pipeline]) -> None:
     async def slow(*_: object) -> int:
         return 1
@@ -421,5 +463,5 @@ async def test_a_million_keys_with_tags_stay_within_the_caps(pipeline: Callable[
 
     for user in range(20_000):
         load(user)
-    seen = guard.cache(load).statistics().results
+    seen = guard.plain_cache(load).statistics().results
     assert (seen.entries, seen.tags) == (100, 100)

@@ -239,21 +239,40 @@ class PlainCacheControl(_Control[P, R]):
         return Warming(succeeded, failed, last)
 
 
-def cache_control(
-    pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
-) -> CacheControl[Any, Any] | PlainCacheControl[Any, Any]:
-    """The handle of a function's cache, by the function, guarded or bare, or by a method of an instance.
+def cache_control(pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]) -> CacheControl[Any, Any]:
+    """The handle of an async function's cache, by the function, guarded or bare, or by a method of an instance.
 
-    :raises ValueError: the pipeline does not guard the function
+    :raises ValueError: the pipeline does not guard the function, or it is a plain one
     :raises CortenError: it has no cache
     """
+    guarded, bound = _found(pipeline, functions, function)
+    if guarded.kind == "plain":
+        raise ValueError(f"{guarded.function.__qualname__} is a plain function: its cache is pipeline.plain_cache(…)")
+    return CacheControl(pipeline, guarded, guarded.function, bound)
+
+
+def plain_cache_control(
+    pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
+) -> PlainCacheControl[Any, Any]:
+    """The handle of a plain function's cache.
+
+    :raises ValueError: the pipeline does not guard the function, or it is an async one
+    :raises CortenError: it has no cache
+    """
+    guarded, bound = _found(pipeline, functions, function)
+    if guarded.kind != "plain":
+        raise ValueError(f"{guarded.function.__qualname__} is an async function: its cache is pipeline.cache(…)")
+    return PlainCacheControl(pipeline, guarded, guarded.function, bound)
+
+
+def _found(
+    pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
+) -> tuple[Guarded, tuple[Any, ...]]:
     bare = getattr(function, "__func__", function)
     bound: tuple[Any, ...] = () if bare is function else (getattr(function, "__self__", None),)
     for guarded in functions:
         if guarded.function is bare or guarded.original is bare:
-            if guarded.kind == "plain":
-                return PlainCacheControl[Any, Any](pipeline, guarded, guarded.function, bound)
-            return CacheControl[Any, Any](pipeline, guarded, guarded.function, bound)
+            return guarded, bound
     raise ValueError(
         f"pipeline {pipeline!r} does not guard {getattr(function, '__qualname__', function)!r}: give the function that "
         "it decorates"

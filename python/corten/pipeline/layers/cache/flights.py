@@ -21,23 +21,27 @@ _waiting = threading.Lock()
 
 
 class Flight:
-    """One call under way, for all who want its result."""
+    """One call under way, for all who want its result.
 
-    __slots__ = ("ended", "error", "keep", "landed", "lock", "needs", "refreshing", "traceback", "value")
+    What most flights never set is the class's: one is made for every miss.
+    """
 
-    def __init__(self, *, refreshing: bool = False) -> None:
-        self.refreshing = refreshing
-        """Whether it makes anew what is still good."""
-        self.landed = False
-        self.keep = True
-        """Whether its result may be kept: not where what it is about was invalidated meanwhile."""
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.traceback: TracebackType | None = None
-        self.ended: anyio.Event | None = None  # made by the first task that waits: mostly nobody does
-        self.lock: threading.Lock | None = None  # held until it ends, where threads wait
-        self.needs: set[Flight] | None = None
-        """Those that it waits for, or that are made within it."""
+    refreshing = False
+    """Whether it makes anew what is still good."""
+    landed = False
+    keep = True
+    """Whether its result may be kept: not where what it is about was invalidated meanwhile."""
+    value: Any = None
+    error: Exception | None = None
+    traceback: TracebackType | None = None
+    ended: anyio.Event | None = None  # made by the first task that waits: mostly nobody does
+    lock: threading.Lock | None = None  # held until it ends, where threads wait
+    needs: set[Flight] | None = None
+    """Those that it waits for, or that are made within it."""
+
+    def is_outdated(self) -> bool:
+        """Whether what it is about was invalidated since it began."""
+        return not self.keep
 
     def land(self, value: object) -> None:
         """It has a result."""
@@ -68,25 +72,24 @@ class Flight:
         await self.ended.wait()
 
 
-class MadeHere:
-    """While inside, the flight is what this task or thread makes; others that it comes to are made within it."""
+def enter(flight: Flight) -> Flight | None:
+    """The flight is what this task or thread makes from now on; others that it comes to are made within it.
 
-    __slots__ = ("_flight", "_outer")
+    :returns: what it made before, for :func:`leave`
+    """
+    outer = _maker.get()
+    _maker.set(flight)
+    if outer is not None:
+        _needs(outer).add(flight)
+    return outer
 
-    def __init__(self, flight: Flight) -> None:
-        self._flight = flight
 
-    def __enter__(self) -> None:
-        self._outer = outer = _maker.get()
-        _maker.set(self._flight)
-        if outer is not None:
-            _needs(outer).add(self._flight)
-
-    def __exit__(self, *_: object) -> None:
-        # Not by a token: who drops a coroutine may end it in another context, where no token of this one is known.
-        _maker.set(self._outer)
-        if self._outer is not None:
-            _needs(self._outer).discard(self._flight)
+def leave(flight: Flight, outer: Flight | None) -> None:
+    """The flight is made."""
+    # Not by a token: who drops a coroutine may end it in another context, where no token of this one is known.
+    _maker.set(outer)
+    if outer is not None:
+        _needs(outer).discard(flight)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class FunctionCache:
         self._inside = site.inside
         self.key = Key(policy, site.function, site.form)
         self.terms = TermsOf(policy, site.name, Values(site.function, site.form))
+        self._are_plain = self.terms.are_plain
         self.shared: SharedResults | None = None
         self._flights: dict[Any, Flight] = {}
         """By key; for async functions by thread and key, as an event loop's tasks are in one thread."""
@@ -67,7 +68,7 @@ class FunctionCache:
 
     def keep(self, key: Any, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], cost: float = 0.0) -> Any:
         """Keep a result on its terms; gives those back, or None where it is not kept."""
-        if self.terms.are_plain and not cost:
+        if self._are_plain and not cost:
             self.results[key] = value
             return ()
         terms = self.terms.of(value, args, kwargs)
@@ -108,16 +109,13 @@ class FunctionCache:
         self, flight: Flight, key: Any, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], cost: float
     ) -> Any:
         """Keep a flight's result, unless what it is about was invalidated since the flight began."""
-        if not flight.keep:
+        if flight.is_outdated():
             return None
         terms = self.keep(key, value, args, kwargs, cost)
-        # Another thread may have invalidated it while it was being kept.
-        return terms if self._still_wanted(flight, key) else None
-
-    def _still_wanted(self, flight: Flight, key: Any) -> bool:
-        if not flight.keep:
+        if flight.is_outdated():  # by another thread, while it was being kept
             self.results.invalidate(key)
-        return flight.keep
+            return None
+        return terms
 
     def forget_flights(self, key: Any = MISS) -> None:
         """Whoever calls from now on does not join what is under way, and its result is not kept.
@@ -133,8 +131,9 @@ class FunctionCache:
         return place
 
     def _release(self, place: Any, flight: Flight) -> None:
+        # Another thread may forget it meanwhile, and a third begin anew: that one is then shared by nobody, no more.
         if self._flights.get(place) is flight:
-            del self._flights[place]
+            self._flights.pop(place, None)
         flight.end()
 
     def _stale(self, key: Any, error: Exception | None) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from threading import get_ident
 from typing import Any, cast
 
 from corten.errors import DeadlineExceeded
 from corten.pipeline.absent import MISS
-from corten.pipeline.layers.cache.flights import Flight, MadeHere, waited_for
+from corten.pipeline.layers.cache.flights import Flight, enter, leave, waited_for
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.pipeline.layers.layer import Site
 from corten.policies.cache import Cache
@@ -25,15 +25,46 @@ class AsyncCache(FunctionCache):
         super().__init__(policy, site)
         self._soft = cast("float | None", policy.soft_timeout)
         self._hard = cast("float | None", policy.hard_timeout)
+        self._is_simple = self._soft is None and self._hard is None and not self._timed
 
     def _key_at(self, place: Any) -> Any:
         return place[1]
 
-    async def on_miss(self, key: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def on_miss(self, key: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
         """Make the call, or wait for the one that is under way."""
         place = (get_ident(), key)
+        if self._is_simple and self.shared is None and place not in self._flights:
+            return self._make_simply(place, args, kwargs)
+        return self._make_or_join(place, args, kwargs)
+
+    async def _make_simply(self, place: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What :meth:`_make` does where nothing but the call is to be awaited, in a single frame."""
+        flight = self._flights[place] = Flight()
+        outer = enter(flight)
+        try:
+            value = await self._inside(*args, **kwargs)
+            if self._are_plain and flight.keep:
+                self.results[place[1]] = value
+                if flight.is_outdated():  # by another thread, while it was being kept
+                    self.results.invalidate(place[1])
+            else:
+                self._landed(flight, place[1], value, args, kwargs, 0.0)
+            flight.value, flight.landed = value, True
+            return value
+        except Exception as error:
+            flight.fail(error)
+            found = self._stale(place[1], error)
+            if found is not MISS:
+                return found
+            raise
+        finally:
+            leave(flight, outer)
+            self._release(place, flight)
+
+    async def _make_or_join(self, place: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        key = place[1]
         refreshing = self._timed and key in self.results
-        if refreshing and (place in self._flights or self._in_background(place, Flight(refreshing=True), args, kwargs)):
+        if refreshing and (place in self._flights or self._in_background(place, _refreshing(), args, kwargs)):
             found = self.results.stale(key)
             if found is not None:
                 self._count_hit()
@@ -42,7 +73,7 @@ class AsyncCache(FunctionCache):
         while True:
             flight = self._flights.get(place)
             if flight is None:
-                flight = Flight(refreshing=refreshing)
+                flight = _refreshing() if refreshing else Flight()
                 hurried = soft is not None and self.results.has_stale(key)
                 if not (hurried and self._in_background(place, flight, args, kwargs)):
                     return await self._make(place, flight, args, kwargs, soft if hurried else None)
@@ -85,13 +116,14 @@ class AsyncCache(FunctionCache):
 
     async def _fly(self, place: Any, flight: Flight, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """In the background: an error is for those who wait, and counted."""
+        outer = enter(flight)
         try:
-            with MadeHere(flight):
-                await self._limited(place[1], flight, args, kwargs)
+            await self._limited(place[1], flight, args, kwargs)
         except Exception as error:  # noqa: BLE001 - told to who waits
             flight.fail(error)
             self.count("background_errors")
         finally:
+            leave(flight, outer)
             self._release(place, flight)
 
     async def _make(
@@ -100,11 +132,11 @@ class AsyncCache(FunctionCache):
         """In the caller's own task."""
         key = place[1]
         self._flights[place] = flight
+        outer = enter(flight)
         try:
-            with MadeHere(flight):
-                if soft is None:
-                    return await self._limited(key, flight, args, kwargs)
-                return await self._hurried(soft, key, flight, args, kwargs)
+            if soft is None:
+                return await self._limited(key, flight, args, kwargs)
+            return await self._hurried(soft, key, flight, args, kwargs)
         except Exception as error:
             flight.fail(error)
             found = self._stale(key, error)
@@ -112,6 +144,7 @@ class AsyncCache(FunctionCache):
                 return found
             raise
         finally:
+            leave(flight, outer)
             self._release(place, flight)
 
     async def _hurried(
@@ -173,3 +206,9 @@ class AsyncCache(FunctionCache):
 
     def _exceeded(self, seconds: float) -> DeadlineExceeded:
         return DeadlineExceeded(f"pipeline {self._site.around.pipeline!r}: {self.name}", seconds)
+
+
+def _refreshing() -> Flight:
+    flight = Flight()
+    flight.refreshing = True
+    return flight

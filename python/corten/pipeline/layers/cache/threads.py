@@ -8,7 +8,7 @@ from typing import Any
 
 from corten.pipeline.absent import MISS
 from corten.pipeline.backend import in_event_loop
-from corten.pipeline.layers.cache.flights import Flight, MadeHere, waited_for
+from corten.pipeline.layers.cache.flights import Flight, enter, leave, waited_for
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 
 
@@ -24,7 +24,8 @@ class BlockingCache(FunctionCache):
         while True:
             flight = self._flights.get(key)
             if flight is None:
-                mine = Flight(refreshing=refreshing)
+                mine = Flight()
+                mine.refreshing = refreshing
                 mine.lock = threading.Lock()
                 mine.lock.acquire()
                 flight = self._flights.setdefault(key, mine)
@@ -47,11 +48,11 @@ class BlockingCache(FunctionCache):
             # Who made the call was interrupted: the first to come round makes it now.
 
     def _make(self, key: Any, flight: Flight, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        outer = enter(flight)
         try:
-            with MadeHere(flight):
-                begun = self._clock.now() if self._timed else 0.0
-                value = self._inside(*args, **kwargs)
-                cost = self._clock.now() - begun if self._timed else 0.0
+            begun = self._clock.now() if self._timed else 0.0
+            value = self._inside(*args, **kwargs)
+            cost = self._clock.now() - begun if self._timed else 0.0
             self._landed(flight, key, value, args, kwargs, cost)
             flight.land(value)
             return value
@@ -62,4 +63,5 @@ class BlockingCache(FunctionCache):
                 return late
             raise
         finally:
+            leave(flight, outer)
             self._release(key, flight)
