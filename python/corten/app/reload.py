@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("corten.app")
 
-RELOADABLE: Final = ("pipelines", "flags", "logs", "shutdown")
+RELOADABLE: Final = ("pipelines", "chaos", "flags", "logs", "shutdown")
 """Sections, and keys at the top of the file, that take effect while the App runs. Everything else was handed out when
 it started: to resources, plugins, tasks, and to the user's own code."""
 
@@ -161,6 +161,10 @@ class Reloading:
         found = differences(before, later)
         self._swap(policies)
         self._policies = policies
+        allowed = OwnSettings(later).chaos.allowed
+        if allowed != OwnSettings(before).chaos.allowed:
+            for pipeline in app.components.pipelines.values():
+                pipeline.allow_chaos(allowed)
         app.reloaded(before.taking(later, RELOADABLE))
         self._there = self._existing()
         for warning in later.warnings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -38,14 +38,13 @@ class Guard:
         self._observe = observe
 
     async def __aenter__(self) -> None:
-        self._begin()
+        parts = self._begin()
         held, around = self._held, self._around
         try:
-            for part in self._parts:
+            for part, inputs in parts:
                 if isinstance(part, TimeLimit):
                     held.entered.append(_Limit(part.seconds, around))
                 else:
-                    inputs = evaluated(around.pipeline, part.inputs, self._values)
                     await held.admit(part, inputs, around.clock)
         except BaseException as error:
             _raise(held.leave(error), error)
@@ -57,17 +56,12 @@ class Guard:
         _raise(self._held.leave(error), error)
 
     def __enter__(self) -> None:
-        self._begin()
+        parts = self._begin(plain=True)
         held, around = self._held, self._around
         try:
-            for part in self._parts:
-                if isinstance(part, TimeLimit):
-                    raise CortenError(  # noqa: TRY301 - what was entered is left
-                        f"pipeline {around.pipeline!r}: its timeout can't guard a plain block, which nothing can "
-                        "interrupt: leave it out, or write `async with`"
-                    )
-                inputs = evaluated(around.pipeline, part.inputs, self._values)
-                held.admit_blocking(part, inputs, around.clock)
+            for part, inputs in parts:
+                if not isinstance(part, TimeLimit):
+                    held.admit_blocking(part, inputs, around.clock)
         except BaseException as error:
             _raise(held.leave(error), error)
             raise
@@ -77,14 +71,21 @@ class Guard:
     ) -> None:
         _raise(self._held.leave(error), error)
 
-    def _begin(self) -> None:
+    def _begin(self, *, plain: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
+        """The parts, each with what it wants to know; all of that is found out before anything is entered."""
+        pipeline = self._around.pipeline
         if self._entered:
+            raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
+        if plain and any(isinstance(part, TimeLimit) for part in self._parts):
             raise CortenError(
-                f"pipeline {self._around.pipeline!r}: a guard is for one block: call pipeline.guard() for each"
+                f"pipeline {pipeline!r}: its timeout can't guard a plain block, which nothing can interrupt: leave it "
+                "out, or write `async with`"
             )
+        parts = [(part, evaluated(pipeline, part, self._values)) for part in self._parts]
         self._entered = True
         if self._observe is not None:
             self._held.entered.append(Inside(self._observe()))
+        return parts
 
 
 def _raise(outcome: BaseException | None, error: BaseException | None) -> None:

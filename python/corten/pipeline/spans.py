@@ -200,13 +200,15 @@ class Held:
         self.entered.append(_Admitted(call))
 
 
-def evaluated(pipeline: str, inputs: Sequence[Input], values: dict[str, Any]) -> tuple[Any, ...]:
-    """What policies want to know, out of named values.
+def evaluated(pipeline: str, part: Part, values: dict[str, Any]) -> tuple[Any, ...]:
+    """What a part wants to know, out of named values.
 
     :raises TypeError: a value is missing
     """
+    if isinstance(part, TimeLimit):
+        return ()
     found: list[Any] = []
-    for each in inputs:
+    for each in part.inputs:
         if callable(each):
             found.append(each(**values))
         elif each in values:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from corten import App, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
-from corten.errors import CircuitOpen, CortenError, RateLimited, SettingsError
+from corten.errors import ChaosError, CircuitOpen, CortenError, RateLimited, SettingsError
 from corten.events import SettingsRejected, SettingsReloaded
 from corten.hookspecs import hookimpl
 from corten.plugins import Resource
@@ -157,6 +157,26 @@ async def test_flags_and_the_end_of_shutdown_are_read_again(folder: Folder) -> N
         assert done.changed == ("flags.new", "shutdown.deadline")
         sources = {each.path: each.source for each in app.loaded.effective()}
         assert sources["flags.new"].endswith("corten.toml:2")
+
+
+async def test_chaos_is_allowed_and_ended_while_the_app_runs(folder: Folder) -> None:
+    policies = table("users", '{ policy = "chaos", error_rate = 1 }')
+    folder.write(policies)
+    app = folder.app("users")
+    users = app.components.pipelines["users"](nothing)
+    async with app:
+        await users()
+        for allowed in (True, False, True):
+            folder.write(f"[chaos]\nallowed = {str(allowed).lower()}", policies)
+            assert (await app.reload()).changed == ("chaos.allowed",)
+            if allowed:
+                with pytest.raises(ChaosError):
+                    await users()
+            else:
+                await users()
+        folder.write(policies)
+        assert (await app.reload()).changed == ("chaos.allowed",)
+        await users()
 
 
 async def test_what_dotenv_says_is_read_again_too(folder: Folder) -> None:

@@ -137,6 +137,24 @@ async def test_functions_of_the_arguments_get_the_values(pipeline: Make) -> None
             raise AssertionError("it is the same user")
 
 
+async def test_what_is_wrong_with_the_values_is_no_failure_of_the_block(pipeline: Make) -> None:
+    def key(**_: object) -> object:
+        raise LookupError("no key")
+
+    for policy, error in ((RateLimit("1/h", key=key), LookupError), (RateLimit("1/h", key="tenant"), TypeError)):
+        guard = pipeline(CircuitBreaker(failures=1), Bulkhead(1), policy)
+        with pytest.raises(error):
+            async with guard.guard():
+                raise AssertionError("nobody knows whose token")
+        with pytest.raises(error), guard.guard():
+            raise AssertionError("nobody knows whose token")
+        seen = guard.statistics()
+        assert (seen.calls, seen.bulkheads[0].running, seen.breakers[0].state) == (0, 0, "closed")
+    with pytest.raises(TypeError, match="unhashable"):
+        async with pipeline(Bulkhead(1), RateLimit("1/h", key="tenant")).guard(tenant=[]):
+            raise AssertionError("a list is no key")
+
+
 @pytest.mark.parametrize(
     ("policies", "named"),
     [
