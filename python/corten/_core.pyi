@@ -585,7 +585,7 @@ class Call:
     def until(self) -> float | None: ...
     @property
     def stage(self) -> int | None:
-        """Which stage's fallback is asked; None where none is."""
+        """Which stage's fallback is asked, or whose queue it is in; None where neither is."""
     @property
     def error(self) -> BaseException | None:
         """The error for which a fallback is asked."""

@@ -63,7 +63,7 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
                         asked = fallbacks.asked(call, run, args, kwargs)
                         break
                     if todo == "queue":
-                        refuse_itself(call, core)
+                        refuse_itself(call, run)
                     wait(name, call, clock)
                     call.enter()
                 if asked is None:

@@ -68,7 +68,7 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
                 if todo == "wait":
                     await clock.sleep(call.seconds)
                 elif todo == "queue":
-                    refuse_itself(call, scoped.whole.core)
+                    refuse_itself(call, run)
                     await wait_in_queue(call, clock)
                 else:
                     call.abandon()

@@ -16,6 +16,7 @@ from corten.pipeline.blocking import wait as block
 from corten.pipeline.carry_out import wait_in_queue
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.run import Run
+from corten.pipeline.reentry import refuse_itself
 from corten.pipeline.scoped import split
 from corten.pipeline.stages.stage import Input
 from corten.policies.policy import Policy
@@ -177,6 +178,7 @@ class Held:
                 if call.todo == "wait":
                     await clock.sleep(call.seconds)
                 else:
+                    refuse_itself(call, part, wrappers=0)
                     await wait_in_queue(call, clock)
                 call.enter()
         except BaseException:
@@ -192,6 +194,8 @@ class Held:
         call = part.core.admit(inputs)
         try:
             while call.todo != "admitted":
+                if call.todo == "queue":
+                    refuse_itself(call, part, wrappers=0)
                 block(part.around.pipeline, call, clock)
                 call.enter()
         except BaseException:

@@ -15,7 +15,7 @@ import pytest
 from corten.errors import BulkheadFull, DeadlineExceeded
 from corten.events import CallRefused, Events
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
+from corten.policies import Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry, Timeout, not_idempotent
 from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio
@@ -485,6 +485,70 @@ async def test_it_is_refused_under_time_limits_as_well(
     with pytest.raises(BulkheadFull, match="would wait for itself"):
         await itself(True)
     assert guard.bulkheads[0].statistics().running == 0
+
+
+async def test_so_is_one_of_another_function_and_a_block_inside_of_a_function(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    guard = pipeline(Timeout(9), Bulkhead(1, max_waiting=9))
+
+    @guard
+    @not_idempotent
+    async def inner() -> None: ...
+
+    @guard
+    async def outer() -> None:
+        await inner()
+
+    @guard
+    async def block() -> None:
+        async with guard.guard():
+            pass
+
+    for function in (outer, block):
+        with pytest.raises(BulkheadFull, match="would wait for itself"):
+            await function()
+    assert guard.bulkheads[0].statistics().running == 0
+
+
+async def test_a_fallback_waits_as_it_holds_nothing_any_more(pipeline: Callable[..., Pipeline]) -> None:
+    async def second(_: Exception) -> int:
+        return await other()
+
+    guard = pipeline(Fallback(call=second), Bulkhead(1, max_waiting=9))
+    gate = anyio.Event()
+
+    @guard
+    async def hold() -> int:
+        await gate.wait()
+        return 0
+
+    @guard
+    async def other() -> int:
+        return 7
+
+    @guard
+    async def failing() -> int:
+        failing_runs.set()
+        await fail.wait()
+        raise OSError
+
+    failing_runs, fail = anyio.Event(), anyio.Event()
+    results: list[int] = []
+
+    async def run() -> None:
+        results.append(await failing())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await failing_runs.wait()
+        group.start_soon(hold)
+        await anyio.wait_all_tasks_blocked()
+        fail.set()  # its place goes to the one that holds it then
+        await anyio.wait_all_tasks_blocked()
+        assert (results, guard.bulkheads[0].statistics().waiting) == ([], 1)
+        gate.set()
+    assert results == [7]
 
 
 def test_a_plain_function_that_would_wait_for_itself_is_refused(pipeline: Callable[..., Pipeline]) -> None:

@@ -13,6 +13,7 @@ from corten.pipeline.details import CallDetails
 from corten.pipeline.fallbacks import Fallbacks
 from corten.pipeline.form import Form
 from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
+from corten.pipeline.reentry import Places
 from corten.pipeline.stages.stage import Compiled, Input
 from corten.policies.idempotence import is_idempotent
 
@@ -60,7 +61,7 @@ class Run:
         if not self.once and not is_idempotent(site.function):
             return Run(self.around, self.compiled, counts_calls=self.counts_calls, once=True).put(site)
         fallbacks = Fallbacks(self.compiled, site.form, site.name, self.around.clock, site.kept)
-        names: dict[str, Any] = {"function": site.inside, "core": self.core}
+        names: dict[str, Any] = {"function": site.inside, "places": Places(tuple(each.state for each in self.compiled))}
         observed = bool(self.around.observers) and self.counts_calls
         if observed:
             names["observe"] = observation(self.around, site.name)

@@ -94,3 +94,31 @@ fn loom_growing_while_a_place_is_given_back_neither_forgets_nor_doubles() {
         assert!(is_empty(bulkhead.statistics()));
     });
 }
+
+#[test]
+fn loom_a_waiter_crowded_out_while_a_place_is_given_back_is_either_granted_or_displaced() {
+    loom::model(|| {
+        let bulkhead = Arc::new(Bulkhead::new(1, 1));
+        assert!(matches!(bulkhead.enter(0, 1), Admission::Entered));
+        let first = queued(&bulkhead);
+        let other = Arc::clone(&bulkhead);
+        let thread = thread::spawn(move || other.leave());
+        let urgent = match bulkhead.enter(1, 1) {
+            Admission::Queued(ticket) => ticket,
+            other => panic!("{other:?}"),
+        };
+        thread.join().unwrap();
+        match first.fate() {
+            // The place was handed over first: the urgent one waits for the next.
+            Fate::Granted => assert!(!urgent.is_granted()),
+            Fate::Displaced => assert!(urgent.is_granted()),
+            Fate::Waiting => panic!("nobody has the place"),
+        }
+        assert_eq!(bulkhead.statistics().running, 1);
+        bulkhead.leave();
+        if urgent.is_granted() && first.is_granted() {
+            bulkhead.leave();
+        }
+        assert!(is_empty(bulkhead.statistics()));
+    });
+}

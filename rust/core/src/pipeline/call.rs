@@ -63,6 +63,12 @@ impl Call {
         self.started
     }
 
+    /// The next stage inwards; of a call in a queue the one whose it is.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     /// The number of the attempt that is to be repeated; the first is 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {

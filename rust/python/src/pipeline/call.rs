@@ -153,11 +153,13 @@ impl Call {
         }
     }
 
-    /// Which stage's fallback is asked; None where none is.
+    /// Which stage's fallback is asked, or whose queue it is in; None where neither is.
     #[getter]
     fn stage(&self) -> Option<usize> {
-        match self.state.lock().todo {
+        let state = self.state.lock();
+        match state.todo {
             Todo::FallBack(index, _) => Some(index),
+            Todo::Queue(..) => Some(state.call.position()),
             _ => None,
         }
     }
