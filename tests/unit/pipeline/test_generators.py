@@ -19,7 +19,7 @@ from corten.errors import BulkheadFull, ChaosError, CircuitOpen, CortenError, De
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
-from corten.policies import Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
+from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
 from corten.testing import FakeClock, allow_chaos, cancel_at_each_await, no_policies
 
 pytestmark = pytest.mark.anyio
@@ -91,8 +91,9 @@ async def test_what_is_sent_and_thrown_arrives(pipeline: Make) -> None:
         assert await talk.asend(None) is None
 
 
-async def test_an_error_comes_out_as_it_is_and_is_a_failure(pipeline: Make) -> None:
-    guard = pipeline(CircuitBreaker(failures=2), Bulkhead(1))
+@pytest.mark.parametrize("further", [(), (Timeout(5),), (AdaptiveLimit(),)])
+async def test_an_error_comes_out_as_it_is_and_is_a_failure(pipeline: Make, further: tuple[Any, ...]) -> None:
+    guard = pipeline(CircuitBreaker(failures=2), Bulkhead(1), *further)
     error = LookupError("mine")
 
     @guard

@@ -11,11 +11,19 @@ import anyio
 import pytest
 
 from corten import deadline
-from corten.errors import BulkheadFull, ChaosError, CircuitOpen, CortenError, DeadlineExceeded, RateLimited
+from corten.errors import (
+    BulkheadFull,
+    ChaosError,
+    CircuitOpen,
+    ConcurrencyLimited,
+    CortenError,
+    DeadlineExceeded,
+    RateLimited,
+)
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
-from corten.policies import Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
+from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
 from corten.testing import FakeClock, allow_chaos, cancel_at_each_await, no_policies
 
 pytestmark = pytest.mark.anyio
@@ -261,6 +269,16 @@ async def test_thousands_of_blocks_wait_and_all_get_through(pipeline: Make) -> N
         await anyio.wait_all_tasks_blocked()
         assert guard.statistics().bulkheads[0].waiting == 3_000
     assert through == 3_000
+
+
+async def test_an_adaptive_limit_holds_for_blocks(pipeline: Make) -> None:
+    guard = pipeline(AdaptiveLimit(initial=1, max=1))
+    async with guard.guard():
+        with pytest.raises(ConcurrencyLimited):
+            async with guard.guard():
+                raise AssertionError("it has no place")
+    async with guard.guard():
+        pass
 
 
 async def test_chaos_harms_blocks(pipeline: Make) -> None:

@@ -20,7 +20,19 @@ import pytest
 from corten.errors import CortenError, RateLimited
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, Cache, Chaos, CircuitBreaker, Custom, Policy, RateLimit, Retry, Timeout
+from corten.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    Custom,
+    Fallback,
+    Policy,
+    RateLimit,
+    Retry,
+    Timeout,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +62,9 @@ SETS: dict[str, tuple[Policy, ...]] = {
     "core": CORE,
     "one": (Bulkhead(10),),
     "cached": (Cache(ttl=60), *CORE),
+    "fallback": (Fallback(None, on=(ZeroDivisionError,)), *CORE),
+    "last good": (Fallback(last_good=True, on=(ZeroDivisionError,)), Bulkhead(10)),
+    "adaptive": (CircuitBreaker(failures=1000), AdaptiveLimit(), Timeout(5)),
     "cached inside": (CircuitBreaker(failures=1000), Cache(ttl=60)),
     "custom": (Retry(max_attempts=1), Custom(passing), Bulkhead(10)),
     "chaos": (*CORE, Chaos(error_rate=0.0, latency_rate=0.0)),
@@ -193,7 +208,7 @@ async def test_context_variables_go_in_and_come_out(guard: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("suspends", [False, True])
-@pytest.mark.parametrize("name", ["core", "one", "cached", "chaos"])
+@pytest.mark.parametrize("name", [name for name in SETS if name not in ("custom", "cached inside")])
 async def test_at_most_two_frames_of_ours_stand_between_caller_and_function(
     pipeline: Make, name: str, suspends: bool
 ) -> None:
