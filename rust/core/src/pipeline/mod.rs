@@ -39,6 +39,8 @@ pub struct Pipeline {
     counts_calls: bool,
     /// Of all further attempts.
     budget: Option<Arc<Budget>>,
+    /// Bit n: the policy at n gives something back, or counts, when a call succeeds. The others need not be asked.
+    heeds_success: u32,
 }
 
 impl Pipeline {
@@ -54,7 +56,10 @@ impl Pipeline {
         counts_calls: bool,
         budget: Option<Arc<Budget>>,
     ) -> Result<Self, TooManyPolicies> {
-        Ok(Self { stages: stage::lay_out(policies)?, own, counts, counts_calls, budget })
+        let stages = stage::lay_out(policies)?;
+        let heeds = |stage: &Stage| u32::from(stage.policy.heeds_success());
+        let heeds_success = stages.iter().enumerate().fold(0, |bits, (index, stage)| bits | heeds(stage) << index);
+        Ok(Self { stages, own, counts, counts_calls, budget, heeds_success })
     }
 
     /// What its calls came to.
@@ -116,7 +121,11 @@ impl Pipeline {
             let slot = stage.slot;
             let (reason, retry_after) = match &stage.policy {
                 Policy::RateLimit { limiter, cost, max_wait } => {
-                    let patience = call.time_left(now).map_or(*max_wait, |left| left.min(*max_wait));
+                    // Whoever does not wait need not ask how long there is.
+                    let patience = match *max_wait {
+                        0 => 0,
+                        max_wait => call.time_left(now).map_or(max_wait, |left| left.min(max_wait)),
+                    };
                     match limiter.reserve(call.slots[slot], call.cost(*cost, limiter, slot), patience, now) {
                         Reservation::Granted => {
                             call.position += 1;
@@ -265,6 +274,37 @@ impl Pipeline {
     /// The same with the words of its error, which a breaker remembers.
     #[inline]
     pub fn leave_saying(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Next {
+        if outcome == Outcome::Success && call.unwanted == 0 {
+            self.succeed(call, now);
+            return Next::Return;
+        }
+        self.leave_for_another_reason(call, outcome, words, now)
+    }
+
+    /// What [`Self::leave_saying`] does on the common way: nothing stops a success, so only those are told who heed it.
+    #[inline]
+    fn succeed(&self, call: &mut Call, now: Nanos) {
+        let mut left = self.heeds_success & 1_u32.checked_shl(position_of(call)).map_or(u32::MAX, |bit| bit - 1);
+        call.position = 0;
+        while left != 0 {
+            let index = left.ilog2();
+            left ^= 1 << index;
+            let Some(Stage { policy, slot }) = self.stages.get(index as usize) else { break };
+            match policy {
+                Policy::CircuitBreaker { breaker, timed } => {
+                    let took = if *timed { now.saturating_sub(call.slots[*slot + 1]) } else { 0 };
+                    let report = Report { took, ..Report::default() };
+                    breaker.record(Permit::from_bits(call.slots[*slot]), Verdict::Success, report, now);
+                }
+                Policy::Bulkhead { bulkhead, .. } => bulkhead.leave(),
+                Policy::AdaptiveLimit { limit, .. } => limit.leave(Signal::Completed, call.slots[*slot], now),
+                Policy::RateLimit { .. } | Policy::Retry(_) | Policy::Timeout(_) | Policy::Fallback => {}
+            }
+        }
+        self.record(call, Ended::Success, now);
+    }
+
+    fn leave_for_another_reason(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Next {
         let ended = match outcome {
             Outcome::Success => Ended::Success,
             Outcome::Failed(failure) => Ended::Failed(failure),
@@ -459,6 +499,12 @@ impl Pipeline {
             _ => Verdict::Nothing,
         }
     }
+}
+
+/// How many stages it has entered; there are 32 at most.
+#[inline]
+fn position_of(call: &Call) -> u32 {
+    u32::try_from(call.position).unwrap_or(u32::BITS)
 }
 
 #[cfg(test)]

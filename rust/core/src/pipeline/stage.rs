@@ -139,6 +139,11 @@ impl Policy {
         }
     }
 
+    /// Whether it gives something back, or counts, when a call succeeds.
+    pub(super) fn heeds_success(&self) -> bool {
+        matches!(self, Self::CircuitBreaker { .. } | Self::Bulkhead { .. } | Self::AdaptiveLimit { .. })
+    }
+
     /// How many numbers a call has to remember for it.
     fn slots(&self) -> usize {
         match self {
