@@ -220,6 +220,35 @@ async def test_a_time_limit_is_for_all_steps_and_not_for_what_is_done_with_the_i
     assert (seen.timeouts, seen.breakers[0].state, running(guard)) == (1, "open", 0)
 
 
+async def test_when_the_clock_jumps_the_outermost_limit_decides(pipeline: Make, clock: FakeClock) -> None:
+    guard = pipeline(Timeout(5), CircuitBreaker(failures=1), Timeout(2))
+    raised: list[DeadlineExceeded] = []
+
+    @guard
+    async def stuck() -> AsyncIterator[int]:
+        await anyio.sleep_forever()
+        yield 1
+
+    async def iterate() -> None:
+        with pytest.raises(DeadlineExceeded) as error:
+            await anext(stuck())
+        raised.append(error.value)
+
+    async def block() -> None:
+        with pytest.raises(DeadlineExceeded) as error:
+            async with guard.guard():
+                await anyio.sleep_forever()
+        raised.append(error.value)
+
+    for way in (iterate, block):
+        async with anyio.create_task_group() as group:
+            group.start_soon(way)
+            await anyio.wait_all_tasks_blocked()
+            clock.tick(100)
+    assert [each.seconds for each in raised] == [5, 5]
+    assert guard.statistics().breakers[0].state == "closed", "to what is inside of the limit it was cancelled"
+
+
 async def test_it_waits_for_its_token_within_the_time_limit(pipeline: Make, clock: FakeClock) -> None:
     guard = pipeline(Timeout(5), RateLimit("1/s", burst=1, max_wait=60))
     guarded = guard(rows)

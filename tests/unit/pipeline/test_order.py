@@ -14,13 +14,18 @@ from typing import Any
 import pytest
 
 import corten.policies
+from corten.app.own import OwnSettings
+from corten.app.pipelines import Resolver
+from corten.app.settings import OWN_SECTIONS
 from corten.errors import CortenWarning, PolicyOrderWarning
 from corten.pipeline import Pipeline
 from corten.pipeline.order import RULES, Rule, misplaced, word_of
 from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
 from corten.policies.profiles import PROFILES, profile
+from corten.settings import load
 
 DOCS = Path(__file__).parents[3] / "docs"
+SETTINGS = sorted((DOCS.parent / "examples").glob("*/corten.toml"))
 PAGE = (DOCS / "choosing_an_order.md").read_text("utf-8")
 
 
@@ -172,6 +177,15 @@ def test_where_warnings_are_errors_the_policies_stay_as_they_were(pipeline: Call
 @pytest.mark.parametrize("name", PROFILES)
 def test_no_profile_is_warned_of(name: str) -> None:
     assert names(*profile(name)) == []
+
+
+@pytest.mark.parametrize("file", SETTINGS, ids=lambda file: file.parent.name)
+def test_no_order_in_the_settings_of_an_example_is_warned_of(file: Path) -> None:
+    settings = load(OWN_SECTIONS, file=file, environ={}, secrets=None, arguments=None, ignore_unknown=True)
+    resolver = Resolver(OwnSettings(settings).pipelines)
+    found = {name: resolved.policies for name in resolver.tables if (resolved := resolver.resolve(name)) is not None}
+    assert found
+    assert {name: rules for name, policies in found.items() if (rules := names(*policies))} == {}
 
 
 def policies_in(page: Path) -> Iterator[tuple[Any, ...]]:
