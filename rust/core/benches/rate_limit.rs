@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use corten_core::rate_limit::{KeyedTokenBucket, Limit, Rate, TokenBucket};
+use corten_core::rate_limit::{Algorithm, AnyLimiter, KeyedTokenBucket, Limit, Rate, TokenBucket};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 const SECOND: u64 = 1_000_000_000;
@@ -18,6 +18,20 @@ fn benches(criterion: &mut Criterion) {
             plain.reserve(1, 0, black_box(now))
         });
     });
+    for (name, algorithm) in [
+        ("token bucket", Algorithm::TokenBucket),
+        ("leaky bucket", Algorithm::LeakyBucket),
+        ("sliding window", Algorithm::SlidingWindow),
+        ("fixed window", Algorithm::FixedWindow),
+    ] {
+        let Ok(any) = AnyLimiter::new(algorithm, rate, None, None) else { continue };
+        group.bench_function(BenchmarkId::new("granted as a pipeline asks", name), |bench| {
+            bench.iter(|| {
+                now += 10_000;
+                any.reserve(0, 1, 0, black_box(now))
+            });
+        });
+    }
     let drained = TokenBucket::new(Limit::new(rate, 1));
     drained.reserve(1, 0, SECOND);
     group.bench_function("refused", |bench| bench.iter(|| drained.reserve(1, 0, black_box(SECOND))));

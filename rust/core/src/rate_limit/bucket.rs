@@ -1,15 +1,10 @@
 //! One bucket for all calls, in one atomic arrival time.
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU64, fence};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicU64, fence};
-
-use parking_lot::Mutex;
 
 use super::gcra::{Pacing, Queue, Tokens};
+use super::sync::{AtomicU64, Mutex, fence};
 use super::{Claim, Decision, Limit, Reservation, Statistics};
 use crate::clock::Nanos;
 

@@ -2,7 +2,7 @@
 
 use loom::sync::Arc;
 
-use super::{Decision, LeakyBucket, Limit, Rate, Reservation, TokenBucket};
+use super::{Decision, KeyedTokenBucket, LeakyBucket, Limit, Rate, Reservation, TokenBucket};
 
 fn limit(rate: f64, burst: u64) -> Limit {
     Limit::new(Rate::per_second(rate).unwrap(), burst)
@@ -72,5 +72,48 @@ fn loom_giving_up_a_wait_gives_nobody_the_time_of_another() {
         let here = later(bucket.reserve(1, u64::MAX, 5)).0;
         // Either the place was given back before the other came, or it stays empty.
         assert!((there, here) == (1_000_000_000, 2_000_000_000) || (there, here) == (2_000_000_000, 3_000_000_000));
+    });
+}
+
+#[test]
+fn loom_two_threads_share_the_one_token_of_a_new_key() {
+    loom::model(|| {
+        let bucket = Arc::new(KeyedTokenBucket::new(limit(1.0, 1), 1));
+        assert!(bucket.tokens(7, 5) > 0.5); // makes the slots, by a lock that loom does not know
+        let other = Arc::clone(&bucket);
+        let thread = loom::thread::spawn(move || other.try_acquire(7, 1, 5) == Decision::Admitted);
+        let here = bucket.try_acquire(7, 1, 5) == Decision::Admitted;
+        assert!(here ^ thread.join().unwrap());
+    });
+}
+
+#[test]
+fn loom_a_key_that_crowds_out_another_is_not_charged_for_it() {
+    loom::model(|| {
+        let bucket = Arc::new(KeyedTokenBucket::new(limit(1.0, 10), 1)); // one set of four
+        for (hash, taken) in [(1, 2), (2, 9), (3, 9), (4, 9)] {
+            assert_eq!(bucket.try_acquire(hash, taken, 5), Decision::Admitted);
+        }
+        let other = Arc::clone(&bucket);
+        let thread = loom::thread::spawn(move || other.try_acquire(1, 1, 5)); // the fullest, which goes
+        assert_eq!(bucket.try_acquire(5, 4, 5), Decision::Admitted);
+        assert_eq!(thread.join().unwrap(), Decision::Admitted);
+        // Whoever of the two came last may have taken the other's place, but never the other's tokens.
+        let (one, five) = (bucket.tokens(1, 5), bucket.tokens(5, 5));
+        let whole = |tokens: f64, all: &[f64]| all.iter().any(|each| (tokens - each).abs() < 1e-6);
+        assert!(whole(one, &[7.0, 9.0, 10.0]) && whole(five, &[6.0, 10.0]), "{one} {five}");
+    });
+}
+
+#[test]
+fn loom_replacing_the_limit_of_keys_keeps_their_tokens() {
+    loom::model(|| {
+        let bucket = Arc::new(KeyedTokenBucket::new(limit(1.0, 4), 1));
+        assert_eq!(bucket.try_acquire(7, 1, 5), Decision::Admitted);
+        let other = Arc::clone(&bucket);
+        let thread = loom::thread::spawn(move || assert_eq!(other.try_acquire(7, 2, 5), Decision::Admitted));
+        bucket.replace(limit(1_000.0, 8), 5);
+        thread.join().unwrap();
+        assert!((bucket.tokens(7, 5) - 1.0).abs() < 1e-6, "{}", bucket.tokens(7, 5));
     });
 }

@@ -19,6 +19,7 @@ mod interleavings;
 mod keyed_bucket;
 mod limiter;
 mod rate;
+mod sync;
 mod window;
 mod windows;
 
