@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
@@ -29,7 +28,6 @@ from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
-from corten.pipeline.form import kind_of, name_of
 from corten.pipeline.guard import Guard
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
@@ -38,6 +36,7 @@ from corten.pipeline.layers.run import observation
 from corten.pipeline.measuring import measure
 from corten.pipeline.order import warn_of_order
 from corten.pipeline.statistics import PipelineStatistics
+from corten.pipeline.undecorated import Undecorated, awaited, plain
 from corten.policies.cache import Cache
 from corten.policies.chaos import ChaosStatistics
 from corten.policies.limiter_backend import LimiterBackend
@@ -54,8 +53,6 @@ T = TypeVar("T")
 
 _process_clock = Clock()
 _process_breakers = NamedBreakers()
-_REMEMBERED = 256
-"""Functions whose wrappers `Pipeline.call` keeps."""
 
 
 class Pipeline:
@@ -97,7 +94,7 @@ class Pipeline:
         self._layers: tuple[Layer, ...] | None = None
         self._span: tuple[tuple[Layer, ...], tuple[spans.Part, ...]] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
-        self._called: dict[Any, Callable[..., Any]] = {}
+        self._undecorated = Undecorated()
         if policies:
             self.configure(policies)
         switches.register(self)
@@ -161,7 +158,7 @@ class Pipeline:
         :raises TypeError: an async generator function, which has to be decorated
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        found = self._kept_for_calls(function, "call", lambda each: self(_awaited(self.name, each)))
+        found = self._undecorated.wrapper(function, "call", lambda each: self(awaited(self.name, each)))
         result: R = await found(*args, **kwargs)
         return result
 
@@ -175,26 +172,9 @@ class Pipeline:
         :raises CortenError: a policy would wait, in the thread of an event loop; or the policies come from settings,
             and the App has not started
         """
-        if kind_of(function) != "plain":
-            raise TypeError(
-                f"pipeline {self.name!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, "
-                "or decorate it"
-            )
-        result: R = self._kept_for_calls(function, "call_blocking", self)(*args, **kwargs)
+        found = self._undecorated.wrapper(function, "call_blocking", lambda each: self(plain(self.name, each)))
+        result: R = found(*args, **kwargs)
         return result
-
-    def _kept_for_calls(self, function: Any, verb: str, guard: Callable[[Any], Any]) -> Callable[..., Any]:
-        key: object = (verb, function)
-        try:
-            hash(key)
-        except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
-            key = (verb, id(function))
-        if (found := self._called.pop(key, None)) is None:
-            found = guard(function)
-            if len(self._called) >= _REMEMBERED:
-                del self._called[next(iter(self._called))]
-        self._called[key] = found
-        return found
 
     def guard(self, /, **values: Any) -> Guard:
         """Guard a block of code: ``async with pipeline.guard():``, or ``with pipeline.guard():`` in a thread.
@@ -405,20 +385,3 @@ class Pipeline:
             self._background,
             limiters=self._limiters,
         )
-
-
-def _awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-    """A function that may or may not say that it returns an awaitable, as one that does."""
-    if kind_of(function) == "generator":
-        raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
-    if inspect.iscoroutinefunction(function):
-        return function
-
-    async def call(*args: Any, **kwargs: Any) -> Any:
-        result: Any = function(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
-
-    call.__name__ = str(getattr(function, "__name__", type(function).__name__))
-    call.__qualname__ = str(getattr(function, "__qualname__", call.__name__))
-    call.__wrapped__ = function  # type: ignore[attr-defined]
-    return call

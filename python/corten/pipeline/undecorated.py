@@ -1,0 +1,70 @@
+"""Functions that are called under a pipeline without being decorated: their wrappers, kept for the next call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+from corten.pipeline.form import kind_of, name_of
+
+R = TypeVar("R")
+
+_REMEMBERED = 256
+"""Functions whose wrappers are kept: those that were called last."""
+
+Verb = Literal["call", "call_blocking"]
+
+
+class Undecorated:
+    """The wrappers of one pipeline's undecorated functions."""
+
+    def __init__(self) -> None:
+        self._wrappers: dict[Any, Callable[..., Any]] = {}
+
+    def wrapper(self, function: Any, verb: Verb, guard: Callable[[Any], Any]) -> Callable[..., Any]:
+        """The wrapper of a function; made by ``guard`` if it is not there."""
+        key: object = (verb, function)
+        try:
+            hash(key)
+        except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
+            key = (verb, id(function))
+        if (found := self._wrappers.pop(key, None)) is None:
+            found = guard(function)
+            if len(self._wrappers) >= _REMEMBERED:
+                del self._wrappers[next(iter(self._wrappers))]
+        self._wrappers[key] = found
+        return found
+
+
+def plain(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
+    """A function that has to be plain.
+
+    :raises TypeError: what it returns has to be awaited
+    """
+    if kind_of(function) != "plain":
+        raise TypeError(
+            f"pipeline {pipeline!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, or "
+            "decorate it"
+        )
+    return function
+
+
+def awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+    """A function that may or may not say that it returns an awaitable, as one that does.
+
+    :raises TypeError: it is an async generator function
+    """
+    if kind_of(function) == "generator":
+        raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result: Any = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    call.__name__ = str(getattr(function, "__name__", type(function).__name__))
+    call.__qualname__ = str(getattr(function, "__qualname__", call.__name__))
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call
