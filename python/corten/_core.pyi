@@ -527,6 +527,18 @@ class RetryBudget:
         """What is left, how many were allowed and how many were not."""
 
 @final
+class Latencies:
+    """The latencies of one function's calls: a quantile of them, in bounded memory."""
+
+    def __new__(cls, quantile: float, min_samples: int, window: int) -> Latencies: ...
+    def record(self, seconds: float, /) -> None:
+        """A call took so many seconds."""
+    def quantile(self) -> float | None:
+        """The quantile in seconds, or None before enough samples."""
+    def samples(self) -> int:
+        """How many samples count now."""
+
+@final
 class PipelineCounts:
     """What the calls of one pipeline came to, also written to a registry's series."""
 

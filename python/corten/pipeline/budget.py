@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from corten import _core
+from corten.policies.hedge import Hedge
 from corten.policies.policy import Policy
 from corten.policies.retry import Retry
 from corten.policies.retry_budget import RetryBudget
@@ -17,16 +18,18 @@ if TYPE_CHECKING:
 def shared_budget(
     policies: Sequence[Policy], previous: _core.RetryBudget | None, around: Surroundings
 ) -> _core.RetryBudget | None:
-    """The one that a policy says, with what was left of the previous one; None where none says any.
+    """The one that a policy says, with what was left of the previous one; None where none needs any.
 
     :raises ValueError: two policies say different ones
     """
-    said = [policy.budget for policy in policies if isinstance(policy, Retry) and policy.budget is not None]
+    said = [each.budget for each in policies if isinstance(each, Hedge | Retry) and each.budget is not None]
     if any(each != said[0] for each in said):
         raise ValueError(
             f"its policies say different retry budgets, {said[0]!r} and {next(e for e in said if e != said[0])!r}: "
             "a pipeline has one, so say it once"
         )
+    if not said and any(isinstance(each, Hedge) for each in policies):
+        said.append(RetryBudget())
     if not said:
         return None
     return budget_of(said[0], previous, around)

@@ -25,6 +25,7 @@ from corten.pipeline.controls.cache import (
     statistics_of,
 )
 from corten.pipeline.controls.circuit_breaker import BreakerControl
+from corten.pipeline.controls.hedge import hedges_of
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
@@ -367,6 +368,7 @@ class Pipeline:
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
             adaptive_limits=tuple(limit.statistics() for limit in self.adaptive_limits),
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
+            hedges=hedges_of(self._functions),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
             rate_limits=tuple(limit.statistics() for limit in self.rate_limits),
             caches=statistics_of(self._functions),

@@ -12,6 +12,7 @@ from corten.events.event import BreakerState
 from corten.metrics.measured import counter, gauge, one_of
 from corten.metrics.snapshot import Attributes
 from corten.policies.chaos import ChaosStatistics
+from corten.policies.hedge import HedgeStatistics
 from corten.policies.rate_limit import RateLimitStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
 
@@ -118,6 +119,8 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """In the order of the policies."""
     adaptive_limits: tuple[AdaptiveLimitStatistics, ...] = ()
     """In the order of the policies."""
+    hedges: tuple[HedgeStatistics, ...] = ()
+    """By the functions' names."""
     retry_budget: RetryBudgetStatistics | None = None
     """What all its retries and hedges may still do; None where no policy says a budget."""
     chaos: tuple[ChaosStatistics, ...] = ()
@@ -138,6 +141,8 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
         ):
             for place, each in enumerate(found):
                 yield word, _place(place, len(found)), each
+        for hedge in self.hedges:
+            yield "hedge", (("function", hedge.function),), hedge
         if self.retry_budget is not None:
             yield "retry_budget", (), self.retry_budget
         places = 1 + max((cache.place for cache in self.caches), default=0)

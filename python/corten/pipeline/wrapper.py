@@ -98,6 +98,27 @@ _ITERATED = """\
         await {_}iteration.close()
         raise
 """
+_HEDGED = """\
+    if "trio" in {_}modules and {_}on_trio():
+        return await {_}hedge_on_trio({args}, {kwargs})
+    {_}context = {_}copy_context()
+    {_}started = {_}now()
+    {_}result = {_}run({_}function({call}))
+    if {_}type({_}result) is {_}Call:
+        return await {_}hedge({_}result, {_}started, {_}context, {args}, {kwargs})
+    return {_}result
+"""
+_HEDGED_MEASURED = """\
+    if "trio" in {_}modules and {_}on_trio():
+        return await {_}hedge_on_trio({args}, {kwargs})
+    {_}context = {_}copy_context()
+    {_}started = {_}now()
+    {_}result = {_}run({_}function({call}))
+    if {_}type({_}result) is {_}Call:
+        return await {_}hedge({_}result, {_}started, {_}context, {args}, {kwargs})
+    {_}took({_}now() - {_}started)
+    return {_}result
+"""
 _UNCONFIGURED_ITERATED = """\
     {_}refuse()
     yield
@@ -119,6 +140,8 @@ _TEXTS = {
     "key": _KEY,
     "admitted": _ADMITTED,
     "admitted_blocking": _ADMITTED_BLOCKING,
+    "hedged": _HEDGED,
+    "hedged_measured": _HEDGED_MEASURED,
     "unconfigured": _UNCONFIGURED,
     "iterated": _ITERATED,
     "unconfigured_iterated": _UNCONFIGURED_ITERATED,

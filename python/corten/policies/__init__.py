@@ -7,6 +7,7 @@ from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.custom import Custom, MiddlewareDetails
 from corten.policies.fallback import Fallback
+from corten.policies.hedge import Hedge, HedgeStatistics
 from corten.policies.idempotence import not_idempotent
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
@@ -24,6 +25,8 @@ __all__ = [
     "CircuitBreaker",
     "Custom",
     "Fallback",
+    "Hedge",
+    "HedgeStatistics",
     "MiddlewareDetails",
     "Policy",
     "RateLimit",

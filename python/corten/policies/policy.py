@@ -9,6 +9,7 @@ from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.custom import Custom
 from corten.policies.fallback import Fallback
+from corten.policies.hedge import Hedge
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
@@ -21,6 +22,7 @@ Policy = (
     | CircuitBreaker
     | Custom
     | Fallback
+    | Hedge
     | RateLimit
     | Retry
     | Timeout

@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
-from corten.policies.retry_budget import RetryBudget
+from corten.policies.retry_budget import RetryBudget, check_budget
 from corten.settings import Duration
 
 
@@ -73,10 +73,7 @@ class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
         for field in ("on_result", "predicate"):
             if (function := getattr(self, field)) is not None:
                 resolve_function("retry", field, function)
-        if not isinstance(cast("object", self.budget), RetryBudget | None):
-            raise ValueError(  # noqa: TRY004 - like every other problem of a policy's fields
-                f"retry: budget is {self.budget!r}; it must be a RetryBudget, such as RetryBudget()"
-            )
+        check_budget("retry", self.budget)
 
     def _check_jitter(self) -> None:
         if isinstance(self.jitter, str):

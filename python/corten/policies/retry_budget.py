@@ -32,6 +32,17 @@ class RetryBudget(msgspec.Struct, frozen=True):
         whole("retry_budget", "burst", self.burst, 1)
 
 
+def check_budget(policy: str, budget: object) -> None:
+    """Refuse what is no budget.
+
+    :raises ValueError: naming the policy and what would be right
+    """
+    if not isinstance(budget, RetryBudget | None):
+        raise ValueError(  # noqa: TRY004 - like every other problem of a policy's fields
+            f"{policy}: budget is {budget!r}; it must be a RetryBudget, such as RetryBudget()"
+        )
+
+
 class RetryBudgetStatistics(msgspec.Struct, frozen=True):
     """How a pipeline's budget stands."""
 

@@ -9,6 +9,7 @@ mod clock;
 mod deadline;
 mod fastcall;
 mod glob;
+mod hedge;
 mod keys;
 mod metrics;
 mod pipeline;
@@ -38,6 +39,8 @@ mod _core {
     use crate::deadline::{deadlines_by_context, pipeline_time_left};
     #[pymodule_export]
     use crate::glob::Glob;
+    #[pymodule_export]
+    use crate::hedge::Latencies;
     #[pymodule_export]
     use crate::metrics::{
         BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Registry, Timer, merge_snapshots,

@@ -8,18 +8,21 @@ from typing import Any
 from corten.pipeline.layers.cache import CacheLayer
 from corten.pipeline.layers.chaos import ChaosLayer
 from corten.pipeline.layers.custom import CustomLayer
+from corten.pipeline.layers.hedge import HedgeLayer
 from corten.pipeline.layers.layer import Layer, Surroundings
 from corten.pipeline.layers.rate_limit import shared_rate_limit
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.custom import Custom
+from corten.policies.hedge import Hedge
 from corten.policies.rate_limit import RateLimit
 
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
     Cache: CacheLayer,
     Chaos: ChaosLayer,
     Custom: CustomLayer,
+    Hedge: HedgeLayer,
 }
 """What makes a layer of each policy."""
 

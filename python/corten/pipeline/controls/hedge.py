@@ -1,0 +1,26 @@
+"""What hedges have come to, by the functions that they are around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from corten.pipeline.guarded import Guarded
+from corten.pipeline.layers.hedge import FunctionHedge
+from corten.policies.hedge import HedgeStatistics
+
+
+def hedges_of(functions: Iterable[Guarded]) -> tuple[HedgeStatistics, ...]:
+    """The statistics of all functions' hedges, by name; of one name the counts are added up."""
+    found: dict[str, HedgeStatistics] = {}
+    for guarded in list(functions):
+        place = 0
+        while isinstance(hedge := guarded.kept("hedge", place), FunctionHedge):
+            seen = hedge.statistics()
+            before = found.get(seen.function)
+            if before is not None:
+                seen = replace(seen, started=seen.started + before.started, won=seen.won + before.won)
+            found[seen.function] = seen
+            place += 1
+    return tuple(found[each] for each in sorted(found))

@@ -1,0 +1,19 @@
+"""What is raised where every attempt failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from corten.errors import described
+from corten.pipeline.traceback import trimmed
+
+
+def noted(pipeline: str, first: Exception, others: Sequence[Exception]) -> Exception:
+    """The error of the first attempt, with notes of the others' and without frames of ours in front."""
+    notes: list[str] = getattr(first, "__notes__", [])
+    for other in others:
+        note = f"pipeline {pipeline!r}: an attempt beside it failed as well: {described(other)}"
+        if note not in notes:  # an error that is raised again and again must not grow
+            first.add_note(note)
+            notes = first.__notes__
+    return first.with_traceback(trimmed(first))

@@ -1,0 +1,128 @@
+"""Hedge as a layer: when another attempt begins, and what it has come to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextvars import copy_context
+from typing import Any
+
+from corten import _core
+from corten.deadline import remaining
+from corten.pipeline.backend import on_trio
+from corten.pipeline.form import Form
+from corten.pipeline.layers.hedge.on_asyncio import hedge_on_asyncio
+from corten.pipeline.layers.hedge.on_trio import hedge_on_trio
+from corten.pipeline.layers.layer import Site, Wrapped
+from corten.policies.hedge import Hedge, HedgeStatistics
+from corten.policies.idempotence import is_idempotent
+
+_WINDOW = 1000
+"""After so many calls those before count half."""
+
+
+class FunctionHedge:
+    """What a hedge knows of one function: how long calls took, what was begun and what won.
+
+    :param previous: that of the policy before; latencies stay where the quantile is the same
+    """
+
+    def __init__(self, policy: Hedge, site: Site, previous: FunctionHedge | None) -> None:
+        self.policy = policy
+        self.around = site.around
+        self.inside = site.inside
+        self.function = site.name
+        self.started: int = 0 if previous is None else previous.started
+        self.won: int = 0 if previous is None else previous.won
+        self.latencies: _core.Latencies | None = None
+        around = site.around
+        self.core = _core.Pipeline(around.pipeline, around.clock, around.counts, (), False)
+        """Drives attempts from their first step on."""
+        if policy.quantile is None:
+            return
+        self._learned_by = (policy.quantile, policy.min_samples)
+        if previous is not None and previous.latencies is not None and previous._learned_by == self._learned_by:
+            self.latencies = previous.latencies
+        else:
+            window = max(_WINDOW, 2 * policy.min_samples)
+            self.latencies = _core.Latencies(policy.quantile, policy.min_samples, window)
+
+    def delay(self) -> float | None:
+        """Seconds after which another attempt begins; None: not at all."""
+        learned = None if self.latencies is None else self.latencies.quantile()
+        return self.policy.delay if learned is None else learned
+
+    def took(self, seconds: float) -> None:
+        """A first attempt took so long, or as long at least."""
+        if self.latencies is not None:
+            self.latencies.record(seconds)
+
+    def deadline(self) -> float | None:
+        """That around the caller, as a time of the clock; None: there is none."""
+        left = remaining()
+        return None if left is None else self.around.clock.now() + left
+
+    def may_begin(self, attempt: int, after: float) -> bool:
+        """Whether the budget has room for another attempt; that is told and counted."""
+        budget = self.around.budget
+        if budget is not None and not budget.withdraw(self.around.counts):
+            return False
+        self.started += 1
+        self.around.decisions.tell("hedged", "hedge", attempt=attempt, seconds=after)
+        return True
+
+    async def attempt(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], deadline: float | None) -> Any:
+        """Make the call once more, in a task of its own: it must be told of the deadline around the call."""
+        result = self.core.run_keyed(self.inside(*args, **kwargs), (), deadline)
+        if type(result) is _core.Call:
+            await result
+            result = result.result()
+        return result
+
+    def statistics(self) -> HedgeStatistics:
+        """What it has come to."""
+        samples = 0 if self.latencies is None else self.latencies.samples()
+        return HedgeStatistics(self.function, self.started, self.won, self.delay(), samples)
+
+
+class HedgeLayer:
+    """Another attempt beside a slow one, each of them through everything inside."""
+
+    word = "hedge"
+
+    def __init__(self, policy: Hedge) -> None:
+        self._policy = policy
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """A plain function can't be made twice at once."""
+        if form.kind != "plain":
+            return None
+        return f"{function} is a plain function, of which nobody can begin two: leave the hedge out, or make it async"
+
+    def put(self, site: Site) -> Wrapped:
+        """Put it around what is inside; a function that must not be done twice is called as it is."""
+        if not is_idempotent(site.function):
+            inside = site.inside
+
+            def once(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                return inside(*args, **kwargs)
+
+            return Wrapped("layered", {"around": once})
+        previous = site.kept if isinstance(site.kept, FunctionHedge) else None
+        hedge = FunctionHedge(self._policy, site, previous)
+        names: dict[str, Any] = {
+            "function": site.inside,
+            "core": hedge.core,
+            "run": hedge.core.run,
+            "now": site.around.clock.now,
+            "copy_context": copy_context,
+            "Call": _core.Call,
+            "type": type,
+            "modules": sys.modules,
+            "on_trio": on_trio,
+            "hedge_on_trio": hedge_on_trio(hedge),
+            "hedge": hedge_on_asyncio(hedge),
+        }
+        if hedge.latencies is None:
+            return Wrapped("hedged", names, kept=hedge)
+        return Wrapped("hedged_measured", {**names, "took": hedge.latencies.record}, kept=hedge)
