@@ -26,6 +26,7 @@ from corten import App
 from corten.asgi import serve
 from corten.error_handler import ErrorDetails
 from corten.errors import Refused
+from corten.health import Finding
 
 log = logging.getLogger("monitor")
 
@@ -159,10 +160,22 @@ async def events() -> list[Event]:
     return await anyio.to_thread.run_sync(select)
 
 
-def report() -> dict[str, Any]:
+@app.check("services", critical=False)
+async def services() -> Finding | None:
+    """Degraded while a breaker is open, or while more than half of what a service was asked is refused."""
+    held = {name: pipeline.statistics() for name, pipeline in app.pipelines.items()}
+    stopped = [name for name, each in held.items() if any(breaker.state == "open" for breaker in each.breakers)]
+    busy = [name for name, each in held.items() if sum(each.refused.values()) > each.calls / 2]
+    if not stopped and not busy:
+        return None
+    return Finding("degraded", f"stopped: {', '.join(stopped) or 'none'}; busy: {', '.join(busy) or 'none'}")
+
+
+async def report() -> dict[str, Any]:
     """The state of everything."""
     return {
         "state": app.state,
+        "health": await app.health.run(),
         "pipelines": {name: pipeline.statistics() for name, pipeline in app.pipelines.items()},
         "tasks": app.tasks(),
         "errors": app.errors.statistics(),
@@ -173,7 +186,7 @@ def report() -> dict[str, Any]:
 async def answer(request: Request) -> Response:
     """``/events`` and ``/report``; 429 where too many ask."""
     try:
-        value = await events() if request.url.path == "/events" else report()
+        value = await events() if request.url.path == "/events" else await report()
         return Response(msgspec.json.encode(value), media_type="application/json")
     except Refused as refusal:
         later = {"Retry-After": str(max(1, round(refusal.retry_after or 1)))}

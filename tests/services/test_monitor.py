@@ -118,6 +118,7 @@ def test_it_finds_keeps_mails_counts_and_follows_its_settings(tmp_path: Path) ->
             assert "Message-ID: <t1@monitor>" in "".join(Mails.received)
             report = get("/report")
             assert report["state"] == "running"
+            assert report["health"]["checks"]["services"]["status"] == "up"
             assert report["pipelines"]["email_service"]["successes"] == 3
             assert report["pipelines"]["news_feeds"]["breakers"][0]["state"] == "closed"
             # The one that is away is asked again and again, and then comes by the error handler.
@@ -129,6 +130,10 @@ def test_it_finds_keeps_mails_counts_and_follows_its_settings(tmp_path: Path) ->
             while get("/events") is not None:  # three at most: a second has one token now
                 pass
             assert get("/report")["pipelines"]["api_endpoints"]["refused"] == {"rate_limit": 1}
+            for _ in range(10):
+                get("/events")
+            wait_until(lambda: get("/report")["health"]["checks"]["services"]["status"] == "degraded", 30)
+            assert "busy: api_endpoints" in get("/report")["health"]["checks"]["services"]["message"]
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(30)
