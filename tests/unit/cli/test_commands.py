@@ -410,3 +410,11 @@ def test_config_shows_what_a_profile_came_to_with_every_number(project) -> None:
     assert retry["max_attempts"] == 3
     assert breaker["wait"] == "10s"
     assert timeout == {"policy": "timeout", "seconds": "1s"}
+
+
+def test_doctor_finds_that_nothing_is_installed_that_watches_files(project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corten.app.reload.can_watch", lambda: False)
+    project.settings("[reload]\nwatch = true\n")
+    result = project.corten("doctor", project.service(), "--no-connect")
+    assert result.exit_code == 1
+    assert "pip install 'corten[reload]'" in " ".join(result.output.split())
