@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, assert_type
 
-from corten import Bulkhead, Cache, Chaos, CircuitBreaker, Custom, Pipeline, RateLimit, Retry, Timeout
+from corten import (
+    Bulkhead,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    Custom,
+    Fallback,
+    Hedge,
+    Pipeline,
+    RateLimit,
+    Retry,
+    RetryBudget,
+    Timeout,
+    not_idempotent,
+)
 from corten.pipeline import BreakerControl
 from corten.policies import MiddlewareDetails, Policy
 from corten.policies.custom import CallNext
@@ -110,6 +124,22 @@ async def main() -> None:
     await load(1, shallow=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await users.call(load, 1, deep=2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Timeout()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+@users
+@not_idempotent
+async def pay(user: int) -> bool:
+    return user > 0
+
+
+async def instead() -> None:
+    payments = Pipeline("payments", Fallback(0), Hedge(0.2), Retry(waits=(1, 2), budget=RetryBudget(ratio=0.1)))
+    assert_type(await payments.call(load, 1), str)
+    assert_type(await pay(1), bool)
+    Retry(on_result=lambda result: result is None, predicate="shop:busy", jitter="decorrelated")
+    Fallback(call=lambda error, user: user, on=(KeyError,))
+    Retry(jitter="full")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Hedge(quantile="0.9")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def caches() -> None:

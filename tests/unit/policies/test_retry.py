@@ -9,11 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
+from corten.app import App
 from corten.errors import BulkheadFull, MessageError, RateLimited, ResourceUnavailable
 from corten.pipeline import Pipeline
 from corten.policies import (
     Bulkhead,
     CircuitBreaker,
+    Fallback,
+    Hedge,
     RateLimit,
     Retry,
     RetryBudget,
@@ -484,3 +487,42 @@ def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: 
 def test_impossible_budgets_are_refused_in_words(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         RetryBudget(**wrong)
+
+
+async def test_all_of_it_can_be_said_in_settings() -> None:
+    pipeline = Pipeline("rates")
+    app = App(
+        "test",
+        arguments={
+            "pipelines.rates.policies": [
+                {"policy": "fallback", "value": [1, 2]},
+                {"policy": "fallback", "last_good": True, "max_age": "1h"},
+                {
+                    "policy": "retry",
+                    "waits": ["100ms", "2s"],
+                    "on_result": "operator:not_",
+                    "predicate": "builtins:bool",
+                    "budget": {"ratio": 0.1, "burst": 7},
+                },
+                {"policy": "retry", "jitter": "decorrelated"},
+                {"policy": "hedge", "delay": "200ms", "quantile": 0.99},
+            ]
+        },
+        config=None,
+        autoload=False,
+    )
+    app.add(pipeline)
+    async with app:
+        assert pipeline.policies == (
+            Fallback([1, 2]),
+            Fallback(last_good=True, max_age=3600.0),
+            Retry(
+                3,
+                waits=(0.1, 2.0),
+                on_result="operator:not_",
+                predicate="builtins:bool",
+                budget=RetryBudget(0.1, burst=7),
+            ),
+            Retry(jitter="decorrelated"),
+            Hedge(delay=0.2, quantile=0.99),
+        )
