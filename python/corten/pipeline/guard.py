@@ -11,35 +11,44 @@ from corten.deadline import within
 from corten.errors import CortenError
 from corten.pipeline.layers import Surroundings
 from corten.pipeline.scoped import exceeded
-from corten.pipeline.spans import Held, Inside, Part, TimeLimit, evaluated
+from corten.pipeline.spans import Held, Inside, Part, TimeLimit, evaluated, inputs_of
+
+
+class Blocks:
+    """What all blocks under the same policies have in common."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        parts: Sequence[Part],
+        observe: Callable[[], AbstractContextManager[object]] | None = None,
+    ) -> None:
+        self.around = around
+        self.parts = parts
+        self.observe = observe
+        self.ask = bool(inputs_of(parts))
+        """Whether a policy wants to know anything of a block."""
+        self.limited = any(isinstance(part, TimeLimit) for part in parts)
+        self.unasked: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
 
 
 class Guard:
     """One block under a pipeline's policies, entered once.
 
-    :param parts: the policies, asked for when the block is entered
     :param values: what keyed limits, costs and priorities are told, by parameter
     """
 
-    __slots__ = ("_around", "_entered", "_held", "_observe", "_parts", "_values")
+    __slots__ = ("_blocks", "_entered", "_held", "_values")
 
-    def __init__(
-        self,
-        around: Surroundings,
-        parts: tuple[Part, ...],
-        values: dict[str, Any],
-        observe: Callable[[], AbstractContextManager[object]] | None = None,
-    ) -> None:
-        self._around = around
-        self._parts = parts
+    def __init__(self, blocks: Blocks, values: dict[str, Any]) -> None:
+        self._blocks = blocks
         self._values = values
         self._held = Held()
         self._entered = False
-        self._observe = observe
 
     async def __aenter__(self) -> None:
         parts = self._begin()
-        held, around = self._held, self._around
+        held, around = self._held, self._blocks.around
         try:
             for part, inputs in parts:
                 if isinstance(part, TimeLimit):
@@ -57,7 +66,7 @@ class Guard:
 
     def __enter__(self) -> None:
         parts = self._begin(plain=True)
-        held, around = self._held, self._around
+        held, around = self._held, self._blocks.around
         try:
             for part, inputs in parts:
                 if not isinstance(part, TimeLimit):
@@ -73,18 +82,21 @@ class Guard:
 
     def _begin(self, *, plain: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
         """The parts, each with what it wants to know; all of that is found out before anything is entered."""
-        pipeline = self._around.pipeline
+        blocks = self._blocks
+        pipeline = blocks.around.pipeline
         if self._entered:
             raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
-        if plain and any(isinstance(part, TimeLimit) for part in self._parts):
+        if plain and blocks.limited:
             raise CortenError(
                 f"pipeline {pipeline!r}: its timeout can't guard a plain block, which nothing can interrupt: leave it "
                 "out, or write `async with`"
             )
-        parts = [(part, evaluated(pipeline, part, self._values)) for part in self._parts]
+        parts = blocks.unasked
+        if blocks.ask:
+            parts = [(part, evaluated(pipeline, part, self._values)) for part in blocks.parts]
         self._entered = True
-        if self._observe is not None:
-            self._held.entered.append(Inside(self._observe()))
+        if blocks.observe is not None:
+            self._held.entered.append(Inside(blocks.observe()))
         return parts
 
 

@@ -29,7 +29,7 @@ from corten.pipeline.controls.hedge import hedges_of
 from corten.pipeline.controls.named import NamedBreakers
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
-from corten.pipeline.guard import Guard
+from corten.pipeline.guard import Blocks, Guard
 from corten.pipeline.guarded import Guarded
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.chaos import announce, spared
@@ -93,7 +93,7 @@ class Pipeline:
         self._chaos_allowed = False
         self._announced = ""
         self._layers: tuple[Layer, ...] | None = None
-        self._span: tuple[tuple[Layer, ...], tuple[spans.Part, ...]] | None = None
+        self._blocks: tuple[tuple[Layer, ...], Blocks] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._undecorated = Undecorated()
         if policies:
@@ -189,19 +189,22 @@ class Pipeline:
         :raises ValueError: a policy can't guard a block
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        around = self._surroundings()
         if self._layers is None:
             raise CortenError(
                 f"pipeline {self.name!r} has no policies yet: they come from the settings when its App starts"
             )
         if switches.is_on("no_policies", self):
-            return Guard(around, (), {})
-        if self._span is None or self._span[0] is not self._layers:
-            if (wrong := spans.objection(self.policies, "a block")) is not None:
-                raise ValueError(f"pipeline {self.name!r}: {wrong}")
-            self._span = (self._layers, spans.parts_of(self._layers, around))
+            return Guard(Blocks(self._surroundings(), ()), {})
+        if self._blocks is None or self._blocks[0] is not self._layers:
+            self._blocks = (self._layers, self._guarding(self._layers))
+        return Guard(self._blocks[1], values)
+
+    def _guarding(self, layers: tuple[Layer, ...]) -> Blocks:
+        if (wrong := spans.objection(self.policies, "a block")) is not None:
+            raise ValueError(f"pipeline {self.name!r}: {wrong}")
+        around = self._surroundings()
         observe = observation(around, "guard") if around.observers else None
-        return Guard(around, self._span[1], values, observe)
+        return Blocks(around, spans.parts_of(layers, around), observe)
 
     def configure(self, policies: Sequence[Policy]) -> None:
         """Set or replace the policies, all at once; calls under way end as they began.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from corten.pipeline.form import Form, kind_of, name_of
 from corten.pipeline.layers.layer import Site, Wrapped
 from corten.policies.custom import Custom, MiddlewareDetails
@@ -36,10 +34,10 @@ class CustomLayer:
     def put(self, site: Site) -> Wrapped:
         """Put it around what is inside."""
         middleware, inside = self._middleware, site.inside
-        seen = MiddlewareDetails(site.around.pipeline, site.name, (), {})
+        pipeline, function = site.around.pipeline, site.name
 
         def around(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-            details = msgspec.structs.replace(seen, args=args, kwargs=kwargs)
+            details = MiddlewareDetails(pipeline, function, args, kwargs)
 
             def call_next(changed: MiddlewareDetails = details, /) -> Any:
                 return inside(*changed.args, **changed.kwargs)
