@@ -282,6 +282,19 @@ class MemoryCache(Generic[_K, _V]):
         """Forget everything but the counts."""
     def expire(self) -> int:
         """Drop all entries whose time has passed, and say how many. Looks at every entry."""
+    def configure(
+        self,
+        max_entries: int,
+        max_bytes: int | None,
+        ttl: float | None,
+        jitter: float,
+        stale: float,
+        early_refresh: float,
+    ) -> None:
+        """Other caps, which hold at once, and other times, for entries that come from now on.
+
+        :raises ValueError: a number out of range, or ``max_bytes`` for a cache that was made without it and ``weigh``
+        """
     @property
     def max_entries(self) -> int:
         """The most entries it holds."""

@@ -358,6 +358,24 @@ def test_a_stale_value_is_given_out_only_to_who_asks_and_only_for_a_while() -> N
     assert (statistics.stale, statistics.misses) == (1, 1)
 
 
+def test_caps_and_times_can_be_changed() -> None:
+    clock = FakeClock()
+    cache: MemoryCache[int, int] = MemoryCache(100, clock=clock)
+    for number in range(50):
+        cache[number] = number
+    cache.configure(10, None, 5.0, 0.0, 1.0, 0.0)
+    assert (len(cache), cache.max_entries) == (10, 10)
+    cache[100] = 1
+    clock.tick(5)
+    assert (100 in cache, cache.stale(100)) == (False, (1, False))
+    assert len(cache.items()) == 9
+    with pytest.raises(ValueError, match="max_bytes needs the weights of all entries"):
+        cache.configure(10, 100, None, 0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="jitter must be from 0 to 1"):
+        cache.configure(1, None, None, 2.0, 0.0, 0.0)
+    assert cache.max_entries == 10
+
+
 def test_a_clock_that_jumps_ahead_ends_what_has_a_time_and_nothing_else() -> None:
     clock = FakeClock()
     cache: MemoryCache[str, int] = MemoryCache(ttl=10, stale=math.inf, early_refresh=1, clock=clock)

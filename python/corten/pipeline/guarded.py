@@ -100,6 +100,7 @@ class Guarded:
             places.append((layer.word, seen.get(layer.word, 0)))
             seen[layer.word] = places[-1][1] + 1
         kept: dict[tuple[str, int], object] = {}
+        changes: list[Callable[[], object]] = []
 
         def put(index: int) -> Wrapped:
             place = places[index]
@@ -107,6 +108,8 @@ class Guarded:
             wrapped = layers[index].put(site)
             if wrapped.kept is not None:
                 kept[place] = wrapped.kept
+            if wrapped.change is not None:
+                changes.append(wrapped.change)
             return wrapped
 
         for index in reversed(range(1, len(layers))):
@@ -116,6 +119,8 @@ class Guarded:
         outermost = put(0)
 
         def commit() -> None:
+            for change in changes:
+                change()
             self._kept = kept
             self._current = outermost
             if not self._bypassed:

@@ -210,7 +210,7 @@ class Pipeline:
         """Set or replace the policies, all at once; calls under way end as they began.
 
         Limiters, breakers and bulkheads keep their state where the new policies have one of the same word at the same
-        place among its like; caches where nothing but ``shared`` changes.
+        place among its like; caches their results where key, version and eviction stay.
 
         :raises ValueError: the policies don't fit a function of the pipeline; then nothing has changed
         """

@@ -36,7 +36,8 @@ pub(crate) struct MemoryCache {
     /// Whether the clock must be read to put something in.
     timed: AtomicBool,
     weigh: Option<Object>,
-    max_bytes: Option<u64>,
+    /// Whether entries weigh something without ``weigh``.
+    sized: bool,
     eviction: Eviction,
 }
 
@@ -187,7 +188,7 @@ impl MemoryCache {
                 PyValueError::new_err(format!("weigh must give a number of bytes from 0 up, not {weight:?}"))
             });
         }
-        if self.max_bytes.is_none() {
+        if !self.sized {
             return Ok(0);
         }
         static SIZE: PyOnceLock<Object> = PyOnceLock::new();
@@ -238,6 +239,30 @@ fn nanos_of(name: &str, seconds: f64) -> PyResult<Nanos> {
     Err(PyValueError::new_err(format!("{name} must be zero seconds or more, not {seconds}")))
 }
 
+fn caps_of(max_entries: i64, max_bytes: Option<i64>) -> PyResult<(usize, Option<u64>)> {
+    let entries = usize::try_from(max_entries).ok().filter(|n| (1..u32::MAX as usize).contains(n));
+    let Some(entries) = entries else {
+        let message = format!("max_entries must be from 1 to 2**32 - 2, not {max_entries}");
+        return Err(PyValueError::new_err(message));
+    };
+    match max_bytes.map(u64::try_from) {
+        None => Ok((entries, None)),
+        Some(Ok(bytes)) if bytes > 0 => Ok((entries, Some(bytes))),
+        Some(_) => Err(PyValueError::new_err("max_bytes must be at least 1, or None for no limit")),
+    }
+}
+
+fn lifetime_of(ttl: Option<f64>, jitter: f64, stale: f64, early_refresh: f64) -> PyResult<Lifetime> {
+    if !(0.0..=1.0).contains(&jitter) {
+        return Err(PyValueError::new_err(format!("jitter must be from 0 to 1, not {jitter}")));
+    }
+    if !(early_refresh >= 0.0 && early_refresh.is_finite()) {
+        return Err(PyValueError::new_err(format!("early_refresh must be a number from 0 up, not {early_refresh}")));
+    }
+    let ttl = ttl.map(ttl_of).transpose()?;
+    Ok(Lifetime { ttl, jitter, stale: nanos_of("stale", stale)?, eagerness: early_refresh })
+}
+
 fn tags_of(tags: Vec<String>) -> PyResult<Vec<Box<str>>> {
     if tags.len() > MOST_TAGS {
         let message = format!("an entry can have {MOST_TAGS} tags, not {}", tags.len());
@@ -285,33 +310,15 @@ impl MemoryCache {
         stale: f64,
         early_refresh: f64,
     ) -> PyResult<Self> {
-        let entries = usize::try_from(max_entries).ok().filter(|n| (1..u32::MAX as usize).contains(n));
-        let Some(entries) = entries else {
-            let message = format!("max_entries must be from 1 to 2**32 - 2, not {max_entries}");
-            return Err(PyValueError::new_err(message));
-        };
-        let bytes = match max_bytes.map(u64::try_from) {
-            None => None,
-            Some(Ok(bytes)) if bytes > 0 => Some(bytes),
-            Some(_) => return Err(PyValueError::new_err("max_bytes must be at least 1, or None for no limit")),
-        };
-        let ttl = ttl.map(ttl_of).transpose()?;
-        if !(0.0..=1.0).contains(&jitter) {
-            return Err(PyValueError::new_err(format!("jitter must be from 0 to 1, not {jitter}")));
-        }
-        if !(early_refresh >= 0.0 && early_refresh.is_finite()) {
-            return Err(PyValueError::new_err(format!(
-                "early_refresh must be a number from 0 up, not {early_refresh}"
-            )));
-        }
+        let (entries, bytes) = caps_of(max_entries, max_bytes)?;
         let eviction = eviction_of(eviction)?;
-        let lifetime = Lifetime { ttl, jitter, stale: nanos_of("stale", stale)?, eagerness: early_refresh };
+        let lifetime = lifetime_of(ttl, jitter, stale, early_refresh)?;
         Ok(Self {
             store: Mutex::new(Store::new(entries, bytes, eviction).with_lifetime(lifetime)),
             clock: clock_of(clock)?,
-            timed: AtomicBool::new(ttl.is_some()),
+            timed: AtomicBool::new(lifetime.ttl.is_some()),
             weigh,
-            max_bytes: bytes,
+            sized: bytes.is_some(),
             eviction,
         })
     }
@@ -444,7 +451,36 @@ impl MemoryCache {
 
     #[getter]
     fn max_bytes(&self) -> Option<u64> {
-        self.max_bytes
+        self.store.lock().max_weight()
+    }
+
+    #[pyo3(signature = (max_entries, max_bytes, ttl, jitter, stale, early_refresh))]
+    fn configure(
+        &self,
+        max_entries: i64,
+        max_bytes: Option<i64>,
+        ttl: Option<f64>,
+        jitter: f64,
+        stale: f64,
+        early_refresh: f64,
+    ) -> PyResult<()> {
+        let (entries, bytes) = caps_of(max_entries, max_bytes)?;
+        if bytes.is_some() && !self.sized && self.weigh.is_none() {
+            let message = "max_bytes needs the weights of all entries, and this cache was made without: make a new one";
+            return Err(PyValueError::new_err(message));
+        }
+        let lifetime = lifetime_of(ttl, jitter, stale, early_refresh)?;
+        if lifetime.ttl.is_some() {
+            self.timed.store(true, Ordering::Relaxed);
+        }
+        let now = self.clock.now();
+        let removed = {
+            let mut store = self.store.lock();
+            store.set_lifetime(lifetime);
+            store.resize(entries, bytes, now)
+        };
+        drop(removed);
+        Ok(())
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

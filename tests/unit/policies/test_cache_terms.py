@@ -365,18 +365,37 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
         other.plain_cache(load)
 
 
-async def test_results_stay_where_the_policy_changes_only_in_what_they_do_not_depend_on(
-    pipeline: Callable[..., Pipeline],
-) -> None:
+async def test_results_stay_where_a_new_policy_allows_it(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     users = Users()
     guard = pipeline(Cache(ttl=60, key=("user",)))
     load = guard(users.load)
-    await load(1)
-    guard.configure([Cache(ttl=60, key=("user",), tags=("user:{user}",), hard_timeout=1), Retry()])
-    await load(1)
-    guard.configure([Cache(ttl=60, key=("locale",))])
-    await load(1)
-    assert users.calls == [1, 1]
+
+    async def made() -> list[int]:
+        users.calls.clear()
+        for user in (1, 2, 3):
+            await load(user)
+        return list(users.calls)
+
+    assert await made() == [1, 2, 3]
+    guard.configure([Cache(ttl=10, stale=5, key=("user",), tags=("user:{user}",), hard_timeout=1), Retry()])
+    assert await made() == []
+    clock.tick(59)
+    assert await made() == []  # they keep the time that they came in with
+    clock.tick(1)
+    assert await made() == [1, 2, 3]
+    clock.tick(10)
+    assert await made() == [1, 2, 3]
+    guard.configure([Cache(max_entries=1, key=("user",))])
+    assert guard.cache(load).statistics().results.entries == 1
+    with pytest.raises(ValueError, match="'tenant', which is no parameter"):
+        guard.configure([Cache(max_entries=10, ttl=1, key=("tenant",))])
+    assert guard.cache(load).statistics().results.entries == 1
+    guard.configure([Cache(max_bytes=10**6, key=("user",))])  # nothing was weighed before
+    assert await made() == [1, 2, 3]
+    guard.configure([Cache(max_bytes=200, key=("user",))])
+    assert guard.cache(load).statistics().results.entries <= 2
+    guard.configure([Cache(max_bytes=200, key=("locale",))])
+    assert guard.cache(load).statistics().results.entries == 0
 
 
 @pytest.mark.parametrize(

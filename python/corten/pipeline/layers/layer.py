@@ -71,6 +71,8 @@ class Wrapped(NamedTuple):
     """Source text for a cache's key, in place of the form's own."""
     kept: object | None = None
     """Handed to whatever takes its place, when the pipeline is compiled again."""
+    change: Callable[[], object] | None = None
+    """Makes what was kept what the policy says now; called when all policies could be compiled."""
 
 
 class Layer(Protocol):

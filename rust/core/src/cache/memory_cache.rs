@@ -68,6 +68,10 @@ impl Terms {
     }
 }
 
+fn ghosts(max_entries: usize, eviction: Eviction) -> usize {
+    if eviction == Eviction::S3Fifo { max_entries - max_entries / 10 } else { 0 }
+}
+
 /// A bounded cache; the caller locks it, tells the time, brings hashes and comparisons, and drops what it hands back.
 ///
 /// A change is made in two steps, so that keys can be compared elsewhere in between: [`position`](Self::position) finds
@@ -95,13 +99,12 @@ impl<K, V> MemoryCache<K, V> {
     #[must_use]
     pub fn new(max_entries: usize, max_weight: Option<u64>, eviction: Eviction) -> Self {
         let max_entries = max_entries.clamp(1, u32::MAX as usize - 1);
-        let ghosts = if eviction == Eviction::S3Fifo { max_entries - max_entries / 10 } else { 0 };
         Self {
             table: HashTable::new(),
             slots: Slots::new(),
             small: Queue::new(),
             main: Queue::new(),
-            ghost: Ghost::new(ghosts),
+            ghost: Ghost::new(ghosts(max_entries, eviction)),
             eviction,
             max_entries,
             max_weight,
@@ -118,6 +121,21 @@ impl<K, V> MemoryCache<K, V> {
     pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self
+    }
+
+    /// Other times for entries that come from now on; those that are there keep theirs.
+    pub fn set_lifetime(&mut self, lifetime: Lifetime) {
+        self.lifetime = lifetime;
+    }
+
+    /// Other caps. What has to go for them is handed back.
+    pub fn resize(&mut self, max_entries: usize, max_weight: Option<u64>, now: Nanos) -> Removed<K, V> {
+        self.max_entries = max_entries.clamp(1, u32::MAX as usize - 1);
+        self.max_weight = max_weight;
+        self.ghost = Ghost::new(ghosts(self.max_entries, self.eviction));
+        let mut removed = Removed::none();
+        self.make_room(0, 0, now, &mut removed);
+        removed
     }
 
     /// The times of an entry that comes in now, took `cost` to make and is good for `ttl`; None: as the cache has it.
@@ -278,7 +296,7 @@ impl<K, V> MemoryCache<K, V> {
                 if self.slots.at(index).times().gone <= now {
                     self.counts.expirations += 1;
                 }
-                let others = self.weight() - self.slots.at(index).weight;
+                let others = self.weight().saturating_sub(self.slots.at(index).weight);
                 if self.max_weight.is_some_and(|most| weight > most - others.min(most)) {
                     self.replace_by_heavier(index, pair, terms, now, removed);
                 } else if let Some(old) = self.replace(index, pair, terms) {
@@ -358,13 +376,13 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     fn weight(&self) -> u64 {
-        self.small.weight + self.main.weight
+        self.small.weight.saturating_add(self.main.weight)
     }
 
     fn make_room(&mut self, entries: usize, weight: u64, now: Nanos, removed: &mut Removed<K, V>) {
         while !self.is_empty()
             && (self.len() + entries > self.max_entries
-                || self.max_weight.is_some_and(|most| weight > most - self.weight().min(most)))
+                || self.max_weight.is_some_and(|most| most.checked_sub(self.weight()).is_none_or(|left| weight > left)))
         {
             self.evict_one(now, removed);
         }
@@ -378,7 +396,7 @@ impl<K, V> MemoryCache<K, V> {
         let in_small = slot.in_small;
         let old = slot.pair.as_mut().map(|pair| (key, std::mem::replace(&mut pair.1, value)));
         let queue = if in_small { &mut self.small } else { &mut self.main };
-        queue.weight = queue.weight - old_weight + weight;
+        queue.weight = queue.weight.saturating_sub(old_weight).saturating_add(weight);
         match self.eviction {
             Eviction::S3Fifo => slot.frequency = MOST_FREQUENT.min(slot.frequency + 1),
             Eviction::Lru => self.main.renew(&mut self.slots, index),

@@ -197,6 +197,7 @@ enum Step {
     Advance(u64),
     Expire,
     Clear,
+    Resize { max_entries: usize, max_weight: Option<u64> },
 }
 
 fn insert<V>(
@@ -229,6 +230,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..20_u64).prop_map(Step::Advance),
         1 => Just(Step::Expire),
         1 => Just(Step::Clear),
+        1 => (1..30_usize, prop::option::of(1..200_u64))
+            .prop_map(|(max_entries, max_weight)| Step::Resize { max_entries, max_weight }),
     ]
 }
 
@@ -315,6 +318,12 @@ proptest! {
                     model.counts.expirations += removed as u64;
                     model.remove_where(|entry| entry.gone <= now);
                 }
+                Step::Resize { max_entries, max_weight } => {
+                    handed_back += cache.resize(max_entries, max_weight, now).len();
+                    (model.max_entries, model.max_weight) = (max_entries, max_weight);
+                    model.ghost = Ghost::new(max_entries - max_entries / 10);
+                    model.make_room(0, 0, now);
+                }
                 Step::Clear => {
                     handed_back += cache.clear().len();
                     (model.small, model.main) = (vec![], vec![]);
@@ -340,8 +349,8 @@ proptest! {
                 tags: model.all().flat_map(|entry| &entry.tags).collect::<HashSet<_>>().len(),
                 ..model.counts
             });
-            prop_assert!(statistics.entries <= max_entries);
-            prop_assert!(max_weight.is_none_or(|most| statistics.weight <= most));
+            prop_assert!(statistics.entries <= model.max_entries);
+            prop_assert!(model.max_weight.is_none_or(|most| statistics.weight <= most));
             prop_assert_eq!(put, handed_back + statistics.entries);
         }
     }

@@ -76,7 +76,8 @@ impl Queue {
         slot.older = self.newest;
         slot.newer = NONE;
         self.len += 1;
-        self.weight += slot.weight;
+        // Only a cache whose cap was taken away can come so far.
+        self.weight = self.weight.saturating_add(slot.weight);
         match self.newest {
             NONE => self.oldest = index,
             newest => slots.at_mut(newest).newer = index,
@@ -95,7 +96,7 @@ impl Queue {
             older => slots.at_mut(older).newer = newer,
         }
         self.len -= 1;
-        self.weight -= weight;
+        self.weight = self.weight.saturating_sub(weight);
     }
 
     /// As if it had just come; nothing to do for the one that has.

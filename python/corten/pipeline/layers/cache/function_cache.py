@@ -18,8 +18,8 @@ from corten.pipeline.statistics import FunctionCacheStatistics
 from corten.policies.cache import Cache
 
 Counted = Literal["joined", "shared_hits", "soft_timeouts", "hard_timeouts", "background_errors"]
-_RESULTS = ("ttl", "max_entries", "max_bytes", "eviction", "version", "key", "stale", "jitter", "early_refresh")
-"""The fields on which the kept results depend."""
+_DEPENDS_ON = ("eviction", "version", "key")
+"""The fields of which another value makes the kept results useless."""
 
 
 class FunctionCache:
@@ -60,8 +60,23 @@ class FunctionCache:
         self.lookup = CacheLookup(self.results, counts, MISS, self.key.explain).lookup
 
     def _keeps_for(self, policy: Cache, site: Site) -> bool:
-        return site.around.clock is self._clock and all(
-            getattr(self.policy, name) == getattr(policy, name) for name in _RESULTS
+        before = self.policy
+        return (
+            site.around.clock is self._clock
+            and all(getattr(before, name) == getattr(policy, name) for name in _DEPENDS_ON)
+            and (before.max_bytes is None) == (policy.max_bytes is None)  # nothing was weighed before
+        )
+
+    def configure_results(self) -> None:
+        """Make results that another policy kept what this one says: caps at once, times from the next result on."""
+        policy = self.policy
+        self.results.configure(
+            policy.max_entries,
+            policy.max_bytes,
+            cast("float | None", policy.ttl),
+            policy.jitter,
+            cast("float", policy.stale),
+            policy.early_refresh,
         )
 
     # -- results

@@ -59,4 +59,5 @@ class CacheLayer:
             result = result_type(site.function, site.form.kind)
             cache.shared = SharedResults(tier, prefix, policy.version, result, cast("float | None", policy.ttl))
         names = {"lookup": cache.lookup, "MISS": MISS, "on_miss": cache.on_miss, **cache.key.names}
-        return Wrapped("blocking_cached" if is_plain else "cached", names, key=cache.key.text, kept=cache)
+        text = "blocking_cached" if is_plain else "cached"
+        return Wrapped(text, names, key=cache.key.text, kept=cache, change=cache.configure_results)
