@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from corten import App, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
+from corten import App, Cache, CircuitBreaker, Fallback, Hedge, Pipeline, RateLimit, Retry, Timeout
 from corten.error_handler import ErrorDetails, ErrorHandler
 from corten.errors import CortenError, DeadlineExceeded, RateLimited
 from corten.events import PhaseFinished, TaskRestarted
@@ -340,6 +340,65 @@ async def test_a_pipelines_final_failure_comes_by_once_and_its_attempts_do_not(c
         with pytest.raises(OSError, match="away") as raised:
             await pipeline.call(fails)
         assert [(each.component, each.error) for each in told] == [("pipeline users", raised.value)]
+
+
+@pytest.mark.parametrize(
+    ("policies", "errors"),
+    [
+        ((Fallback(value=7), Retry(max_attempts=2, wait=0.0)), {}),
+        ((Hedge(delay=1.0),), {}),
+        # What is stale is given out in front of the pipeline: that it could not be made anew is to be known.
+        ((Cache(ttl=1.0, stale=60.0), Timeout(5.0)), {("pipeline users", "OSError"): 1}),
+    ],
+)
+async def test_what_the_caller_does_not_get_is_no_error_but_behind_a_cache(
+    clock: FakeClock, policies: tuple[Any, ...], errors: dict[tuple[str, str], int]
+) -> None:
+    app = make(clock)
+    pipeline = app.add(Pipeline("users", *policies))
+    slow_and_broken = False
+
+    @pipeline
+    async def work() -> int:
+        nonlocal slow_and_broken
+        if slow_and_broken:
+            slow_and_broken = not isinstance(policies[0], Hedge)  # the other attempt is fine
+            await clock.sleep(2)
+            raise OSError("away")
+        return 7
+
+    async with app, anyio.create_task_group() as group:
+        assert await work() == 7
+        await clock.advance(2)
+        slow_and_broken = True
+        results: list[int] = []
+
+        async def call() -> None:
+            results.append(await work())
+
+        group.start_soon(call)
+        await clock.advance(20)
+        assert results == [7]
+        assert counts(app.errors) == errors
+
+
+async def test_attempts_beside_each_other_that_all_fail_are_one_error(clock: FakeClock) -> None:
+    app = make(clock)
+    pipeline = app.add(Pipeline("users", Hedge(delay=1.0)))
+
+    async def slow() -> None:
+        await clock.sleep(2)
+        raise OSError("away")
+
+    async with app, anyio.create_task_group() as group:
+
+        async def call() -> None:
+            with pytest.raises(OSError, match="away"):
+                await pipeline.call(slow)
+
+        group.start_soon(call)
+        await clock.advance(20)
+        assert counts(app.errors) == {("pipeline users", "OSError"): 1}
 
 
 async def test_a_plain_functions_failure_comes_by_too(clock: FakeClock) -> None:

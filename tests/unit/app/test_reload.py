@@ -441,6 +441,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "a retry": ("retry", "max_attempts = 2, budget = { ratio = 0.1 }", "max_attempts = 3, budget = { ratio = 0.5 }"),
     "a timeout": ("timeout", "seconds = 1", "seconds = 9"),
     "a fallback": ("fallback", "value = 7", "value = 9"),
+    "a hedge": ("hedge", 'delay = "1s"', 'delay = "2s"'),
     "chaos": ("chaos", "latency_rate = 0.0", "latency_rate = 0.0, seed = 9"),
 }
 """A word, its fields, and others."""
