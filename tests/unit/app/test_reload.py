@@ -542,6 +542,32 @@ async def test_policies_that_change_under_a_thousand_calls_lose_no_place_and_no_
         assert statistics.bulkheads[0].running == statistics.bulkheads[0].waiting == 0
 
 
+async def test_ten_thousand_who_wait_get_the_places_that_the_new_settings_have(folder: Folder) -> None:
+    page = '{{ policy = "bulkhead", max_concurrent = {}, max_waiting = 10000 }}'
+    folder.write(table("a", page.format(1)))
+    async with folder.app("a") as app:
+        pipeline, go = app.pipelines["a"], anyio.Event()
+        done = 0
+
+        async def call() -> None:
+            nonlocal done
+            await pipeline.call(go.wait)
+            done += 1
+
+        async with anyio.create_task_group() as group:
+            for _ in range(10_000):
+                group.start_soon(call)
+            await anyio.wait_all_tasks_blocked()
+            assert pipeline.statistics().bulkheads[0].waiting == 9_999
+            folder.write(table("a", page.format(10_000)))
+            await app.reload()
+            await anyio.wait_all_tasks_blocked()
+            assert pipeline.statistics().bulkheads[0].running == 10_000
+            go.set()
+        assert done == pipeline.statistics().successes == 10_000
+        assert pipeline.statistics().bulkheads[0].running == 0
+
+
 async def test_a_reload_that_is_cancelled_at_any_turn_leaves_the_next_one_whole(folder: Folder) -> None:
     folder.write(table("a", TIMEOUT.format(seconds=1)))
     async with folder.app("a") as app:
