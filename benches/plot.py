@@ -24,6 +24,7 @@ ROWS = (
     "fallback alone",
     "hedge alone",
     "adaptive_limit alone",
+    "fallback: the call fails",
     "circuit_breaker: a refusal",
     "rate_limit: a refusal",
     "rate_limit: try_acquire of a key",

@@ -11,7 +11,7 @@ from harness import Case, check, compare_here, optional
 from peers import FULL, MANY, bare, frame, guarded, suspend
 from pipeline import call, compare
 
-from corten import AdaptiveLimit, Bulkhead, CircuitBreaker, RateLimit, Retry, Timeout
+from corten import AdaptiveLimit, Bulkhead, CircuitBreaker, Fallback, Hedge, RateLimit, Retry, Timeout
 from corten.errors import Refused
 
 pyresilience = optional("pyresilience")
@@ -19,6 +19,7 @@ hyx = optional("hyx")
 tenacity = optional("tenacity")
 stamina = optional("stamina")
 aiolimiter = optional("aiolimiter")
+grelmicro = optional("grelmicro.resilience")
 
 
 def room(name: str) -> Any:
@@ -85,7 +86,7 @@ def policy_alone(title: str, figures: dict[str, float], peer: str, target: float
 
 async def admitting() -> None:
     """Policies that let a call pass."""
-    peers: dict[str, dict[str, Any]] = {"rate_limit": {}, "circuit_breaker": {}, "bulkhead": {}, "adaptive_limit": {}}
+    peers: dict[str, dict[str, Any]] = {"rate_limit": {}, "circuit_breaker": {}, "bulkhead": {}, "fallback": {}}
     if aiolimiter is not None:
         limiter = aiolimiter.AsyncLimiter(MANY, 1)
 
@@ -104,6 +105,9 @@ async def admitting() -> None:
         )
         peers["circuit_breaker"]["pyresilience"] = p.resilient(circuit_breaker=p.CircuitBreakerConfig())(bare)
         peers["bulkhead"]["pyresilience"] = p.resilient(bulkhead=p.BulkheadConfig(max_concurrent=1000))(bare)
+        peers["fallback"]["pyresilience"] = p.resilient(fallback=p.FallbackConfig(handler=0))(bare)
+    if grelmicro is not None and hasattr(grelmicro, "Fallback"):
+        peers["fallback"]["grelmicro"] = grelmicro.Fallback("bench", when=OSError, default=0)(bare)
     semaphore = asyncio.Semaphore(1000)
 
     async def entered(x: int) -> int:
@@ -111,15 +115,48 @@ async def admitting() -> None:
             return await bare(x)
 
     peers["bulkhead"]["asyncio.Semaphore"] = entered
-    adaptive = AdaptiveLimit(initial=1000)
-    ours = {"circuit_breaker": FULL[1], "rate_limit": FULL[2], "bulkhead": FULL[3], "adaptive_limit": adaptive}
+    ours = {
+        "circuit_breaker": FULL[1],
+        "rate_limit": FULL[2],
+        "bulkhead": FULL[3],
+        "adaptive_limit": AdaptiveLimit(),
+        "fallback": Fallback(value=0),
+        "hedge": Hedge(delay=1.0),
+    }
     for name, policy in ours.items():
         cases = {
             "bare await": call(bare),
             "corten": call(guarded(bare, policy)),
-            **{peer: call(function) for peer, function in peers[name].items()},
+            **{peer: call(function) for peer, function in peers.get(name, {}).items()},
         }
-        await compare(f"{name} alone, admits", cases, floor="bare await", over="bare await")
+        await compare(f"{name} alone, lets pass", cases, floor="bare await", over="bare await")
+
+
+async def falling_back() -> None:
+    """The call fails, and something else is given."""
+
+    async def failing(x: int) -> int:
+        raise OSError
+
+    async def caught(x: int) -> int:
+        try:
+            return await failing(x)
+        except OSError:
+            return 0
+
+    cases = {"an except clause": call(caught), "corten": call(guarded(failing, Fallback(value=0)))}
+    if pyresilience is not None:
+        p = pyresilience
+        cases["pyresilience"] = call(p.resilient(fallback=p.FallbackConfig(handler=0))(failing))
+    if hyx is not None:
+
+        async def instead(*arguments: object, **keywords: object) -> int:
+            return 0
+
+        cases["hyx"] = call(room("fallback").fallback(instead, on=OSError)(failing))
+    if grelmicro is not None and hasattr(grelmicro, "Fallback"):
+        cases["grelmicro"] = call(grelmicro.Fallback("bench", when=OSError, default=0)(failing))
+    await compare("fallback: the call fails, a value is given", cases, floor="an except clause")
 
 
 async def refusing() -> None:
@@ -194,6 +231,7 @@ async def main() -> None:
     await retry()
     await timeout()
     await admitting()
+    await falling_back()
     await refusing()
 
 
