@@ -510,7 +510,7 @@ class Timers:
 
     def __new__(cls, core: Clock, face: AppClock) -> Timers: ...
     def __len__(self) -> int: ...
-    def tick(self) -> None:
+    def tick(self, set_for: int) -> None:
         """Cancel the tasks whose time is over, and set the loop's timer for the next."""
 
 @final

@@ -5,6 +5,7 @@ use corten_core::timeout::{Key, Wheel};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::{ffi, intern};
 
 use crate::clock::Clock;
@@ -67,15 +68,16 @@ impl Timers {
         self.state.lock().wheel.len()
     }
 
-    /// The loop's timer went off: cancels the tasks whose time is over, and sets the timer for the next.
-    fn tick(slf: &Bound<'_, Self>) -> PyResult<()> {
+    /// The loop's timer that was set for that time went off: cancels the tasks whose time is over, and sets the timer for
+    /// the next. The loop goes by a clock of its own, so that it may go off before that time as well as after it.
+    fn tick(slf: &Bound<'_, Self>, set_for: Nanos) -> PyResult<()> {
         let (mut due, this, py) = (Vec::new(), slf.get(), slf.py());
         let next = {
             let mut state = this.state.lock();
             let now = this.clock.now();
             state.wheel.expire(now, |waiting| due.push(waiting.task(py)));
-            if now >= state.wakes_at {
-                state.wakes_at = 0;
+            if state.wakes_at == set_for {
+                state.wakes_at = 0; // else it is one that was set for a later time, and that one is still to come
             }
             state.wheel.earliest()
         };
@@ -119,13 +121,22 @@ impl Timers {
             }
             state.wakes_at = wakes_at;
         }
-        let py = slf.py();
-        let tick = slf.getattr(intern!(py, "tick"))?;
-        let set = this.face.call_method1(py, intern!(py, "call_at"), (seconds_from_nanos(wakes_at), tick));
+        let set = Self::call_at(slf, wakes_at);
         if set.is_err() {
             this.state.lock().wakes_at = 0; // there is no timer, and the next deadline must set one
         }
-        set.map(drop)
+        set
+    }
+
+    fn call_at(slf: &Bound<'_, Self>, wakes_at: Nanos) -> PyResult<()> {
+        static PARTIAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let (py, this) = (slf.py(), slf.get());
+        let tick = PARTIAL.import(py, "functools", "partial")?.call1((slf.getattr(intern!(py, "tick"))?, wakes_at))?;
+        let (now, mut seconds) = (this.clock.now(), seconds_from_nanos(wakes_at));
+        if now < wakes_at {
+            seconds = seconds.max(seconds_from_nanos(now).next_up()); // not now, however far the clock has gone
+        }
+        this.face.call_method1(py, intern!(py, "call_at"), (seconds, tick)).map(drop)
     }
 }
 

@@ -250,6 +250,23 @@ async def test_many_calls_share_one_timer_of_the_loop(clock: FakeClock, pipeline
     assert timers == 1
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has cancel scopes
+async def test_a_loop_whose_clock_runs_faster_ends_every_call_at_its_time(
+    clock: FakeClock, pipeline: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_at = clock.call_at
+
+    def hurried(deadline: float, callback: Callable[[], object]) -> TimerHandle:
+        return call_at(deadline - 0.01 * (deadline - clock.now()), callback)
+
+    monkeypatch.setattr(clock, "call_at", hurried)
+    forever = pipeline(Timeout(2.5))(anyio.sleep_forever)
+    for number in range(1, 4):
+        [(when, error)] = await limited(clock, forever, 3)
+        assert when == pytest.approx(3 * number - 0.5, abs=1e-6)
+        assert isinstance(error, DeadlineExceeded)
+
+
 def test_asyncio_counts_cancellations_as_its_own_timeout_does(pipeline: Callable[..., Pipeline]) -> None:
     """The outer cancellation and the limit fall together: the outer one wins, and nothing is left over."""
 
