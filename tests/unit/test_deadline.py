@@ -194,3 +194,51 @@ def test_plain_functions_heed_it_too(clock: FakeClock, pipeline: Callable[..., P
     limited()
     with deadline.within(0.5, clock), pytest.raises(RateLimited):
         limited()
+
+
+async def test_no_place_is_waited_for_beyond_what_is_told(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Bulkhead(1, max_waiting=1))
+    gate = anyio.Event()
+
+    @guard
+    async def work() -> None:
+        await gate.wait()
+
+    async def hurried() -> None:
+        with deadline.within(2, clock), pytest.raises(BulkheadFull, match="no place came free"):
+            await work()
+        assert clock.now() == pytest.approx(1002, abs=0.1)
+        gate.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(hurried)
+        await clock.advance(3)
+    assert guard.bulkheads[0].statistics().running == 0
+
+
+async def test_a_time_limit_of_an_outer_pipeline_ends_a_wait_for_a_place(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    inner = pipeline(Bulkhead(1, max_waiting=1))
+    gate = anyio.Event()
+
+    @inner
+    async def work() -> None:
+        await gate.wait()
+
+    @pipeline(Timeout(2), name="outer")
+    async def hurried() -> None:
+        await work()
+
+    async def late() -> None:
+        with pytest.raises(DeadlineExceeded, match="outer"):
+            await hurried()
+        gate.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(late)
+        await clock.advance(3)

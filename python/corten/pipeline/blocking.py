@@ -64,6 +64,8 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
                         break
                     if todo == "queue":
                         refuse_itself(call, run)
+                        if call.todo != todo:
+                            continue  # a policy further outside does something about that
                     wait(name, call, clock)
                     call.enter()
                 if asked is None:

@@ -69,6 +69,8 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
                     await clock.sleep(call.seconds)
                 elif todo == "queue":
                     refuse_itself(call, run)
+                    if call.todo != todo:
+                        continue  # a policy further outside does something about that
                     await wait_in_queue(call, clock)
                 else:
                     call.abandon()

@@ -20,24 +20,27 @@ from corten.pipeline.stages.stage import Input
 _serial = itertools.count(1)
 
 # In each text: {names} the parameters, {call} the arguments, {args} and {kwargs} those as data, {key} the cache's key,
-# {inputs} what policies want to know of the call. A prefix keeps our names away from the parameters'.
+# {inputs} what policies want to know of the call. A prefix keeps our names away from the parameters'. After an `await`
+# globals may be those of other policies: what the call still needs by then is taken before.
 _RUN = """\
     {_}result = {_}run({_}function({call}){inputs})
     if {_}type({_}result) is {_}Call:
+        {_}go_on, {_}make = {_}carry_out, {_}function
         await {_}result
         {_}result = {_}result.result()
         if {_}type({_}result) is {_}Call:
-            return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{inputs})
+            return await {_}go_on({_}result, {_}make, {args}, {kwargs}{inputs})
     return {_}result
 """
 _OBSERVED = """\
     with {_}observe():
         {_}result = {_}run({_}function({call}){inputs})
         if {_}type({_}result) is {_}Call:
+            {_}go_on, {_}make = {_}carry_out, {_}function
             await {_}result
             {_}result = {_}result.result()
             if {_}type({_}result) is {_}Call:
-                return await {_}carry_out({_}result, {_}function, {args}, {kwargs}{inputs})
+                return await {_}go_on({_}result, {_}make, {args}, {kwargs}{inputs})
         return {_}result
 """
 _CACHED = """\

@@ -23,7 +23,7 @@ from corten.errors import CircuitOpen, CortenError, DeadlineExceeded, RateLimite
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
-from corten.policies import Bulkhead, Cache, CircuitBreaker, RateLimit, Retry, Timeout
+from corten.policies import Bulkhead, Cache, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -557,3 +557,29 @@ def test_a_plain_function_may_wait_for_its_place_beyond_all_time() -> None:
     for each in threads:
         each.join(10)
     assert sorted(results) == [1, 2]
+
+
+@pytest.mark.parametrize("after", [(Timeout(5), Bulkhead(3)), (Fallback("new"),), (Retry(), Cache())])
+async def test_a_call_that_is_under_way_ends_by_the_policies_that_it_began_with(
+    pipeline: Callable[..., Pipeline], after: tuple[Any, ...]
+) -> None:
+    guard = pipeline(Fallback("old"), Retry(max_attempts=2, wait=0))
+    gate = anyio.Event()
+    attempts: list[int] = []
+    results: list[str] = []
+
+    @guard
+    async def work() -> str:
+        attempts.append(1)
+        await gate.wait()
+        raise OSError
+
+    async def call() -> None:
+        results.append(await work())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await anyio.wait_all_tasks_blocked()
+        guard.configure(after)
+        gate.set()
+    assert (results, len(attempts)) == (["old"], 2)

@@ -564,6 +564,31 @@ def test_a_plain_function_that_would_wait_for_itself_is_refused(pipeline: Callab
     assert guard.bulkheads[0].statistics().running == 0
 
 
+async def test_a_policy_outside_hears_of_a_call_that_would_wait_for_itself(pipeline: Callable[..., Pipeline]) -> None:
+    falling_back = pipeline(Bulkhead(9), Fallback("instead"), Bulkhead(1, max_waiting=9))
+    repeating = pipeline(Bulkhead(9), Retry(max_attempts=2, wait=0, on=(BulkheadFull,)), Bulkhead(1, max_waiting=9))
+
+    @falling_back
+    async def itself(deep: bool) -> str:
+        return f"got {await itself(False)}" if deep else "the bottom"
+
+    @falling_back
+    def plain(deep: bool) -> str:
+        return f"got {plain(False)}" if deep else "the bottom"
+
+    @repeating
+    async def again(deep: bool) -> None:
+        if deep:
+            with pytest.raises(BulkheadFull, match="would wait for itself"):
+                await again(False)
+
+    assert await itself(True) == plain(True) == "got instead"
+    await again(True)
+    assert repeating.statistics().retries == 1
+    for guard in (falling_back, repeating):
+        assert [each.statistics().running for each in guard.bulkheads] == [0, 0]
+
+
 async def test_it_is_resized_while_it_runs(pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(Bulkhead(1, max_waiting=5))
     control = guard.bulkheads[0]

@@ -465,3 +465,20 @@ async def test_what_a_predicate_raises_is_raised(pipeline: Callable[..., Pipelin
         await guard(Broken(OSError(), late=late))()
     assert isinstance(caught.value.__context__, OSError)
     assert guard.statistics().bulkheads[0].running == 0
+
+
+class Unbound:
+    """What a proxy is whose object is not there: whatever it is asked, it raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("there is no object behind the proxy")
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_proxy_given_in_its_place_is_not_asked_what_it_is(
+    pipeline: Callable[..., Pipeline], late: bool
+) -> None:
+    proxy = Unbound()
+    guard = pipeline(Bulkhead(1), Fallback(call=lambda error: proxy))
+    assert await guard(Broken(OSError(), late=late))() is proxy
+    assert (guard.statistics().bulkheads[0].running, guard.statistics().successes) == (0, 1)

@@ -196,7 +196,7 @@ impl Estimate {
 
     fn begin_probe(&mut self, now: Nanos) {
         let size = (self.size() / 2).max(self.settings.min).max(1);
-        let until = now.saturating_add(PROBE_WINDOWS * window::length(self.latency));
+        let until = now.saturating_add(PROBE_WINDOWS.saturating_mul(window::length(self.latency)));
         self.probe = Some(Probe { size, until, measures_from: None });
     }
 

@@ -10,6 +10,10 @@ use crate::rate_limit::{AnyLimiter, Claim};
 /// Numbers that the policies of a call may keep together.
 pub(super) const SLOTS: usize = 16;
 
+/// Whoever keeps a deadline outside ends the wait by it, and says so in his own words; where it is only told, a place is
+/// waited for this much longer.
+const GRACE: Nanos = 20_000_000;
+
 /// Where a call is in a pipeline, and what it holds there. Who drops one that has entered loses places and permits:
 /// every call is left or abandoned.
 #[derive(Debug)]
@@ -123,11 +127,12 @@ impl Call {
         self.around().map(|deadline| deadline.saturating_sub(now))
     }
 
-    /// Joins a queue, at most so long and never beyond its deadline.
+    /// Joins a queue, at most so long and never beyond a deadline around it.
     pub(super) fn queue(&mut self, ticket: Arc<Ticket>, max_wait: Option<Nanos>, now: Nanos) -> Step {
         self.ticket = Some(Arc::clone(&ticket));
         let limit = max_wait.map(|wait| now.saturating_add(wait));
-        Step::Queue(ticket, limit.into_iter().chain(self.deadline()).min())
+        let horizon = self.horizon().map(|horizon| horizon.saturating_add(GRACE));
+        Step::Queue(ticket, limit.into_iter().chain(self.deadline()).chain(horizon).min())
     }
 
     /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.

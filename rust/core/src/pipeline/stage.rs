@@ -186,7 +186,7 @@ pub(super) fn lay_out(policies: Vec<Policy>) -> Result<Box<[Stage]>, TooManyPoli
         .map(|policy| {
             let slot = next;
             next += policy.slots();
-            Stage { policy, slot: slot.min(SLOTS - 2) }
+            Stage { policy, slot: slot.min(SLOTS - 1) }
         })
         .collect();
     // 32 is what the bits of a failure reach.

@@ -299,6 +299,31 @@ fn any_policy() -> impl Strategy<Value = u8> {
     0_u8..8
 }
 
+#[test]
+fn as_many_policies_as_fit_share_no_room_in_a_call() {
+    let breakers: Vec<_> = (0..16).map(|_| breaker(9)).collect();
+    for (times, breaker) in breakers.iter().enumerate() {
+        (0..times).for_each(|_| breaker.set(State::Closed, 1)); // so that no two permits are the same
+    }
+    let p = pipeline(breakers.iter().map(guarded_by).collect());
+    let mut call = Call::new(1);
+    assert!(proceeds(&p.enter(&mut call, 1)));
+    p.leave(&mut call, FAILED, 1);
+    assert!(breakers.iter().all(|breaker| breaker.statistics(1).failures == 1));
+}
+
+#[test]
+fn a_place_is_not_waited_for_beyond_a_deadline_that_somebody_else_keeps() {
+    let bulkhead = Arc::new(Bulkhead::new(1, 1));
+    let p = pipeline(vec![places(&bulkhead, None)]);
+    assert!(proceeds(&p.enter(&mut Call::new(1), 1)));
+    let mut call = Call::new(1);
+    call.set_horizon(1_000_000_000);
+    let Step::Queue(_, Some(until)) = p.enter(&mut call, 1) else { panic!("it waits") };
+    assert!((1_000_000_000..1_100_000_000).contains(&until));
+    assert!(matches!(p.give_up(&mut call, until), Step::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })));
+}
+
 proptest! {
     /// Whatever the order of policies and whatever callers do: every call is counted once, and nothing stays held.
     #[test]

@@ -46,6 +46,13 @@ fn no_attempt_begins_after_the_time_is_over() {
     assert_eq!(retry.delay(Failed { time_left: Some(100), ..after(1) }), None);
 }
 
+#[test]
+fn no_wait_at_all_stays_none_after_any_number_of_attempts() {
+    let waits = Waits::Growing { wait: 0, backoff: 2.0, jitter: 0.0 };
+    let retry = Retry::new(Settings { max_attempts: u32::MAX, waits, max_wait: 500, max_time: None }, 0);
+    assert_eq!([1, 1_025, 100_000].map(|attempt| retry.delay(after(attempt))), [Some(0); 3]);
+}
+
 proptest! {
     #[test]
     fn jitter_stays_within_its_part(seed: u64, jitter in 0.0..=1.0, attempt in 1_u32..4, listed: bool) {

@@ -47,7 +47,9 @@ impl Waits {
         let wait = match self {
             Self::Growing { wait, backoff, jitter } => {
                 let exponent = i32::try_from(past).unwrap_or(i32::MAX);
-                let full = (*wait as f64 * backoff.powi(exponent)).min(most as f64);
+                // However often nothing is multiplied, it stays nothing.
+                let factor = backoff.powi(exponent).min(f64::MAX);
+                let full = (*wait as f64 * factor).min(most as f64);
                 full * (1.0 - jitter + jitter * random.uniform())
             }
             Self::Listed { waits, jitter } => {

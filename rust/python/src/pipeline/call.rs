@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use corten_core::bulkhead::Ticket;
+use corten_core::bulkhead::{Fate, Ticket};
 use corten_core::clock::{Clock as _, Nanos, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Kind, Outcome};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
@@ -195,11 +195,11 @@ impl Call {
         if let Todo::FallBack(_, error) = todo {
             // What was refused has a coroutine that never began.
             coroutine.map_or(Ok(()), |unused| close(unused.bind(py)))?;
-            return match make.call(args, Some(kwargs)) {
-                Ok(made) if made.hasattr(intern!(py, "__await__"))? => {
-                    Self::begin(slf, call, driven(made), Some(error))
-                }
-                made => Self::end(slf, call, made.map(Bound::unbind), Some(error)),
+            // Whatever goes wrong here is what the fallback raises: the call must be left.
+            return match make.call(args, Some(kwargs)).and_then(driven) {
+                Ok(Given::Awaitable(made)) => Self::begin(slf, call, Ok(made), Some(error)),
+                Ok(Given::Value(made)) => Self::end(slf, call, Ok(made), Some(error)),
+                Err(wrong) => Self::end(slf, call, Err(wrong), Some(error)),
             };
         }
         match this.entered(py, &mut call, &todo) {
@@ -236,7 +236,7 @@ impl Call {
     }
 
     /// Refuses a call in the queue, raising the refusal, where all places are held by the calls that it is made from;
-    /// there are `holders` of those.
+    /// there are `holders` of those. Where a policy further outside does something about that, `todo` says what.
     fn refuse_itself(&self, py: Python<'_>, holders: u32) -> PyResult<()> {
         let pipeline = self.pipeline.get();
         let (mut call, coroutine) = {
@@ -247,9 +247,14 @@ impl Call {
             state.todo = Todo::Done;
             (std::mem::replace(&mut state.call, core::Call::new(0)), state.coroutine.take())
         };
-        let closed = coroutine.map_or(Ok(()), |coroutine| close(coroutine.bind(py)));
         let step = pipeline.inner.give_up_on_itself(&mut call, pipeline.clock.now());
-        closed.and(pipeline.todo(py, &call, step).map(drop))
+        match pipeline.todo(py, &call, step) {
+            Ok(todo) => {
+                self.put(call, todo.unwrap_or(Todo::Done), coroutine, None);
+                Ok(())
+            }
+            Err(refusal) => coroutine.map_or(Ok(()), |coroutine| close(coroutine.bind(py))).and(Err(refusal)),
+        }
     }
 
     /// Goes on after the wait with what is no coroutine: admitted, or still something to be done.
@@ -519,6 +524,10 @@ impl Call {
         let now = pipeline.clock.now();
         let step = match todo {
             Todo::Queue(ticket, _) if ticket.is_granted() => pipeline.inner.enter_granted(call, now),
+            // It has waited as long as it was told, even where a timer by another clock says so a little early.
+            Todo::Queue(ticket, Some(until)) if ticket.fate() == Fate::Waiting => {
+                pipeline.inner.give_up(call, now.max(*until))
+            }
             Todo::Queue(..) => pipeline.inner.give_up(call, now),
             Todo::Wait(_) => pipeline.inner.enter(call, now),
             _ => return Err(running_already()),
@@ -588,14 +597,25 @@ fn instead_of(todo: Todo) -> Option<Arc<PyErr>> {
     }
 }
 
-/// An awaitable as what can be driven: a coroutine, or one around it.
-fn driven(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    let py = awaitable.py();
-    if awaitable.hasattr(intern!(py, "send"))? && awaitable.hasattr(intern!(py, "throw"))? {
-        return Ok(awaitable);
+/// What a fallback's function gave.
+enum Given<'py> {
+    Value(Py<PyAny>),
+    /// A coroutine, or one around what is awaitable.
+    Awaitable(Bound<'py, PyAny>),
+}
+
+/// What can be awaited as what can be driven. The type says what it is, as to `await`; asking the object itself may run
+/// a proxy's code.
+fn driven(made: Bound<'_, PyAny>) -> PyResult<Given<'_>> {
+    let (py, kind) = (made.py(), made.get_type());
+    if !kind.hasattr(intern!(py, "__await__"))? {
+        return Ok(Given::Value(made.unbind()));
+    }
+    if kind.hasattr(intern!(py, "send"))? && kind.hasattr(intern!(py, "throw"))? {
+        return Ok(Given::Awaitable(made));
     }
     static AWAITED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    AWAITED.import(py, "corten.pipeline.fallbacks", "awaited")?.call1((awaitable,))
+    AWAITED.import(py, "corten.pipeline.fallbacks", "awaited")?.call1((made,)).map(Given::Awaitable)
 }
 
 /// Makes `original` the context of what a fallback raised, at the end of its own, unless it is in there.
