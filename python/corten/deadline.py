@@ -68,6 +68,20 @@ def within(seconds: float, clock: Clock | None = None) -> Generator[None]:
         _deadline.reset(token)
 
 
+@contextmanager
+def beyond() -> Generator[None]:
+    """Let what is inside know of no deadline around: for work that goes on when whoever began it has gone.
+
+    What is awaited inside is not shielded; it only isn't told.
+    """
+    before = _deadline.get()
+    _deadline.set(None)
+    try:
+        yield
+    finally:
+        _deadline.set(before)
+
+
 def context_deadline(clock: Clock) -> float | None:
     """What `within` set around the caller, as a time of this clock."""
     found = _deadline.get()

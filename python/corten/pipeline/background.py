@@ -10,6 +10,8 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from corten import deadline
+
 _log = logging.getLogger("corten.pipeline")
 
 
@@ -58,7 +60,7 @@ class Background:
         self, scope: anyio.CancelScope, job: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
     ) -> None:
         try:
-            with scope:
+            with scope, deadline.beyond():  # whoever began it does not wait for it
                 await job(*arguments)
         except Exception:  # noqa: BLE001 - it must not end the App
             _log.exception("what a pipeline did in the background failed")

@@ -19,7 +19,7 @@ from corten.errors import CortenError
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import Cache, RateLimit, Retry
-from corten.testing import FakeClock
+from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio
 
@@ -433,3 +433,29 @@ async def test_results_are_shared_as_long_as_they_are_kept(clock: FakeClock) -> 
     for user in (0, 1, 2, 3, 4):
         await load(user)
     assert tier.ttls == [7, 5, None, 60]
+
+
+async def test_cancelled_anywhere_a_shared_call_leaves_nothing_under_way(clock: FakeClock) -> None:
+    tier = RememberingTier()
+    guard = bound(tier, clock, tags=("user:{user}",), stale=60, hard_timeout=60)
+
+    @guard
+    async def load(user: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return user
+
+    cache = guard.cache(load)
+
+    async def operation() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(load, 1)
+        await cache.invalidate(1)
+        await cache.invalidate_tag("user:1")
+        await cache.clear()
+
+    def nothing_is_under_way() -> None:
+        assert cache.statistics().under_way == 0
+
+    assert await cancel_at_each_await(operation, nothing_is_under_way) > 3
+    assert tier.data == {}
