@@ -457,5 +457,5 @@ async def test_cancelled_anywhere_a_shared_call_leaves_nothing_under_way(clock: 
     def nothing_is_under_way() -> None:
         assert cache.statistics().under_way == 0
 
-    assert await cancel_at_each_await(operation, nothing_is_under_way) > 3
+    assert await cancel_at_each_await(operation, nothing_is_under_way) >= 3
     assert tier.data == {}
