@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import anyio
@@ -18,8 +19,10 @@ from tests.servers.redis import RedisServer
 from corten import App, Pipeline, RateLimit
 from corten.errors import RateLimited
 from corten.events import CallDegraded, Degraded, Event, Recovered
+from corten.policies import limiters
 from corten.policies.limiter_backend import SharedLimit
 from corten.secrets import Secret
+from corten.testing import FakeClock
 from corten_redis import Redis, RedisLimiter, RedisPlugin, RedisSettings, RedisUnavailable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
@@ -66,6 +69,31 @@ async def test_time_brings_tokens_back_and_state_goes_by_itself(redis: Redis, al
     await anyio.sleep(verdict.seconds + 0.002)
     assert (await limiter.reserve("limit", limit, 1, 0.0)).granted
     assert 0 < await redis.client.pttl(redis.prefix + "limit") <= 1_400
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_it_decides_as_the_core_does(redis: Redis, algorithm: Any) -> None:
+    """Twenty a day and sequences that take milliseconds: the server's time is the core's, as far as that matters."""
+    random = Random(7)
+    remote = RedisLimiter(redis)
+    day = 86_400.0
+    for number in range(20):
+        seconds, microseconds = await redis.client.time()
+        clock = FakeClock(seconds + microseconds / 1e6)
+        if clock.now() % day > day - 60:
+            await anyio.sleep(61)  # a day ends in this minute, by UTC
+            continue
+        here = limiters.limiter(algorithm, "20/d", None, clock)
+        for _ in range(40):
+            n, max_wait = (
+                random.choice([0, 1, 1, 2, 3, 7, 20]),
+                random.choice([0.0, 0.0, 0.3 * day, 1.5 * day, 4 * day]),
+            )
+            granted, wait, _ = here.reserve(n, max_wait)
+            verdict = await remote.reserve(
+                f"{algorithm}:{number}", SharedLimit(algorithm, here.rate, here.burst), n, max_wait
+            )
+            assert (verdict.granted, verdict.seconds) == (granted, pytest.approx(wait, abs=30)), (n, max_wait)
 
 
 async def test_what_is_in_keys_and_numbers_is_data_not_script(redis: Redis) -> None:
