@@ -14,6 +14,7 @@ import pytest
 
 from corten import App
 from corten.errors import CortenError
+from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import Cache, RateLimit, Retry
 from corten.testing import FakeClock
@@ -484,3 +485,27 @@ async def test_a_million_keys_with_tags_stay_within_the_caps(pipeline: Callable[
         load(user)
     seen = guard.plain_cache(load).statistics().results
     assert (seen.entries, seen.tags) == (100, 100)
+
+
+async def test_its_statistics_are_metrics_and_functions_of_one_name_are_added_up(
+    pipeline: Callable[..., Pipeline], registry: Registry
+) -> None:
+    guard = pipeline(Cache(ttl=60, tags=("x:{x}",)), Cache(ttl=60))
+
+    def made() -> Callable[[int], Any]:
+        @guard
+        async def load(x: int) -> int:
+            return x
+
+        return load
+
+    loads = [made(), made()]
+    for load in loads:
+        for x in (1, 1, 2):
+            await load(x)
+    outer, inner = guard.statistics().caches
+    assert (outer.results.hits, outer.results.misses, outer.results.tags, inner.place) == (2, 4, 4, 1)
+    lines = registry.render().splitlines()
+    name = f'function="{outer.function}",pipeline="p"'
+    assert f'corten_cache_hits_total{{{name},place="0"}} 2.0' in lines
+    assert f'corten_cache_entries{{{name},place="1"}} 4.0' in lines
