@@ -117,6 +117,8 @@ class Guarded:
             wrapper.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
             inside = wrapper.function
         outermost = put(0)
+        if len(layers) > (2 if layers[0].word == "cache" else 1):  # each further wrapper is a frame, and so is a race
+            outermost = outermost._replace(trims=True)
 
         def commit() -> None:
             for change in changes:
@@ -143,7 +145,7 @@ class Guarded:
                 return Wrapped("bypassed", {"function": self._original})
 
     def _run(self, wrapped: Wrapped) -> None:
-        self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
+        self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key, trims=wrapped.trims)
 
     def _called(self) -> Callable[..., Any]:
         """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""

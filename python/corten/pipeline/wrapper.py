@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import linecache
+import textwrap
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
@@ -16,6 +17,7 @@ from typing import Any
 
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.stages.stage import Input
+from corten.pipeline.traceback import trimmed
 
 _serial = itertools.count(1)
 
@@ -129,6 +131,12 @@ _UNCONFIGURED_ITERATED = """\
 _UNCONFIGURED = """\
     {_}refuse()
 """
+# Around any of them. A block that is tried costs nothing while nothing is raised.
+_TRIMMING = """\
+    except {_}BaseException as {_}error:
+        {_}error.__traceback__ = {_}trimmed({_}error)
+        raise
+"""
 _TEXTS = {
     "run": _RUN,
     "observed": _OBSERVED,
@@ -182,7 +190,7 @@ class Wrapper:
         self._title = title
         self._name = str(getattr(function, "__name__", type(function).__name__))
         self._qualname = name_of(function)
-        self._codes: dict[tuple[str, tuple[str, ...], str | None], CodeType] = {}
+        self._codes: dict[tuple[str, tuple[str, ...], str | None, bool], CodeType] = {}
         self._globals: dict[str, Any] = {
             "__name__": getattr(function, "__module__", __name__),
             "__builtins__": builtins.__dict__,
@@ -196,11 +204,22 @@ class Wrapper:
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
 
-    def become(self, text: str, names: Mapping[str, Any], inputs: Sequence[Input] = (), key: str | None = None) -> None:
+    def become(
+        self,
+        text: str,
+        names: Mapping[str, Any],
+        inputs: Sequence[Input] = (),
+        key: str | None = None,
+        *,
+        trims: bool = False,
+    ) -> None:
         """Run another text with these globals from the next call on; calls under way end as they began.
 
         :param key: what makes a cache's key, of parameters' names and our own; by default the form's
+        :param trims: take frames of ours out of the tracebacks of errors that pass by
         """
+        if trims:
+            names = {**names, "BaseException": BaseException, "trimmed": trimmed}
         expressions: list[str] = []
         for number, each in enumerate(inputs):
             if isinstance(each, str):
@@ -208,7 +227,7 @@ class Wrapper:
             else:
                 names = {**names, f"input{number}": each}
                 expressions.append(f"{self._prefix}input{number}({self.form.call})")
-        code = self._code(text, tuple(expressions), key)
+        code = self._code(text, tuple(expressions), key, trims=trims)
         self._globals.update({f"{self._prefix}{name}": value for name, value in names.items()})
         if self.function.__code__ is not code:
             self.function.__code__ = code
@@ -217,15 +236,17 @@ class Wrapper:
         """Keep something alive as long as the function is."""
         self._globals[f"{self._prefix}kept"] = thing
 
-    def _code(self, text: str, inputs: tuple[str, ...] = (), key: str | None = None) -> CodeType:
+    def _code(
+        self, text: str, inputs: tuple[str, ...] = (), key: str | None = None, *, trims: bool = False
+    ) -> CodeType:
         """The compiled text; made once."""
-        found = self._codes.get((text, inputs, key))
+        found = self._codes.get((text, inputs, key, trims))
         if found is not None:
             return found
         form = self.form
         define = "def" if form.kind == "plain" else "async def"
         tail = f", ({', '.join(inputs)},)" if inputs else ""
-        source = f"{define} {self._prefix}guarded({form.head}):\n"
+        source = ""
         if any("(" in each for each in inputs):
             # A function of the user's may raise: then no coroutine may have been made yet. It is asked once.
             source += f"    {self._prefix}inputs = {tail[2:]}\n"
@@ -238,6 +259,10 @@ class Wrapper:
             key=(form.key if key is None else key).replace("{_}", self._prefix),
             inputs=tail,
         )
+        if trims:
+            body = textwrap.indent(source, "    ")
+            source = "    try:\n" + body + _TRIMMING.format(_=self._prefix)
+        source = f"{define} {self._prefix}guarded({form.head}):\n{source}"
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
@@ -246,7 +271,7 @@ class Wrapper:
         exec(compile(source, file, "exec", dont_inherit=True), scratch)  # noqa: S102
         code: CodeType = scratch[f"{self._prefix}guarded"].__code__
         code = code.replace(co_name=self._name, co_qualname=self._qualname)
-        self._codes[text, inputs, key] = code
+        self._codes[text, inputs, key, trims] = code
         return code
 
     def _dress(self, function: Callable[..., Any]) -> None:

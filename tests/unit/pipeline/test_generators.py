@@ -19,7 +19,19 @@ from corten.errors import BulkheadFull, ChaosError, CircuitOpen, CortenError, De
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
-from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
+from corten.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    Custom,
+    Fallback,
+    Hedge,
+    RateLimit,
+    Retry,
+    Timeout,
+)
 from corten.testing import FakeClock, allow_chaos, cancel_at_each_await, no_policies
 
 pytestmark = pytest.mark.anyio
@@ -290,6 +302,7 @@ async def test_cancelling_at_each_await_leaks_nothing(pipeline: Make) -> None:
     ("policies", "named"),
     [
         ((Retry(),), "retry"),
+        ((Bulkhead(1), Hedge(delay=1), Fallback(None)), "hedge, fallback"),
         ((Cache(), CircuitBreaker()), "cache"),
         ((Custom("corten.testing:cancel_at_each_await"),), "custom"),
         ((Chaos(result_rate=0.1),), "chaos with a result_rate"),

@@ -23,7 +23,19 @@ from corten.errors import (
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import CallDetails, Observer
-from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Custom, RateLimit, Retry, Timeout
+from corten.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    Custom,
+    Fallback,
+    Hedge,
+    RateLimit,
+    Retry,
+    Timeout,
+)
 from corten.testing import FakeClock, allow_chaos, cancel_at_each_await, no_policies
 
 pytestmark = pytest.mark.anyio
@@ -167,6 +179,7 @@ async def test_what_is_wrong_with_the_values_is_no_failure_of_the_block(pipeline
     ("policies", "named"),
     [
         ((Retry(),), "retry"),
+        ((Bulkhead(1), Hedge(delay=1), Fallback(None)), "hedge, fallback"),
         ((Cache(), Retry(), CircuitBreaker(), Retry()), "cache, retry"),
         ((Custom("corten.testing:cancel_at_each_await"),), "custom"),
         ((Chaos(result_rate=0.1),), "chaos with a result_rate"),

@@ -20,7 +20,18 @@ from corten.app.settings import OWN_SECTIONS
 from corten.errors import CortenWarning, PolicyOrderWarning
 from corten.pipeline import Pipeline
 from corten.pipeline.order import RULES, Rule, misplaced, word_of
-from corten.policies import AdaptiveLimit, Bulkhead, Cache, Chaos, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
+from corten.policies import (
+    AdaptiveLimit,
+    Bulkhead,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    Fallback,
+    Hedge,
+    RateLimit,
+    Retry,
+    Timeout,
+)
 from corten.policies.profiles import PROFILES, profile
 from corten.settings import load
 
@@ -39,7 +50,7 @@ def names(*policies: Any) -> list[str]:
     return [rule.name for rule in misplaced(policies)]
 
 
-HEDGE = of("hedge", delay=0.1)
+HEDGE = Hedge(delay=0.1)
 FALLBACK = Fallback(None)
 ADAPTIVE = AdaptiveLimit(max_waiting=5)
 AIMD = AdaptiveLimit("aimd", on=(OSError,))
@@ -105,14 +116,14 @@ MEANT: list[tuple[Any, ...]] = [
     (Retry(on=(KeyError,)), Retry(on=(OSError,))),
     (Timeout(1), Retry(wait=5, max_attempts=1)),
     (Timeout(4), Retry(waits=(1.0, 9.0))),
-    (of("hedge", delay=None), Timeout(0.1)),
+    (Hedge(quantile=0.9), Timeout(0.1)),
     (HEDGE, Retry(max_attempts=1)),
     (HEDGE, Timeout(0.5)),
     (RateLimit("10/s"), RateLimit("100/h")),
     (Retry(), CHAOS),
     (AIMD, Retry(), RateLimit("5/s", max_wait=1), Bulkhead(max_waiting=1)),
     (RateLimit("5/s", max_wait=1), ADAPTIVE),
-    (of("hedge", delay=0.1, quantile=0.9), Timeout(0.1)),
+    (Hedge(delay=0.1, quantile=0.9), Timeout(0.1)),
     (Retry(), Fallback(None, predicate=bool)),
     (Retry(), Cache(negative_ttl=5)),
     (object(), 3),

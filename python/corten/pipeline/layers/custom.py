@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from corten.pipeline.form import Form, kind_of, name_of
 from corten.pipeline.layers.layer import Site, Wrapped
+from corten.pipeline.traceback import trimmed
 from corten.policies.custom import Custom, MiddlewareDetails
 
 
 class CustomLayer:
-    """A middleware. Neither of the functions here awaits: so they leave no frame in the tracebacks of errors."""
+    """A middleware. Around what is awaited no function here awaits: so none is a frame in the tracebacks of errors."""
 
     word = "custom"
 
@@ -33,8 +34,9 @@ class CustomLayer:
 
     def put(self, site: Site) -> Wrapped:
         """Put it around what is inside."""
-        middleware, inside = self._middleware, site.inside
-        pipeline, function = site.around.pipeline, site.name
+        middleware, pipeline, function = self._middleware, site.around.pipeline, site.name
+        plain = site.form.kind == "plain"
+        inside = _trimming(site.inside) if plain else site.inside
 
         def around(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
             details = MiddlewareDetails(pipeline, function, args, kwargs)
@@ -44,4 +46,17 @@ class CustomLayer:
 
             return middleware(call_next, details)
 
-        return Wrapped("layered_blocking" if site.form.kind == "plain" else "layered", {"around": around})
+        return Wrapped("layered_blocking" if plain else "layered", {"around": around})
+
+
+def _trimming(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function whose frames of ours do not show in tracebacks: each of its layers would be one."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            error.__traceback__ = trimmed(error)
+            raise
+
+    return call

@@ -73,6 +73,8 @@ class Wrapped(NamedTuple):
     """Handed to whatever takes its place, when the pipeline is compiled again."""
     change: Callable[[], object] | None = None
     """Makes what was kept what the policy says now; called when all policies could be compiled."""
+    trims: bool = False
+    """Take frames of ours out of the tracebacks of errors; for the outermost wrapper of several."""
 
 
 class Layer(Protocol):
