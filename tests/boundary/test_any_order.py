@@ -24,6 +24,7 @@ from corten.policies import (
     CircuitBreaker,
     Custom,
     Fallback,
+    Hedge,
     RateLimit,
     Retry,
     RetryBudget,
@@ -71,6 +72,8 @@ LAYERS: list[Policy] = [
     Cache(ttl=1.0),
     Cache(max_entries=2),
     Custom(pass_on),
+    Hedge(delay=0.3),
+    Hedge(delay=0.1, quantile=0.5, max_hedges=2),
     Fallback(last_good=True),
     Cache(ttl=0.5, stale=5.0, soft_timeout=0.2, hard_timeout=2.0, early_refresh=1.0, jitter=0.1),
 ]
