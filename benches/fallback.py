@@ -51,7 +51,7 @@ async def main() -> None:
     for name, function in (("succeeds", bare), ("fails", fails)):
         cases = {
             "try and except": call(tried(function)),
-            "corten: a value": call(guarded(function, Fallback(0))),
+            "corten": call(guarded(function, Fallback(0))),
             "corten: a function": call(guarded(function, Fallback(call=zero))),
             "pyresilience": call(under_pyresilience(function)),
         }

@@ -49,8 +49,10 @@ async def main() -> None:
             {
                 "bare await": call(function),
                 "corten, no policy": call(guarded(function)),
-                "corten: after a delay": call(guarded(function, Hedge(delay=30))),
-                "corten: after a quantile": call(guarded(function, Hedge(delay=30, quantile=0.95))),
+                "corten": call(guarded(function, Hedge(delay=30))),
+                "corten: after a quantile": call(
+                    guarded(function, Hedge(delay=30, quantile=0.95, min_samples=1_000_000))
+                ),
                 "a task and asyncio.wait": call(in_tasks(function)),
                 "anyio's task group": call(in_a_group(function)),
             },

@@ -1,7 +1,7 @@
 """Hedging on asyncio: the first attempt runs in the caller's own task, and a task is made only where it is slow.
 
-A call that is not slow pays for one timer. Nothing of this is a cancel scope: those must be entered before the first
-step, which has been taken when the timer is set.
+A call that is not slow pays for an alarm that is taken back. Nothing around the first attempt is a cancel scope: that
+would have to be entered before the first step, which has been taken when the alarm is set.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import anyio
 
-from corten._core import Call
+from corten._core import Call, pipeline_time_left
+from corten.clock import Clock
+from corten.pipeline.layers.hedge.alarms import Alarms
 from corten.pipeline.layers.hedge.errors import noted
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ HedgeSlow = Callable[[Call, float, Context, tuple[Any, ...], Mapping[str, Any]],
 
 def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
     """The function that takes over a call whose first attempt has suspended."""
+    here = Here(hedge.around.clock)
 
     async def hedge_slow(
         call: Call, started: float, context: Context, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -34,8 +38,7 @@ def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
             await call
             hedge.took(hedge.around.clock.now() - started)
             return call.result()
-        race = _Race(hedge, started, delay, context, args, kwargs)
-        race.set_timer(started + delay)
+        race = _Race(hedge, here(), started, delay, context, args, kwargs)
         try:
             await call
         except Exception as error:  # noqa: BLE001 - raised again unless another attempt succeeds
@@ -59,10 +62,36 @@ _LOST = object()
 """What an attempt returns that was cancelled."""
 
 
+class Here:
+    """The running loop's alarms, found quickly while it is always the same; loops are held weakly."""
+
+    __slots__ = ("_clock", "_known", "_running_loop")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: tuple[Callable[[], object], Alarms] = (lambda: self, Alarms(clock))
+        """One thing, so that threads with loops of their own never see half of each other's."""
+        self._running_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+
+    def __call__(self) -> tuple[asyncio.AbstractEventLoop, Alarms]:
+        if (running_loop := self._running_loop) is None:
+            import asyncio  # only where a loop runs, which has imported it
+
+            running_loop = self._running_loop = asyncio.get_running_loop
+        loop = running_loop()
+        known, alarms = self._known
+        if known() is not loop:
+            alarms = Alarms(self._clock)
+            self._known = (ref(loop), alarms)
+        return loop, alarms
+
+
 class _Race:
     """The attempts of one call."""
 
     __slots__ = (
+        "_alarm",
+        "_alarms",
         "_args",
         "_asked",
         "_begun",
@@ -77,7 +106,6 @@ class _Race:
         "_loop",
         "_running",
         "_started",
-        "_timer",
         "_winner",
         "errors",
     )
@@ -85,13 +113,14 @@ class _Race:
     def __init__(
         self,
         hedge: FunctionHedge,
+        here: tuple[asyncio.AbstractEventLoop, Alarms],
         started: float,
         delay: float,
         context: Context,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> None:
-        import asyncio
+        from asyncio import current_task
 
         self._hedge = hedge
         self._started = started
@@ -99,10 +128,11 @@ class _Race:
         self._context = context
         self._args = args
         self._kwargs = kwargs
-        self._loop = asyncio.get_running_loop()
-        self._host: asyncio.Task[Any] | None = asyncio.current_task(self._loop)
+        self._loop, self._alarms = here
+        self._host: asyncio.Task[Any] | None = current_task(self._loop)
         self._cancelling = 0 if self._host is None else self._host.cancelling()
-        self._deadline = hedge.deadline()
+        left = pipeline_time_left()  # what `within` set is in the context
+        self._deadline = None if left is None else hedge.around.clock.now() + left
         self._begun = 1
         self._running: dict[asyncio.Task[Any], anyio.CancelScope] = {}
         self.errors: list[Exception] = []
@@ -110,9 +140,7 @@ class _Race:
         self._asked = False
         """Whether the caller's task was asked to let go of the first attempt."""
         self._first_ended = False
-
-    def set_timer(self, deadline: float) -> None:
-        self._timer = self._hedge.around.clock.call_at(deadline, self._begin)
+        self._alarm = self._alarms.set(started + delay, self._begin)
 
     def _begin(self) -> None:
         """The timer went off: another attempt."""
@@ -128,7 +156,7 @@ class _Race:
         self._running[task] = scope
         task.add_done_callback(self._ended)
         if self._begun <= self._hedge.policy.max_hedges:
-            self.set_timer(now + self._delay)
+            self._alarm = self._alarms.set(now + self._delay, self._begin)
 
     async def _attempt(self, scope: anyio.CancelScope) -> Any:
         """Cancelled by a scope, so that what the user shields stays shielded."""
@@ -197,7 +225,7 @@ class _Race:
     def _let_go(self) -> None:
         """The first attempt is over, by whatever."""
         self._first_ended = True
-        self._timer.cancel()
+        self._alarms.take_back(self._alarm)
 
     def _took(self) -> None:
         """As long as the first attempt took, or would have taken at least: a quantile learns from both."""
