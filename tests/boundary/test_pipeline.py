@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
+
+import pytest
 
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.policies import Bulkhead, CircuitBreaker, RateLimit, Retry
+from corten.policies import Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry
+from corten.policies.policy import Policy
 
 
 def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:
@@ -44,3 +49,35 @@ def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:
     seen = guard.statistics()
     assert seen.bulkheads[0].running == 0
     assert (seen.calls, seen.successes, seen.retries) == (4000, 4000, 4 * 143)
+
+
+async def _slowly(_: Exception) -> None:
+    await asyncio.sleep(100)
+
+
+@pytest.mark.parametrize("policy", [Retry(wait=100), Fallback(call=_slowly)])
+def test_an_abandoned_call_that_keeps_an_error_is_collected(policy: Policy) -> None:
+    class Service:
+        task: asyncio.Task[None]
+
+    def abandon() -> weakref.ref[Service]:
+        service, loop = Service(), asyncio.new_event_loop()
+
+        @Pipeline("p", policy)
+        async def work(_: Service) -> None:
+            await asyncio.sleep(0)
+            raise OSError  # whose traceback has the service, and that the task
+
+        async def begin() -> None:
+            service.task = asyncio.ensure_future(work(service))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            service.task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+        loop.run_until_complete(begin())
+        loop.close()
+        return weakref.ref(service)
+
+    service = abandon()
+    gc.collect()
+    assert service() is None

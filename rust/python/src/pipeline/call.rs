@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use corten_core::bulkhead::{Fate, Ticket};
 use corten_core::clock::{Clock as _, Nanos, seconds_from_nanos};
 use corten_core::pipeline::{self as core, Kind, Outcome};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,8 +20,11 @@ use crate::fastcall::Nullary;
 use crate::spin::Mutex;
 use crate::timeout::Armed;
 
+/// An error that a call keeps: an object that the collector sees, which a `PyErr` is not.
+pub(super) type Raised = Py<PyBaseException>;
+
 /// What is to be done, by whoever holds the call.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Todo {
     /// Await it: its coroutine is suspended.
     Resume,
@@ -30,7 +33,7 @@ pub(super) enum Todo {
     /// Wait until the ticket is granted or that time has come, then go on.
     Queue(Arc<Ticket>, Option<Nanos>),
     /// Ask the fallback of that stage for something in place of the error, then go on with it.
-    FallBack(usize, Arc<PyErr>),
+    FallBack(usize, Raised),
     /// Enter cancel scopes, then begin anew: nothing was entered yet.
     Scope,
     /// Make the call, then say how it went.
@@ -49,9 +52,9 @@ struct State {
     armed: Option<Armed>,
     result: Option<Py<PyAny>>,
     /// The error for which it is tried again.
-    last: Option<Box<PyErr>>,
+    last: Option<Raised>,
     /// The error for which a fallback was asked, whose coroutine this is.
-    instead_of: Option<Arc<PyErr>>,
+    instead_of: Option<Raised>,
 }
 
 /// One call through a pipeline. Awaiting it carries its coroutine on; then `result()` is what came out, or the call
@@ -168,7 +171,7 @@ impl Call {
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         match &self.state.lock().todo {
-            Todo::FallBack(_, error) => Some(error.value(py).clone().into_any().unbind()),
+            Todo::FallBack(_, error) => Some(error.clone_ref(py).into_any()),
             _ => None,
         }
     }
@@ -208,7 +211,7 @@ impl Call {
                     close(coroutine.bind(py))?;
                 }
                 if let Some(last) = last {
-                    error.value(py).setattr("__context__", last.value(py))?;
+                    error.value(py).setattr("__context__", last)?;
                 }
                 Err(error)
             }
@@ -232,7 +235,7 @@ impl Call {
         let (call, todo, coroutine, _) = slf.get().take();
         let Some(error) = instead_of(todo) else { return Err(running_already()) };
         coroutine.map_or(Ok(()), |unused| close(unused.bind(py)))?;
-        Self::end(slf, call, Err(error.clone_ref(py)), Some(error))
+        Self::end(slf, call, Err(PyErr::from_value(error.bind(py).clone().into_any())), Some(error))
     }
 
     /// Refuses a call in the queue, raising the refusal, where all places are held by the calls that it is made from;
@@ -264,7 +267,7 @@ impl Call {
             Ok(todo) => self.put(call, todo.unwrap_or(Todo::Admitted), None, last),
             Err(error) => {
                 if let Some(last) = last {
-                    error.value(py).setattr("__context__", last.value(py))?;
+                    error.value(py).setattr("__context__", last)?;
                 }
                 return Err(error);
             }
@@ -285,7 +288,7 @@ impl Call {
         let (mut call, todo, ..) = self.take();
         match self.concluded(py, &mut call, Ok(value.unbind()), None, instead_of(todo))? {
             Settled::Again(todo, error) => {
-                self.put(call, todo, None, error.map(Box::new));
+                self.put(call, todo, None, error);
                 Ok(true)
             }
             Settled::Value(_) => Ok(false),
@@ -299,7 +302,7 @@ impl Call {
         let raised = PyErr::from_value(error.clone());
         match self.concluded(py, &mut call, Err(raised), None, instead_of(todo)) {
             Ok(Settled::Again(todo, error)) => {
-                self.put(call, todo, None, error.map(Box::new));
+                self.put(call, todo, None, error);
                 Ok(true)
             }
             Ok(Settled::Value(_)) => Ok(false),
@@ -329,6 +332,11 @@ impl Call {
             visit.call(&state.coroutine)?;
             visit.call(&state.yielded)?;
             visit.call(&state.result)?;
+            visit.call(&state.last)?;
+            visit.call(&state.instead_of)?;
+            if let Todo::FallBack(_, error) = &state.todo {
+                visit.call(error)?;
+            }
             if let Some(armed) = &state.armed {
                 armed.traverse(&visit)?;
             }
@@ -384,7 +392,7 @@ impl Call {
         slf: &Bound<'_, Self>,
         mut call: core::Call,
         coroutine: PyResult<Bound<'_, PyAny>>,
-        instead_of: Option<Arc<PyErr>>,
+        instead_of: Option<Raised>,
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let pipeline = this.pipeline.bind(py);
@@ -413,13 +421,13 @@ impl Call {
         slf: &Bound<'_, Self>,
         mut call: core::Call,
         ended: PyResult<Py<PyAny>>,
-        instead_of: Option<Arc<PyErr>>,
+        instead_of: Option<Raised>,
     ) -> PyResult<Py<PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         match this.concluded(py, &mut call, ended, None, instead_of)? {
             Settled::Value(value) => Ok(value),
             Settled::Again(todo, error) => {
-                this.put(call, todo, None, error.map(Box::new));
+                this.put(call, todo, None, error);
                 Ok(slf.clone().into_any().unbind())
             }
         }
@@ -432,13 +440,21 @@ impl Call {
         call: &mut core::Call,
         ended: Result<Py<PyAny>, PyErr>,
         armed: Option<Armed>,
-        instead_of: Option<Arc<PyErr>>,
+        instead_of: Option<Raised>,
     ) -> PyResult<Settled> {
         let pipeline = self.pipeline.get();
         let Some(original) = instead_of else { return pipeline.ended(py, call, ended, armed) };
         match &ended {
-            Ok(_) => pipeline.tell(py, "degraded", Kind::Fallback.word(), Some(&original), 0, None),
-            Err(error) => put_behind(py, error, &original)?,
+            Ok(_) => {
+                let original = PyErr::from_value(original.into_bound(py).into_any());
+                pipeline.tell(py, "degraded", Kind::Fallback.word(), Some(&original), 0, None);
+            }
+            Err(error) => {
+                // An error that lets nobody write on it stays as it is; the call must be left all the same.
+                if let Err(wrong) = put_behind(py, error, original.bind(py)) {
+                    wrong.write_unraisable(py, None);
+                }
+            }
         }
         pipeline.ended(py, call, ended, armed)
     }
@@ -461,8 +477,7 @@ impl Call {
     }
 
     /// A call that is to be tried again.
-    pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: Option<PyErr>) -> Self {
-        let last = last.map(Box::new);
+    pub(super) fn again(pipeline: &Bound<'_, Pipeline>, call: core::Call, todo: Todo, last: Option<Raised>) -> Self {
         Self::with(
             pipeline,
             State { call, todo, coroutine: None, yielded: None, armed: None, result: None, last, instead_of: None },
@@ -514,7 +529,7 @@ impl Call {
         };
         match self.concluded(py, &mut call, ended, armed, instead_of)? {
             Settled::Value(value) => self.state.lock().result = Some(value),
-            Settled::Again(todo, error) => self.put(call, todo, None, error.map(Box::new)),
+            Settled::Again(todo, error) => self.put(call, todo, None, error),
         }
         Ok(None)
     }
@@ -536,14 +551,14 @@ impl Call {
     }
 
     /// Everything out of it; it is over unless something is put back.
-    fn take(&self) -> (core::Call, Todo, Option<Py<PyAny>>, Option<Box<PyErr>>) {
+    fn take(&self) -> (core::Call, Todo, Option<Py<PyAny>>, Option<Raised>) {
         let mut state = self.state.lock();
         let call = std::mem::replace(&mut state.call, core::Call::new(0));
         let todo = std::mem::replace(&mut state.todo, Todo::Done);
         (call, todo, state.coroutine.take(), state.last.take())
     }
 
-    fn put(&self, call: core::Call, todo: Todo, coroutine: Option<Py<PyAny>>, last: Option<Box<PyErr>>) {
+    fn put(&self, call: core::Call, todo: Todo, coroutine: Option<Py<PyAny>>, last: Option<Raised>) {
         let mut state = self.state.lock();
         state.call = call;
         state.todo = todo;
@@ -590,7 +605,7 @@ impl Wake for Callback {
     }
 }
 
-fn instead_of(todo: Todo) -> Option<Arc<PyErr>> {
+fn instead_of(todo: Todo) -> Option<Raised> {
     match todo {
         Todo::FallBack(_, error) => Some(error),
         _ => None,
@@ -619,15 +634,15 @@ fn driven(made: Bound<'_, PyAny>) -> PyResult<Given<'_>> {
 }
 
 /// Makes `original` the context of what a fallback raised, at the end of its own, unless it is in there.
-fn put_behind(py: Python<'_>, error: &PyErr, original: &PyErr) -> PyResult<()> {
+fn put_behind(py: Python<'_>, error: &PyErr, original: &Bound<'_, PyBaseException>) -> PyResult<()> {
     let mut last = error.value(py).clone().into_any();
     for _ in 0..100 {
-        if last.is(original.value(py)) {
+        if last.is(original) {
             return Ok(());
         }
         let context = last.getattr(intern!(py, "__context__"))?;
         if context.is_none() {
-            return last.setattr(intern!(py, "__context__"), original.value(py));
+            return last.setattr(intern!(py, "__context__"), original);
         }
         last = context;
     }

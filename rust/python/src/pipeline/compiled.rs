@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
-use super::call::{Call, Todo};
+use super::call::{Call, Raised, Todo};
 use super::counts::PipelineCounts;
 use super::drive::{First, close, first_step};
 use super::failures::{Asks, Filter, Filters, described};
@@ -64,7 +64,7 @@ enum Input {
 pub(super) enum Settled {
     Value(Py<PyAny>),
     /// Something is to be done first; to be tried again, for that error where there was one.
-    Again(Todo, Option<PyErr>),
+    Again(Todo, Option<Raised>),
 }
 
 #[pymethods]
@@ -447,13 +447,13 @@ impl Pipeline {
             Step::FallBack(index, Why::Refused(refusal)) => {
                 let error = refusals::refused(py, &self.filters.name, refusal, self.reason(py, refusal));
                 self.tell(py, "refused", refusal.policy.word(), Some(&error), 0, refusal.retry_after);
-                Ok(Some(Todo::FallBack(index, Arc::new(error))))
+                Ok(Some(Todo::FallBack(index, error.into_value(py))))
             }
             Step::FallBack(index, why) => {
                 let limit = if let Why::DeadlineExceeded(limit) = why { limit } else { 0 };
                 let error = refusals::deadline_exceeded(py, &self.filters.name, limit);
                 self.tell(py, "timed_out", Kind::Timeout.word(), Some(&error), 0, Some(limit));
-                Ok(Some(Todo::FallBack(index, Arc::new(error))))
+                Ok(Some(Todo::FallBack(index, error.into_value(py))))
             }
             Step::Refuse(refusal) => {
                 let error = refusals::refused(py, &self.filters.name, refusal, self.reason(py, refusal));
@@ -552,18 +552,18 @@ impl Pipeline {
                 let late = || PyTimeoutError::new_err("the attempt took too long");
                 let cause = if outcome == Outcome::TimedOut { late() } else { error.clone_ref(py) };
                 self.tell(py, "retried", Kind::Retry.word(), Some(&cause), call.attempt(), Some(nanos));
-                Ok(Settled::Again(Todo::Wait(nanos), Some(error)))
+                Ok(Settled::Again(Todo::Wait(nanos), Some(error.into_value(py))))
             }
             Next::FallBack(index, Why::DeadlineExceeded(limit)) => {
                 let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
                 exceeded.set_cause(py, Some(error));
                 note_attempts(py, &self.filters.name, call, now, &exceeded);
                 self.tell(py, "timed_out", Kind::Timeout.word(), Some(&exceeded), 0, Some(limit));
-                Ok(Settled::Again(Todo::FallBack(index, Arc::new(exceeded)), None))
+                Ok(Settled::Again(Todo::FallBack(index, exceeded.into_value(py)), None))
             }
             Next::FallBack(index, _) => {
                 note_attempts(py, &self.filters.name, call, now, &error);
-                Ok(Settled::Again(Todo::FallBack(index, Arc::new(error)), None))
+                Ok(Settled::Again(Todo::FallBack(index, error.into_value(py)), None))
             }
             Next::DeadlineExceeded(limit) => {
                 let exceeded = refusals::deadline_exceeded(py, &self.filters.name, limit);
