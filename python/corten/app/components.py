@@ -12,7 +12,7 @@ from corten.messages.consumer import Consumer
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.pipeline import Pipeline
-from corten.pipeline.controls.named import NamedBreakers
+from corten.pipeline.controls.named import NamedControls
 from corten.plugins.descriptions import Exporter, Observer, Resource, Task
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Components:
 
     def __init__(self) -> None:
         self.pipelines: dict[str, Pipeline] = {}
-        self.breakers = NamedBreakers()
+        self.breakers = NamedControls()
         self.resources: list[Resource] = []
         self.tasks: list[Task] = []
         self.checks: list[Check] = []

@@ -11,6 +11,7 @@ from corten.pipeline.budget import shared_budget
 from corten.pipeline.layers import LAYERS, LIFTED, KeepsState, Layer, Surroundings
 from corten.pipeline.layers.run import Run
 from corten.pipeline.stages import STAGES, Compiled
+from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
@@ -71,7 +72,7 @@ class Compiler:
             if compiler is None:
                 raise ValueError(_unknown(policy))
             old = kept.get(place)
-            if isinstance(policy, CircuitBreaker):  # one with a name is not this pipeline's alone
+            if isinstance(policy, CircuitBreaker | Bulkhead):  # one with a name is not this pipeline's alone
                 old = around.breakers.find(policy, around.pipeline, around.clock, old)
             compiled = compiler.compile_stage(policy, old, around.clock)
             if compiled.state is not None:

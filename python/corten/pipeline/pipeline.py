@@ -26,7 +26,7 @@ from corten.pipeline.controls.cache import (
 )
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.controls.hedge import hedges_of
-from corten.pipeline.controls.named import NamedBreakers
+from corten.pipeline.controls.named import NamedControls
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guard import Blocks, Guard
@@ -53,7 +53,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _process_clock = Clock()
-_process_breakers = NamedBreakers()
+_process_breakers = NamedControls()
 
 
 class Pipeline:
@@ -247,8 +247,8 @@ class Pipeline:
 
         return commit
 
-    def share(self, breakers: NamedBreakers) -> None:
-        """Have breakers with a name in common with other pipelines, an App's; from the next policies on."""
+    def share(self, breakers: NamedControls) -> None:
+        """Have breakers and bulkheads with a name in common with an App's pipelines; from the next policies on."""
         self._breakers = breakers
 
     def bind(
@@ -328,7 +328,7 @@ class Pipeline:
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
         """Its bulkheads in the order of the policies, to be resized while it runs."""
-        return tuple(BulkheadControl(bulkhead) for bulkhead in self._compiler.state_of("bulkhead"))
+        return self._compiler.state_of("bulkhead")
 
     def allow_chaos(self, allowed: bool = True) -> None:
         """Let the chaos policies do harm, or no longer, in calls from now on.

@@ -53,6 +53,8 @@ class BulkheadStatistics(msgspec.Struct, frozen=True):
     waited: Annotated[int, counter("Calls that got their place from the queue")] = 0
     wait_time: Annotated[float, counter("How long those waited, together", "seconds")] = 0.0
     longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
+    name: str = ""
+    """The name by which pipelines share it; empty where it is one pipeline's own."""
 
 
 class FunctionCacheStatistics(msgspec.Struct, frozen=True):

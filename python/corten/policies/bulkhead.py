@@ -38,6 +38,9 @@ class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
     holds one, or a function of the call's arguments (in settings ``"package.module:function"``)."""
     ageing: Duration | None = None
     """So many seconds of waiting are worth one step of priority; None: no wait is."""
+    name: str | None = None
+    """Bulkheads of one name are one, in an App or, for pipelines of none, in the process: then a number as ``priority``
+    says which pipeline's calls go first. Size, queue and ``ageing`` must be the same; None: the pipeline's own."""
 
     def __post_init__(self) -> None:
         whole("bulkhead", "max_concurrent", self.max_concurrent, 1)
@@ -47,6 +50,8 @@ class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
         if self.ageing is not None:
             positive("bulkhead", "ageing", self.ageing)
         _check_priority(self.priority)
+        if self.name is not None and not self.name:
+            raise ValueError("bulkhead: name is ''; it must be a text, or left out")
 
 
 def _check_priority(priority: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +13,8 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from corten.errors import BulkheadFull, DeadlineExceeded
+from corten import App
+from corten.errors import BulkheadFull, DeadlineExceeded, SettingsError
 from corten.events import CallRefused, Events
 from corten.pipeline import Pipeline
 from corten.policies import Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry, Timeout, not_idempotent
@@ -370,6 +372,7 @@ def test_a_parameter_that_the_function_has_not_is_said_when_it_is_decorated(pipe
         ({"priority": True}, "bulkhead: priority is True"),
         ({"priority": "not one"}, "bulkhead: priority is 'not one'; it must be a whole number, the name"),
         ({"priority": "nowhere:at_all"}, "bulkhead: priority is 'nowhere:at_all', which can't be found"),
+        ({"name": ""}, "bulkhead: name is ''; it must be a text"),
         ({"priority": object}, None),
         ({"priority": 1.5}, "bulkhead: priority is 1.5, which can't be called"),
     ],
@@ -655,3 +658,70 @@ async def test_a_refusal_is_told(clock: FakeClock, pipeline: Callable[..., Pipel
             await work()
         gate.set()
     assert [(each.pipeline, each.policy) for each in told] == [("p", "bulkhead")]
+
+
+async def test_pipelines_share_a_bulkhead_by_name_and_one_of_them_goes_first(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    batch = pipeline(Bulkhead(1, max_waiting=9, name="database"), name="batch")
+    web = pipeline(Bulkhead(1, max_waiting=9, max_wait=5, priority=10, name="database"), name="web")
+    assert batch.bulkheads[0] is web.bulkheads[0]
+    gate = anyio.Event()
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        order.append(name)
+        await gate.wait()
+
+    async with anyio.create_task_group() as group:
+        for guard, name in ((batch, "first"), (batch, "batch"), (web, "web")):
+            group.start_soon(guard(work), name)
+            await anyio.wait_all_tasks_blocked()
+        assert (order, web.bulkheads[0].statistics().waiting) == (["first"], 2)
+        gate.set()
+    assert order == ["first", "web", "batch"]
+    assert repr(web.bulkheads[0]) == "<bulkhead 'database': 0 of 1 running, 0 of 9 waiting>"
+    assert web.statistics().bulkheads == batch.statistics().bulkheads
+
+
+def test_bulkheads_of_one_name_have_the_same_size(pipeline: Callable[..., Pipeline]) -> None:
+    batch = pipeline(Bulkhead(3, name="database"))
+    with pytest.raises(
+        ValueError, match=r"pipeline 'web': bulkhead 'database' has max_concurrent=4 here and 3 in another pipeline"
+    ):
+        pipeline(Bulkhead(4, name="database"), name="web")
+    assert pipeline(Bulkhead(3)).bulkheads[0] is not batch.bulkheads[0]
+    batch.configure([Bulkhead(4, name="database")])
+    web = pipeline(Bulkhead(4, name="database"), name="web")
+    assert web.bulkheads[0].statistics().max_concurrent == 4
+
+
+async def test_a_call_that_would_wait_for_its_own_caller_in_another_pipeline_is_refused(
+    pipeline: Callable[..., Pipeline],
+) -> None:
+    policy = Bulkhead(1, max_waiting=9, name="database")
+    outer, inner = pipeline(policy, name="outer"), pipeline(policy, name="inner")
+
+    @inner
+    async def read() -> None: ...
+
+    @outer
+    async def report() -> None:
+        await read()
+
+    with pytest.raises(BulkheadFull, match="pipeline 'inner': .* would wait for itself"):
+        await report()
+
+
+async def test_settings_that_contradict_each_other_for_one_name_keep_an_app_from_starting(
+    make_app: Callable[..., App[None]], tmp_path: Path
+) -> None:
+    file = tmp_path / "corten.toml"
+    table = '[pipelines.{0}]\npolicies = [{{ policy = "bulkhead", max_concurrent = {1}, name = "db" }}]\n'
+    file.write_text(table.format("web", 3) + table.format("batch", 4))
+    app = make_app(config=file)
+    for name in ("web", "batch"):
+        app.add(Pipeline(name))
+    with pytest.raises(SettingsError, match=r"bulkhead 'db' has max_concurrent=4 here and 3 in pipeline 'web'"):
+        async with app:
+            pass

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from corten import _core
 from corten.pipeline.statistics import BulkheadStatistics
+from corten.policies.bulkhead import Bulkhead
 from corten.policies.check import whole
 
 
 class BulkheadControl:
-    """One bulkhead of a pipeline; good for as long as the pipeline has it."""
+    """One bulkhead of a pipeline, or of several that share it by name; good for as long as one of them has it."""
 
-    def __init__(self, core: _core.Bulkhead) -> None:
-        self._core = core
+    def __init__(self, policy: Bulkhead) -> None:
+        self.name = policy.name or ""
+        """The name by which pipelines share it; empty where it is one pipeline's own."""
+        self.policy = policy
+        """Its settings now, other than those made by hand."""
+        self.core = _core.Bulkhead(policy.max_concurrent, policy.max_waiting, policy.ageing)
+
+    def become(self, policy: Bulkhead) -> None:
+        """Other settings from now on: calls that run or wait go on."""
+        self.policy = policy
+        self.core.set_ageing(policy.ageing)
+        self.core.resize(policy.max_concurrent, policy.max_waiting)
 
     def __repr__(self) -> str:
         seen = self.statistics()
+        name = f" {self.name!r}" if self.name else ""
         return (
-            f"<bulkhead: {seen.running} of {seen.max_concurrent} running, {seen.waiting} of {seen.max_waiting} waiting>"
+            f"<bulkhead{name}: {seen.running} of {seen.max_concurrent} running, "
+            f"{seen.waiting} of {seen.max_waiting} waiting>"
         )
 
     def resize(self, max_concurrent: int | None = None, max_waiting: int | None = None) -> None:
@@ -32,8 +45,8 @@ class BulkheadControl:
         max_waiting = seen.max_waiting if max_waiting is None else max_waiting
         whole("bulkhead", "max_concurrent", max_concurrent, 1)
         whole("bulkhead", "max_waiting", max_waiting, 0)
-        self._core.resize(max_concurrent, max_waiting)
+        self.core.resize(max_concurrent, max_waiting)
 
     def statistics(self) -> BulkheadStatistics:
         """How it stands, and what it has seen since it was made."""
-        return BulkheadStatistics(*self._core.statistics())
+        return BulkheadStatistics(*self.core.statistics(), self.name)

@@ -1,4 +1,4 @@
-"""Breakers that pipelines share by name: one for each name in an App, or in the process for pipelines of no App."""
+"""Breakers and bulkheads that pipelines share by name: one for each in an App, or in the process without one."""
 
 from __future__ import annotations
 
@@ -10,67 +10,88 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from corten.clock import Clock
+from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.controls.circuit_breaker import BreakerControl
+from corten.policies.bulkhead import Bulkhead
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 
+Shareable = CircuitBreaker | Bulkhead
+Control = BreakerControl | BulkheadControl
 
-class NamedBreakers:
-    """The breakers of one App by name; each lives as long as a pipeline that has it."""
+_OF_EACH_PIPELINE = {"priority", "max_wait"}
+"""Fields that may differ among policies of one name."""
+
+
+class NamedControls:
+    """The breakers and bulkheads of one App by name; each lives as long as a pipeline that has it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # Times of one clock mean nothing to another: tests have many.
-        self._shared: weakref.WeakKeyDictionary[Clock, weakref.WeakValueDictionary[str, BreakerControl]] = (
+        self._shared: weakref.WeakKeyDictionary[Clock, weakref.WeakValueDictionary[tuple[str, str], Control]] = (
             weakref.WeakKeyDictionary()
         )
 
-    def find(self, policy: CircuitBreaker, pipeline: str, clock: Clock, kept: BreakerControl | None) -> BreakerControl:
-        """The breaker of the policy's name, or the one that was kept, or a new one.
+    def find(self, policy: Shareable, pipeline: str, clock: Clock, kept: Control | None) -> Control:
+        """The breaker or bulkhead of the policy's name, or the one that was kept, or a new one.
 
-        A pipeline that has the breaker already may change its settings, for all that have it.
+        A pipeline that has it already may change its settings, for all that have it.
 
         :param kept: what the pipeline had in its place so far
         :raises ValueError: the pipeline has it not yet, and it has other settings
         """
         if policy.name is None:
-            return kept if kept is not None and not kept.name else BreakerControl(policy, clock)
+            return kept if kept is not None and not kept.name else _make(policy, clock)
         found = self._named(policy, policy.name, clock)
-        if found is not kept and found.policy != policy:
+        if found is not kept and _difference(policy, found.policy):
             # It may be of a pipeline that nobody can reach any more.
             del found
             gc.collect()
             found = self._named(policy, policy.name, clock)
-        if found is not kept and found.policy != policy:
+        if found is not kept and (difference := _difference(policy, found.policy)):
+            word, kind = _words(policy)
             raise ValueError(
-                f"pipeline {pipeline!r}: circuit_breaker {policy.name!r} has {_difference(policy, found.policy)} in "
-                "another pipeline; breakers of one name are one, and need the same settings"
+                f"pipeline {pipeline!r}: {word} {policy.name!r} has {difference} in "
+                f"another pipeline; {kind}s of one name are one, and need the same settings"
             )
         return found
 
-    def _named(self, policy: CircuitBreaker, name: str, clock: Clock) -> BreakerControl:
+    def _named(self, policy: Shareable, name: str, clock: Clock) -> Control:
+        key = (_words(policy)[0], name)
         with self._lock:
             shared = self._shared.setdefault(clock, weakref.WeakValueDictionary())
-            found = shared.get(name)
+            found = shared.get(key)
             if found is None:
-                found = shared[name] = BreakerControl(policy, clock)
+                found = shared[key] = _make(policy, clock)
             return found
 
 
 def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[str, str]]:
-    """Pipelines with breakers that have other settings than those of the same name before, and what is different."""
-    first: dict[str, tuple[str, CircuitBreaker]] = {}
+    """Pipelines with policies that have other settings than those of the same name before, and what is different."""
+    first: dict[tuple[str, str], tuple[str, Shareable]] = {}
     for pipeline, each in policies.items():
         for policy in each:
-            if isinstance(policy, CircuitBreaker) and policy.name is not None:
-                other, said = first.setdefault(policy.name, (pipeline, policy))
-                if policy != said:
-                    difference = f"{_difference(policy, said)} in pipeline {other!r}"
-                    yield pipeline, f"circuit_breaker {policy.name!r} has {difference}; it is one breaker"
+            if isinstance(policy, Shareable) and policy.name is not None:
+                word, kind = _words(policy)
+                other, said = first.setdefault((word, policy.name), (pipeline, policy))
+                if difference := _difference(policy, said):
+                    difference = f"{difference} in pipeline {other!r}"
+                    yield pipeline, f"{word} {policy.name!r} has {difference}; it is one {kind}"
 
 
-def _difference(ours: CircuitBreaker, theirs: CircuitBreaker) -> str:
-    fields = (field.name for field in msgspec.structs.fields(CircuitBreaker))
+def _make(policy: Shareable, clock: Clock) -> Control:
+    return BulkheadControl(policy) if isinstance(policy, Bulkhead) else BreakerControl(policy, clock)
+
+
+def _words(policy: Shareable) -> tuple[str, str]:
+    """The policy's word, and what it is called in a sentence."""
+    return ("bulkhead", "bulkhead") if isinstance(policy, Bulkhead) else ("circuit_breaker", "breaker")
+
+
+def _difference(ours: Shareable, theirs: Shareable) -> str:
+    """The fields that they must have in common and have not; empty where there are none."""
+    fields = (field.name for field in msgspec.structs.fields(ours) if field.name not in _OF_EACH_PIPELINE)
     return ", ".join(
         f"{field}={getattr(ours, field)!r} here and {getattr(theirs, field)!r}"
         for field in fields

@@ -9,7 +9,7 @@ from corten._core import PipelineCounts, RetryBudget
 from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.pipeline.background import Background
-from corten.pipeline.controls.named import NamedBreakers
+from corten.pipeline.controls.named import NamedControls
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.stages.stage import Input
@@ -26,7 +26,7 @@ class Surroundings(NamedTuple):
     clock: Clock
     counts: PipelineCounts
     decisions: Decisions
-    breakers: NamedBreakers
+    breakers: NamedControls
     observers: Sequence[Observer] = ()
     tiers: Sequence[CacheTier] = ()
     budget: RetryBudget | None = None
