@@ -373,7 +373,7 @@ class Pipeline:
             chaos=tuple(ChaosStatistics(*chaos.statistics()) for chaos in self._compiler.state_of("chaos")),
             hedges=hedges_of(self._functions),
             retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(self._counts)),
-            rate_limits=tuple(limit.statistics() for limit in self.rate_limits),
+            rate_limits=tuple(limit.statistics(thorough=False) for limit in self.rate_limits),
             caches=statistics_of(self._functions),
         )
 

@@ -128,7 +128,8 @@ class RateLimitStatistics(msgspec.Struct, frozen=True):
     admitted: Annotated[int, counter("Requests that got their tokens")]
     refused: Annotated[int, counter("Requests that did not")]
     evictions: Annotated[int, counter("Keys that were forgotten for others when too many were live at once")] = 0
-    live: Annotated[int, gauge("Keys of which something is known now: all others would begin anew")] = 0
+    live: Annotated[int | None, gauge("Keys of which something is known now: all others would begin anew")] = None
+    """None: it has no keys, or so many slots that they are counted only where somebody asks for it."""
     capacity: Annotated[int, gauge("Keys for which there is room; 0: it has no keys")] = 0
     bytes: Annotated[int, gauge("Memory allocated for keys so far", "bytes")] = 0
     waited: Annotated[int, counter("Requests among the admitted that had to wait for it")] = 0

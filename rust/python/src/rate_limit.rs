@@ -154,7 +154,7 @@ impl Limiter {
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        statistics_of(py, self.inner.get().statistics(self.clock.now()))
+        statistics_of(py, self.inner.get().statistics(self.clock.now(), true))
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -264,8 +264,9 @@ impl KeyedLimiter {
         self.inner.get().burst()
     }
 
-    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        statistics_of(py, self.inner.get().statistics(self.clock.now()))
+    #[pyo3(signature = (thorough=true))]
+    fn statistics<'py>(&self, py: Python<'py>, thorough: bool) -> PyResult<Bound<'py, PyAny>> {
+        statistics_of(py, self.inner.get().statistics(self.clock.now(), thorough))
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

@@ -67,12 +67,17 @@ class RateLimitControl:
         """
         self._limiter.replace(rate, burst)
 
-    def statistics(self) -> RateLimitStatistics:
-        """What it has counted; of one with keys also their number and memory, for which it looks at all of them.
+    def statistics(self, *, thorough: bool = True) -> RateLimitStatistics:
+        """What it has counted; of one with keys also their number and memory.
 
         Of a limit that processes share it is what this process has asked for, wherever that was decided.
+
+        :param thorough: count live keys however many slots are to be looked at: a million take tens of milliseconds,
+            so the pipeline's own statistics and metrics leave them out beyond a megabyte of slots
         """
-        own, shared = self._limiter.statistics(), self._limiter.shared
+        limiter = self._limiter
+        own = limiter.statistics(thorough) if isinstance(limiter, KeyedLimiter) else limiter.statistics()
+        shared = limiter.shared
         return msgspec.structs.replace(
             own,
             admitted=own.admitted + shared.admitted,

@@ -41,6 +41,9 @@ impl From<Reservation> for Decision {
     }
 }
 
+/// So many bytes of slots are looked at without being asked: some hundred microseconds.
+pub(super) const LOOKED_AT: usize = 1 << 20;
+
 /// What a limiter has counted, and the memory it has for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
@@ -52,8 +55,9 @@ pub struct Statistics {
     pub waited: u64,
     /// Keys that lost what they had used to another key, and so began anew when they came again.
     pub evictions: u64,
-    /// Keys of which something is known now: all others begin anew.
-    pub live: usize,
+    /// Keys of which something is known now: all others begin anew. None: there are so many slots that counting them
+    /// would take long, and nobody asked for it.
+    pub live: Option<usize>,
     /// Keys for which there is room; zero: it has no keys.
     pub capacity: usize,
     /// Bytes allocated for keys so far.

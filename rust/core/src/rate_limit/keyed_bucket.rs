@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use super::decision::LOOKED_AT;
 use super::gcra::{Pacing, Queue, Tokens};
 use super::sync::{AtomicU64, Mutex, RwLock};
 use super::{Claim, Decision, Limit, Reservation, Statistics};
@@ -235,7 +236,7 @@ impl<P: Pacing> KeyedBucket<P> {
     }
 
     /// Another limit from now on; every key keeps its tokens, as far as the new burst holds them. Walks all slots
-    /// that were ever used (a million keys: some milliseconds), while calls wait.
+    /// that were ever used (a million keys: tens of milliseconds), while calls wait.
     pub fn replace(&self, limit: Limit, now: Nanos) {
         let mut current = self.limit.write();
         for set in self.segments.iter().filter_map(OnceLock::get).flat_map(|segment| segment.iter()) {
@@ -249,18 +250,19 @@ impl<P: Pacing> KeyedBucket<P> {
         *current = limit;
     }
 
-    /// What was counted so far. Walks all slots that were ever used.
+    /// What was counted so far. Walks all slots that were ever used, for a million keys only if it is to be `thorough`.
     #[must_use]
-    pub fn statistics(&self, now: Nanos) -> Statistics {
+    pub fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
         let allocated = self.segments.iter().filter(|segment| segment.get().is_some()).count();
+        let slots = allocated * size_of::<[Set; SEGMENT]>();
         Statistics {
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             waited: self.waited.load(Ordering::Relaxed),
             evictions: self.evictions.load(Ordering::Relaxed),
-            live: self.live(now),
+            live: (thorough || slots <= LOOKED_AT).then(|| self.live(now)),
             capacity: self.capacity,
-            bytes: allocated * size_of::<[Set; SEGMENT]>() + size_of_val(&*self.segments),
+            bytes: slots + size_of_val(&*self.segments),
         }
     }
 
@@ -342,7 +344,7 @@ mod tests {
         assert_eq!(bucket.try_acquire(5, 1, SECOND), Decision::Admitted);
         let tokens: Vec<_> = (1..=5).map(|hash| bucket.tokens(hash, SECOND)).collect();
         assert_eq!(tokens, [5.0, 10.0, 3.0, 1.0, 9.0]);
-        assert_eq!(bucket.statistics(SECOND).evictions, 1);
+        assert_eq!(bucket.statistics(SECOND, true).evictions, 1);
     }
 
     #[test]
@@ -353,7 +355,7 @@ mod tests {
                 assert_eq!(bucket.try_acquire(round * 10 + hash, 1, round * 2 * SECOND), Decision::Admitted);
             }
         }
-        assert_eq!(bucket.statistics(SECOND).evictions, 0);
+        assert_eq!(bucket.statistics(SECOND, true).evictions, 0);
     }
 
     #[test]
@@ -369,18 +371,19 @@ mod tests {
     fn a_million_live_keys_stay_within_64_bytes_each_and_lose_about_one_in_a_hundred() {
         let keys = DEFAULT_CAPACITY;
         let bucket = KeyedTokenBucket::new(limit(1.0, 1), keys);
-        assert!(bucket.statistics(SECOND).bytes < 256 * 1024);
+        assert!(bucket.statistics(SECOND, true).bytes < 256 * 1024);
         for key in 0..keys {
             assert_eq!(bucket.try_acquire(bucket.hash(&key), 1, SECOND), Decision::Admitted);
         }
-        let statistics = bucket.statistics(SECOND);
+        let statistics = bucket.statistics(SECOND, true);
         assert!(statistics.bytes <= 64 * keys, "{statistics:?}");
         assert!(statistics.evictions < keys as u64 / 50, "{statistics:?}");
-        assert_eq!(statistics.live as u64, keys as u64 - statistics.evictions);
+        assert_eq!(statistics.live.unwrap() as u64, keys as u64 - statistics.evictions);
+        assert_eq!(bucket.statistics(SECOND, false), Statistics { live: None, ..statistics });
         for key in 0..10 * keys {
             let _ = bucket.try_acquire(bucket.hash(&(key as u128)), 1, SECOND);
         }
-        assert_eq!(bucket.statistics(SECOND).bytes, statistics.bytes);
+        assert_eq!(bucket.statistics(SECOND, true).bytes, statistics.bytes);
     }
 
     #[test]
@@ -397,7 +400,7 @@ mod tests {
             })
             .collect();
         let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert_eq!((admitted, bucket.statistics(SECOND).evictions), (4_000, 0));
+        assert_eq!((admitted, bucket.statistics(SECOND, true).evictions), (4_000, 0));
     }
 
     proptest! {

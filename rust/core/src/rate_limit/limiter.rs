@@ -80,8 +80,8 @@ pub trait Limiter: Debug + Send + Sync {
     /// Keys for which there is room; zero: it has no keys.
     fn capacity(&self) -> usize;
 
-    /// What was counted so far.
-    fn statistics(&self, now: Nanos) -> Statistics;
+    /// What was counted so far; where it is to be `thorough` with the live keys, however many slots are to be looked at.
+    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics;
 }
 
 impl<P: Pacing> Limiter for Bucket<P> {
@@ -116,7 +116,7 @@ impl<P: Pacing> Limiter for Bucket<P> {
     fn capacity(&self) -> usize {
         0
     }
-    fn statistics(&self, _: Nanos) -> Statistics {
+    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
         self.statistics()
     }
 }
@@ -153,8 +153,8 @@ impl<P: Pacing> Limiter for KeyedBucket<P> {
     fn capacity(&self) -> usize {
         self.capacity()
     }
-    fn statistics(&self, now: Nanos) -> Statistics {
-        self.statistics(now)
+    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
+        self.statistics(now, thorough)
     }
 }
 
@@ -190,7 +190,7 @@ impl<C: Counting> Limiter for Window<C> {
     fn capacity(&self) -> usize {
         0
     }
-    fn statistics(&self, _: Nanos) -> Statistics {
+    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
         self.statistics()
     }
 }
@@ -227,8 +227,8 @@ impl<C: Counting> Limiter for KeyedWindow<C> {
     fn capacity(&self) -> usize {
         self.capacity()
     }
-    fn statistics(&self, now: Nanos) -> Statistics {
-        self.statistics(now)
+    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
+        self.statistics(now, thorough)
     }
 }
 
