@@ -330,6 +330,11 @@ class Pipeline:
         """Its bulkheads in the order of the policies, to be resized while it runs."""
         return self._compiler.state_of("bulkhead")
 
+    @property
+    def chaos_allowed(self) -> bool:
+        """Whether its chaos policies do harm."""
+        return self._chaos_allowed
+
     def allow_chaos(self, allowed: bool = True) -> None:
         """Let the chaos policies do harm, or no longer, in calls from now on.
 

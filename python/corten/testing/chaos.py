@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def allow_chaos(*pipelines: Pipeline) -> Generator[None]:
-    """Let the chaos policies of these pipelines do harm inside the block, and none after it.
+    """Let the chaos policies of these pipelines do harm inside the block; after it they do as before.
 
     The pipelines may stand alone or belong to an App, whatever its settings allow.
     """
+    before = [(each, each.chaos_allowed) for each in pipelines]
     try:
         for each in pipelines:
             each.allow_chaos()
         yield
     finally:
-        for each in pipelines:
-            each.allow_chaos(False)
+        for each, allowed in before:
+            each.allow_chaos(allowed)

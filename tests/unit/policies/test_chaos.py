@@ -223,6 +223,17 @@ async def test_a_test_may_allow_it_for_a_while(pipeline: Make) -> None:
     assert await guarded() == 1
 
 
+async def test_after_a_test_it_is_as_before(make_app: Callable[..., App[None]]) -> None:
+    policies = [{"policy": "chaos", "error_rate": 1}]
+    app = make_app(arguments={"chaos.allowed": True, "pipelines.rates.policies": policies})
+    guarded = app.pipeline("rates")(work)
+    async with app:
+        with allow_chaos(*app.pipelines.values()):
+            assert all(each.chaos_allowed for each in app.pipelines.values())
+        with pytest.raises(ChaosError):
+            await guarded()
+
+
 async def test_a_cancelled_wait_leaks_nothing(pipeline: Make) -> None:
     guard = wild(pipeline(Bulkhead(1), Chaos(latency_rate=1)))
     guarded = guard(work)
