@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -17,13 +18,15 @@ from harness import Case, compare_here
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from corten.policies.limiter_backend import SharedLimit
 from corten.secrets import Secret
-from corten_redis import Redis, RedisSettings, RedisTier
+from corten_redis import Redis, RedisLimiter, RedisSettings, RedisTier
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.servers.redis import RedisServer
 
+SCRIPT = files("corten_redis").joinpath("limiter.lua").read_text("utf-8")
 TARGETS = {"redis-py": 1 / 0.95}
 
 
@@ -97,6 +100,19 @@ async def measure(redis: Redis, client: driver.Redis, blocking: driver.Redis) ->
         {
             "corten": Case('await together(call, "user")', together=together, call=redis.get, operations=50),
             "redis-py": Case('await together(call, "user")', together=together, call=blocking.get, operations=50),
+        },
+        targets=TARGETS,
+    )
+    shared = SharedLimit("token_bucket", 1e6, 1_000_000)
+    sha = await client.script_load(SCRIPT)
+    arguments = ("token_bucket", "1.0", 1_000_000, 1, "0.0")
+    await compare_here(
+        "ask a limit that processes share",
+        {
+            "corten": Case('await limiter.reserve("limit", limit, 1, 0.0)', limiter=RedisLimiter(redis), limit=shared),
+            "redis-py": Case(
+                'await client.evalsha(sha, 1, "by hand", *arguments)', client=client, sha=sha, arguments=arguments
+            ),
         },
         targets=TARGETS,
     )
