@@ -631,6 +631,8 @@ class Call:
         """Raise the refusal of a call in the queue where all places are held by the ``holders`` it is made from."""
     def go_on(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Go on after a wait; a coroutine that is used up is made again. Gives the result or the call."""
+    def give(self, value: object) -> Any:
+        """What the fallback gives: that, or the call again where it is to be tried again."""
     def decline(self) -> Any:
         """The fallback has nothing to give: raise the error, or give the call again where it is to be tried again."""
     def enter(self) -> None:

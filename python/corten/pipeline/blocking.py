@@ -11,6 +11,7 @@ from corten._core import Call
 from corten.clock import LONGEST, Clock
 from corten.errors import CortenError
 from corten.pipeline.backend import in_event_loop
+from corten.pipeline.fallbacks import Given
 from corten.pipeline.reentry import refuse_itself
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
         call = core.admit(inputs)
         try:
             while True:
-                asked: Asked | None = (function, args, kwargs)
+                asked: Given | Asked | None = (function, args, dict(kwargs))
                 while (todo := call.todo) != "admitted":
                     if todo == "fall_back":
                         asked = fallbacks.asked(call, run, args, kwargs)
@@ -71,6 +72,11 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
                 if asked is None:
                     call.decline()  # raises, unless it is to be tried again
                     continue
+                if isinstance(asked, Given):
+                    result = call.give(asked.value)
+                    if type(result) is Call:
+                        continue
+                    return result
                 make, given, named = asked
                 try:
                     value = make(*given, **named)

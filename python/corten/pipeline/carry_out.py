@@ -10,6 +10,7 @@ import anyio
 from corten._core import Call
 from corten.clock import Clock
 from corten.pipeline.backend import from_any_thread
+from corten.pipeline.fallbacks import Given
 from corten.pipeline.reentry import refuse_itself
 from corten.pipeline.traceback import trimmed
 
@@ -58,7 +59,12 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
                 if todo == "fall_back":
                     asked = fallbacks.asked(call, run, *(given or (args, kwargs)))
                     # Here and not there, so that an error passes through no more frames than it must.
-                    result = call.decline() if asked is None else call.go_on(*asked)
+                    if asked is None:
+                        result = call.decline()
+                    elif isinstance(asked, Given):
+                        result = call.give(asked.value)
+                    else:
+                        result = call.go_on(*asked)
                     if type(result) is Call:
                         await result
                         result = result.result()

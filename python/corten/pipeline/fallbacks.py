@@ -7,25 +7,33 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from corten._core import Call, MemoryCache
 from corten.clock import Clock
 from corten.pipeline.absent import MISS
 from corten.pipeline.form import Form
-from corten.pipeline.stages.stage import Compiled
 from corten.policies.callables import resolve_function
 from corten.policies.fallback import Fallback
 
 if TYPE_CHECKING:
     from corten.pipeline.layers.run import Run
+    from corten.pipeline.stages.stage import Compiled
 
 _log = logging.getLogger("corten.pipeline")
 
-Asked = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+
+class Given:
+    """Something in place of an error, whatever it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+Asked = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 """A function to call, and with what, for something in place of an error."""
-Give = Callable[[BaseException, tuple[Any, ...], Mapping[str, Any]], Asked | None]
-"""What is to be asked for an error and the arguments of the call; None: nobody, the error goes on."""
+Give = Callable[[BaseException, tuple[Any, ...], Mapping[str, Any]], Given | Asked | None]
+"""What takes the place of an error, for the arguments of the call; None: nothing, it goes on."""
 
 _TAKES_ONE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -58,13 +66,13 @@ class LastGood:
                     "%s: its last good result is not remembered for these arguments: %s", self._function, error
                 )
 
-    def give(self, error: BaseException, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Asked | None:  # noqa: ARG002
+    def give(self, error: BaseException, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given | None:  # noqa: ARG002
         """The result for the same arguments."""
         try:
             found = self.results.get(self._key(args, kwargs), MISS)
         except TypeError:
             return None
-        return None if found is MISS else (_given, (found,), {})
+        return None if found is MISS else Given(found)
 
 
 class Fallbacks:
@@ -90,15 +98,12 @@ class Fallbacks:
             else:
                 self._gives[id(each.stage)] = _give_of(policy)
 
-    def asked(
-        self, call: Call, run: Run, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
-        """What is to be asked for the error of a call that is to fall back; None: nobody, the error goes on."""
+    def asked(self, call: Call, run: Run, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given | Asked | None:
+        """What takes the place of the error of a call that is to fall back, or who is asked; None: it goes on."""
         stage, error = call.stage, call.error
         if stage is None or error is None:
             return None
-        asked = self._gives[id(run.compiled[stage].stage)](error, args, kwargs)
-        return None if asked is None else (asked[0], asked[1], dict(asked[2]))
+        return self._gives[id(run.compiled[stage].stage)](error, args, kwargs)
 
     def remember(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         """The function returned a result."""
@@ -111,17 +116,13 @@ async def awaited(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _given(value: Any) -> Any:
-    return value
-
-
 def _give_of(policy: Fallback) -> Give:
     if policy.call is None:
-        given: Asked = (_given, (None if policy.value is msgspec.UNSET else policy.value,), {})
+        given = Given(policy.value)
         return lambda _error, _args, _kwargs: given
     call = resolve_function("fallback", "call", policy.call)
     if takes_arguments(call):
-        return lambda error, args, kwargs: (call, (error, *args), kwargs)
+        return lambda error, args, kwargs: (call, (error, *args), dict(kwargs))
     return lambda error, _args, _kwargs: (call, (error,), {})
 
 

@@ -60,6 +60,15 @@ async def test_a_value_takes_the_place_of_an_error(pipeline: Callable[..., Pipel
     assert (seen.calls, seen.successes, seen.errors, seen.degraded) == (3, 3, 0, {"fallback": 2})
 
 
+async def test_what_is_awaitable_is_a_value_like_any_other(pipeline: Callable[..., Pipeline]) -> None:
+    class Later:
+        def __await__(self) -> Any:
+            raise AssertionError("nobody asked for that")
+
+    later = Later()
+    assert await pipeline(Fallback(later))(Broken(OSError()))() is later
+
+
 async def test_none_is_a_value(pipeline: Callable[..., Pipeline]) -> None:
     assert await pipeline(Fallback(None))(Broken(OSError()))() is None
 

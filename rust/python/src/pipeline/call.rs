@@ -229,6 +229,14 @@ impl Call {
         }
     }
 
+    /// What the fallback gives. Gives that, or the call again where it is to be tried again.
+    fn give(slf: &Bound<'_, Self>, value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (call, todo, coroutine, _) = slf.get().take();
+        let Some(error) = instead_of(todo) else { return Err(running_already()) };
+        coroutine.map_or(Ok(()), |unused| close(unused.bind(slf.py())))?;
+        Self::end(slf, call, Ok(value.unbind()), Some(error))
+    }
+
     /// The fallback has nothing to give: the error goes on outwards. Gives the call again where it is to be tried again.
     fn decline(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
