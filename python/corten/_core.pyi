@@ -565,6 +565,8 @@ class PipelineCounts:
         """How many calls were answered without being made."""
     def shared_error(self) -> None:
         """Count a call that got the error of another one for the same key."""
+    def shared_cancelled(self) -> None:
+        """Count a call that was cancelled while it waited for another one for the same key."""
     def totals(self) -> tuple[int, int, int, int, int, list[tuple[str, int]]]:
         """Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word."""
 

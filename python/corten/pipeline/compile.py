@@ -48,7 +48,7 @@ class Compiler:
         Nothing changes before :meth:`commit`. The outermost run counts the calls: only a cache stands outside of it,
         which counts its hits itself.
 
-        :raises ValueError: a policy can't be compiled, or there are too many
+        :raises ValueError: a policy can't be compiled, there are too many, or two share a name
         """
         kept = self._state if around.clock is self._clock else {}  # times of one clock mean nothing to another
         state: dict[Place, Any] = {}
@@ -74,6 +74,11 @@ class Compiler:
             old = kept.get(place)
             if isinstance(policy, CircuitBreaker | Bulkhead):  # one with a name is not this pipeline's alone
                 old = around.breakers.find(policy, around.pipeline, around.clock, old)
+                if any(each is old for each in state.values()):
+                    raise ValueError(
+                        f"pipeline {around.pipeline!r}: {word} {policy.name!r} stands in it twice: policies of one "
+                        "name are one, which a call would have to pass while it holds it; leave one out, or rename it"
+                    )
             compiled = compiler.compile_stage(policy, old, around.clock)
             if compiled.state is not None:
                 state[place] = compiled.state

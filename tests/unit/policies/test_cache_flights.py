@@ -466,6 +466,26 @@ async def test_cancelled_anywhere_a_call_leaves_nothing_behind(
         assert await cancel_at_each_await(operation, nothing_is_left) > 2
 
 
+async def test_callers_who_gave_up_waiting_are_counted(
+    pipeline: Callable[..., Pipeline], clock: FakeClock, source: Source
+) -> None:
+    guard = pipeline(Cache())
+    load = guard(source.load)
+    source.takes = 1
+
+    async def impatient() -> None:
+        with clock.move_on_after(0.5):
+            await load(1)
+
+    async with anyio.create_task_group() as group:
+        for call in (lambda: load(1), impatient, impatient, lambda: load(1)):
+            Caller(group, call)
+            await until_blocked()
+        await clock.advance(1)
+    counted = guard.statistics()
+    assert (counted.calls, counted.cancelled, counted.successes, counted.hits) == (4, 2, 1, 1)
+
+
 async def test_ten_thousand_callers_share_one_call(pipeline: Callable[..., Pipeline], clock: FakeClock) -> None:
     source = Source(clock)
     source.takes = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from corten import App, CircuitBreaker, Pipeline
+from corten import App, Bulkhead, CircuitBreaker, Pipeline, Retry
 from corten.errors import CircuitOpen, SettingsError
 from corten.events import BreakerChanged, Events
 from corten.metrics import Registry
@@ -156,3 +156,10 @@ async def test_a_changed_file_changes_it_for_all_and_a_contradictory_one_changes
         await app.reload()
         assert read.breakers[0] is post.breakers[0] is breaker
         assert (breaker.policy.failure_rate, breaker.statistics().calls) == (0.5, 1)
+
+
+def test_a_name_stands_in_a_pipeline_once(pipeline: Callable[..., Pipeline]) -> None:
+    for policy in (CircuitBreaker(name="twice"), Bulkhead(1, max_waiting=9, name="twice")):
+        with pytest.raises(ValueError, match=r"pipeline 'p': .* 'twice' stands in it twice"):
+            pipeline(policy, Retry(), policy)
+    pipeline(CircuitBreaker(name="twice"), Bulkhead(1, name="twice"))

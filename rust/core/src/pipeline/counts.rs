@@ -114,6 +114,14 @@ impl Counts {
         }
     }
 
+    /// A call was cancelled while it waited for what another one would give.
+    pub fn shared_cancelled(&self) {
+        self.cancelled.fetch_add(1, Relaxed);
+        if let Some(metrics) = &self.metrics {
+            metrics.cancelled.add(1);
+        }
+    }
+
     #[inline]
     pub(super) fn record(&self, ended: Ended, took: Nanos) {
         let success = matches!(ended, Ended::Success);

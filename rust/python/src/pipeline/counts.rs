@@ -61,6 +61,11 @@ impl PipelineCounts {
         self.inner.shared_error();
     }
 
+    /// A call was cancelled while it waited for another call for the same key.
+    fn shared_cancelled(&self) {
+        self.inner.shared_cancelled();
+    }
+
     /// How many calls were answered without being made.
     fn hit_count(&self) -> u64 {
         self.hits.count()

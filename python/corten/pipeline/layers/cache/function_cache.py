@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 from corten._core import CacheLookup, MemoryCache
@@ -194,6 +195,20 @@ class FunctionCache:
             callback_errors=self.terms.callback_errors,
             place=place,
         )
+
+    @contextmanager
+    def _joining(self) -> Generator[None]:
+        """Count a caller who waits for a call of another one, where nothing comes of the waiting."""
+        try:
+            yield
+        except BaseException as error:
+            if self._site.outermost:
+                counts = self._site.around.counts
+                if isinstance(error, Exception):
+                    counts.shared_error()
+                else:
+                    counts.shared_cancelled()
+            raise
 
     def _joined(self, flight: Flight) -> None:
         self.count("joined")

@@ -78,7 +78,7 @@ class AsyncCache(FunctionCache):
                 if not (hurried and self._in_background(place, flight, args, kwargs)):
                     return await self._make(place, flight, args, kwargs, soft if hurried else None)
             ended = True
-            with waited_for(flight, self.name):
+            with self._joining(), waited_for(flight, self.name):
                 if soft is None or not self.results.has_stale(key):
                     await flight.wait()
                 else:

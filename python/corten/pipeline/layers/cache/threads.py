@@ -31,10 +31,12 @@ class BlockingCache(FunctionCache):
                 flight = self._flights.setdefault(key, mine)
                 if flight is mine:
                     return self._make(key, flight, args, kwargs)
-            with waited_for(flight, self.name):
-                if in_event_loop():
-                    return self._make(key, Flight(), args, kwargs)
-                flight.wait_blocking()
+            with self._joining(), waited_for(flight, self.name):
+                makes_it = in_event_loop()
+                if not makes_it:
+                    flight.wait_blocking()
+            if makes_it:
+                return self._make(key, Flight(), args, kwargs)
             if flight.landed:
                 self._joined(flight)
                 return flight.value
