@@ -410,3 +410,11 @@ async def test_clocks_that_jump_move_it_by_no_more_than_a_half(
     assert guard.adaptive_limits[0].statistics().limit >= before / 2
     await rounds(guard, clock, 300, 0.1)
     assert guard.adaptive_limits[0].statistics().limit > 20
+
+
+async def test_the_registry_shows_the_limit(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(AdaptiveLimit(initial=7), name="users")
+    await rounds(guard, clock, 1, 0.1)
+    text = guard.registry.render()
+    assert 'corten_adaptive_limit_limit{pipeline="users"} 7' in text
+    assert 'corten_adaptive_limit_refused_total{pipeline="users"} 53' in text
