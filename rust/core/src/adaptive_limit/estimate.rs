@@ -106,6 +106,10 @@ impl Estimate {
             self.window = Window::new(entered.max(1));
             self.probed_at = now;
         }
+        let latency = now.saturating_sub(entered);
+        let slow = signal == Signal::Completed && self.settings.slow_call.is_some_and(|slow| latency > slow);
+        let dropped = slow || signal == Signal::Dropped;
+        self.dropped += u64::from(dropped);
         self.window.saw_running(running);
         if let Some(probe) = &mut self.probe {
             if now >= probe.until {
@@ -120,16 +124,12 @@ impl Estimate {
                 return;
             }
         }
-        let latency = now.saturating_sub(entered);
-        match signal {
-            Signal::Completed if self.settings.slow_call.is_none_or(|slow| latency <= slow) => {
-                self.window.completed(latency);
-            }
-            Signal::Completed | Signal::Dropped => {
-                self.dropped += 1;
-                self.window.dropped();
-            }
-            Signal::Nothing => return,
+        if dropped {
+            self.window.dropped();
+        } else if signal == Signal::Completed {
+            self.window.completed(latency);
+        } else {
+            return;
         }
         if self.window.is_over(self.latency, now) && (self.probe.is_none() || self.window.is_precise()) {
             self.learn(now);

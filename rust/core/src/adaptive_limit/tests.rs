@@ -49,6 +49,21 @@ fn drops_shrink_it_by_a_part_and_a_few_do_not() {
 }
 
 #[test]
+fn drops_are_counted_while_it_probes_too() {
+    let limit = AdaptiveLimit::new(settings(Algorithm::Gradient));
+    let mut now = 1;
+    while !limit.statistics().probing {
+        rounds(&limit, &mut now, 1, 20 * MILLISECOND, Signal::Completed);
+    }
+    let places = limit.places().statistics().max_concurrent;
+    assert!(f64::from(places) <= limit.statistics().limit / 2.0);
+    rounds(&limit, &mut now, 1, 20 * MILLISECOND, Signal::Dropped);
+    assert_eq!(limit.statistics().dropped, u64::from(places));
+    rounds(&limit, &mut now, 15, 20 * MILLISECOND, Signal::Completed);
+    assert!(!limit.statistics().probing);
+}
+
+#[test]
 fn nothing_is_learned_from_calls_that_say_nothing() {
     let limit = AdaptiveLimit::new(settings(Algorithm::Gradient));
     rounds(&limit, &mut 1, 100, 20 * MILLISECOND, Signal::Nothing);
