@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from harness import Case, check, compare_here, optional
+from harness import ROUNDS, Case, check, compare_here, optional
 from peers import FULL, MANY, bare, frame, guarded, suspend
 from pipeline import call, compare
 
@@ -73,6 +73,7 @@ async def timeout() -> None:
         floor="bare await",
         over="bare await",
         targets={"asyncio.timeout": 1 / 5},
+        rounds=ROUNDS * 4,
     )
 
 
