@@ -445,6 +445,41 @@ def test_a_call_that_is_thrown_away_leaves_no_task(clock: FakeClock, pipeline: C
     assert server.ended == ["1 cancelled"]
 
 
+def test_it_hedges_in_a_timer_of_the_loop() -> None:
+    """No task is the current one there. Not with a FakeClock, whose callbacks run in the task that moves it."""
+    begun: list[int] = []
+
+    async def main() -> int:
+        never = asyncio.Event()
+
+        @Pipeline("slow", Hedge(delay=0.001))
+        async def server() -> int:
+            begun.append(len(begun))
+            if len(begun) == 1:
+                await never.wait()
+            return len(begun)
+
+        return await asyncio.wait_for(server(), 5)
+
+    assert asyncio.run(main()) == 2
+    assert begun == [0, 1]
+
+
+def test_an_attempt_that_has_not_begun_when_the_call_ends_never_does(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    server = Server(clock, (1, "first"), (5, "second"))
+    guarded = pipeline(Hedge(delay=1))(server)
+
+    async def main() -> object:
+        call = asyncio.ensure_future(guarded())
+        await clock.advance(1)
+        return await call
+
+    assert asyncio.run(main()) == "first"
+    assert "2 ended" not in server.ended
+
+
 def test_it_comes_from_settings() -> None:
     decoded = msgspec.convert({"policy": "hedge", "quantile": 0.99, "budget": {"ratio": 0.1}}, Hedge)
     assert decoded == Hedge(quantile=0.99, budget=RetryBudget(ratio=0.1))

@@ -134,7 +134,8 @@ class _Race:
         left = pipeline_time_left()  # what `within` set is in the context
         self._deadline = None if left is None else hedge.around.clock.now() + left
         self._begun = 1
-        self._running: dict[asyncio.Task[Any], anyio.CancelScope] = {}
+        self._running: dict[asyncio.Task[Any], anyio.CancelScope | None] = {}
+        """Those beside the first, with their scopes once they have taken their first step."""
         self.errors: list[Exception] = []
         self._winner: asyncio.Task[Any] | None = None
         self._asked = False
@@ -151,18 +152,22 @@ class _Race:
             return
         self._begun += 1
         # A context of its own, as it was when the call began: not with what the first attempt has set since.
-        scope = anyio.CancelScope()
-        task = self._loop.create_task(self._attempt(scope), context=self._context.copy())
-        self._running[task] = scope
+        task = self._loop.create_task(self._attempt(), context=self._context.copy())
+        self._running[task] = None
         task.add_done_callback(self._ended)
         if self._begun <= self._hedge.policy.max_hedges:
             self._alarm = self._alarms.set(now + self._delay, self._begin)
 
-    async def _attempt(self, scope: anyio.CancelScope) -> Any:
+    async def _attempt(self) -> Any:
         """Cancelled by a scope, so that what the user shields stays shielded."""
-        with scope:
-            if not scope.cancel_called:
-                return await self._hedge.attempt(self._args, self._kwargs, self._deadline)
+        from asyncio import current_task
+
+        # Made here: anyio makes no scope in a timer of the loop, where no task is the current one.
+        with anyio.CancelScope() as scope:
+            task = current_task(self._loop)
+            if task is not None:
+                self._running[task] = scope
+            return await self._hedge.attempt(self._args, self._kwargs, self._deadline)
         return _LOST
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -238,8 +243,11 @@ class _Race:
         if not self._running:
             return
         others = tuple(self._running)
-        for scope in tuple(self._running.values()):
-            scope.cancel()
+        for task, scope in tuple(self._running.items()):
+            if scope is None:
+                task.cancel()  # it has not begun, and never will
+            else:
+                scope.cancel()
         cancelled: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
             while any(not task.done() for task in others):
