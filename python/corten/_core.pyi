@@ -1,6 +1,7 @@
 """The compiled core. Private: the faces are in `corten`; a test holds this file to the extension."""
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final, overload
 
@@ -665,8 +666,8 @@ class CacheLookup:
 def pipeline_time_left() -> float | None:
     """Seconds until the deadline of the pipelines around the caller; None where there is none."""
 
-def deadlines_by_context() -> None:
-    """From now on pipelines ask `corten.deadline` for deadlines that context variables hold."""
+def deadlines_by_context(variable: ContextVar[Any]) -> None:
+    """From now on pipelines ask `corten.deadline` for a deadline where this holds something else than None."""
 
 def merge_snapshots(snapshots: Sequence[Sequence[object]], gauges: str) -> list[_InstrumentRow]: ...
 def render_snapshot(instruments: Sequence[object]) -> str: ...

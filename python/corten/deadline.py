@@ -60,7 +60,7 @@ def within(seconds: float, clock: Clock | None = None) -> Generator[None]:
     outside = _deadline.get()
     if outside is not None and outside[0] is clock:
         deadline = min(deadline, outside[1])
-    _core.deadlines_by_context()
+    _core.deadlines_by_context(_deadline)
     token = _deadline.set((clock, deadline))
     try:
         yield

@@ -5,10 +5,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use corten_core::clock::{AnyClock, Clock as _, FakeClock, Nanos, SystemClock, seconds_from_nanos};
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 thread_local! {
     /// On the machine's clock; zero: none.
@@ -17,8 +19,8 @@ thread_local! {
     static FAKE: RefCell<Option<(Arc<FakeClock>, Nanos)>> = const { RefCell::new(None) };
 }
 
-/// Whether anybody ever set a deadline by a context variable: only then it is looked at.
-static BY_CONTEXT: AtomicBool = AtomicBool::new(false);
+/// The context variable of `corten.deadline`, from when somebody first set a deadline by it: only then it is looked at.
+static BY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The thread's deadline on the machine's clock. Finding what is a thread's own is a call into the dynamic linker, so a
 /// crossing does it once.
@@ -83,10 +85,26 @@ fn horizon_fake(clock: &Arc<FakeClock>) -> Option<Nanos> {
     FAKE.with_borrow(|fake| fake.as_ref().and_then(|(known, deadline)| Arc::ptr_eq(known, clock).then_some(*deadline)))
 }
 
-/// Whether context variables are to be asked as well.
+/// Whether the context variable holds a deadline for the caller.
 #[inline]
-pub(crate) fn by_context() -> bool {
-    BY_CONTEXT.load(Ordering::Relaxed)
+pub(crate) fn by_context(py: Python<'_>) -> bool {
+    BY_CONTEXT.get(py).is_some_and(|variable| is_set(variable.bind(py)))
+}
+
+/// Whether a context variable holds something else than None. What goes wrong here goes wrong again, with words, where
+/// its value is asked for.
+fn is_set(variable: &Bound<'_, PyAny>) -> bool {
+    let mut value: *mut ffi::PyObject = std::ptr::null_mut();
+    // SAFETY: the variable is alive and borrowed for the call, no default is given, and `value` is a valid place for a
+    // pointer, which is left null or owns a reference.
+    let found = unsafe { ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &raw mut value) };
+    // SAFETY: as said, null or a new reference.
+    let value = unsafe { Bound::from_owned_ptr_or_opt(variable.py(), value) };
+    if found < 0 {
+        drop(PyErr::take(variable.py()));
+        return true;
+    }
+    value.is_some_and(|value| !value.is_none())
 }
 
 /// Seconds until the deadline of the pipelines around the caller; None where there is none.
@@ -100,6 +118,11 @@ pub(crate) fn pipeline_time_left() -> Option<f64> {
 
 /// From now on pipelines ask `corten.deadline` for deadlines that context variables hold.
 #[pyfunction]
-pub(crate) fn deadlines_by_context() {
-    BY_CONTEXT.store(true, Ordering::Relaxed);
+pub(crate) fn deadlines_by_context(variable: Bound<'_, PyAny>) -> PyResult<()> {
+    let py = variable.py();
+    if !variable.is_instance(&py.import("contextvars")?.getattr("ContextVar")?)? {
+        return Err(PyTypeError::new_err("deadlines are held by a ContextVar"));
+    }
+    BY_CONTEXT.get_or_init(py, || variable.unbind());
+    Ok(())
 }

@@ -342,7 +342,7 @@ impl Pipeline {
         if let Some(horizon) = deadline::horizon(here, &self.clock) {
             call.set_horizon(horizon);
         }
-        if deadline::by_context() { self.set_context_horizon(py, call) } else { Ok(()) }
+        if deadline::by_context(py) { self.set_context_horizon(py, call) } else { Ok(()) }
     }
 
     #[cold]
