@@ -48,6 +48,10 @@ impl Clock {
         if !(seconds >= 0.0 && seconds.is_finite()) {
             return Err(PyValueError::new_err(format!("time moves forward by a number of seconds, not {seconds}")));
         }
-        Ok(seconds_from_nanos(clock.advance(nanos_from_seconds(seconds))))
+        let by = nanos_from_seconds(seconds);
+        if clock.now().checked_add(by).is_none() {
+            return Err(PyValueError::new_err("a clock goes on for 584 years and no longer"));
+        }
+        Ok(seconds_from_nanos(clock.advance(by)))
     }
 }

@@ -68,6 +68,11 @@ impl Timers {
         self.state.lock().wheel.len()
     }
 
+    /// A clock of a test holds the timers that were set by it.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.face)
+    }
+
     /// The loop's timer that was set for that time went off: cancels the tasks whose time is over, and sets the timer for
     /// the next. The loop goes by a clock of its own, so that it may go off before that time as well as after it.
     fn tick(slf: &Bound<'_, Self>, set_for: Nanos) -> PyResult<()> {

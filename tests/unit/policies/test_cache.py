@@ -18,6 +18,7 @@ import pytest
 from corten.errors import CortenError
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.policies import Cache, RateLimit, Retry
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -459,3 +460,22 @@ async def test_cancelled_anywhere_a_shared_call_leaves_nothing_under_way(clock: 
 
     assert await cancel_at_each_await(operation, nothing_is_under_way) >= 3
     assert tier.data == {}
+
+
+async def test_policies_replaced_again_and_again_leave_nothing_behind(pipeline: Callable[..., Pipeline]) -> None:
+    guard = pipeline(Cache())
+
+    @guard
+    async def load(key: int) -> int:
+        return key
+
+    def layers() -> int:
+        gc.collect()
+        return sum(isinstance(each, FunctionCache) for each in gc.get_objects())
+
+    guard.configure([Cache(version=1)])
+    few = layers()
+    for version in range(9):
+        guard.configure([Cache(version=version)])
+        await load(version)
+    assert layers() == few

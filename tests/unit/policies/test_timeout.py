@@ -398,3 +398,19 @@ def test_a_plain_function_cannot_have_one(pipeline: Callable[..., Pipeline]) -> 
 def test_impossible_limits_are_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="timeout: seconds is"):
         Timeout(seconds)
+
+
+def test_a_clock_of_a_test_is_let_go_with_the_timers_that_wait_on_it() -> None:
+    def run() -> weakref.ref[FakeClock]:
+        clock = FakeClock()
+
+        @Pipeline("p", Timeout(5), clock=clock)
+        async def work() -> None:
+            await asyncio.sleep(0)
+
+        asyncio.run(work())
+        return weakref.ref(clock)
+
+    clock = run()
+    gc.collect()
+    assert clock() is None

@@ -17,9 +17,10 @@ impl FakeClock {
         Self { now: AtomicU64::new(start) }
     }
 
-    /// Moves the time forward by `by` and returns the new time.
+    /// Moves the time forward by `by`, at most to the end of time, and returns the new time.
     pub fn advance(&self, by: Nanos) -> Nanos {
-        self.now.fetch_add(by, Ordering::AcqRel).saturating_add(by)
+        let moved = self.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(now.saturating_add(by)));
+        moved.unwrap_or_else(|now| now).saturating_add(by)
     }
 }
 
@@ -39,5 +40,11 @@ mod tests {
         assert_eq!((clock.now(), clock.now()), (5, 5));
         assert_eq!(clock.advance(7), 12);
         assert_eq!(clock.now(), 12);
+    }
+
+    #[test]
+    fn never_goes_back() {
+        let clock = FakeClock::new(5);
+        assert_eq!((clock.advance(Nanos::MAX), clock.advance(1), clock.now()), (Nanos::MAX, Nanos::MAX, Nanos::MAX));
     }
 }

@@ -29,7 +29,7 @@ class FunctionCache:
     def __init__(self, policy: Cache, site: Site) -> None:
         self.policy = policy
         self.name = site.name
-        self._site = site
+        self._site = site._replace(kept=None)  # or each would hold all that were before it
         self._clock = site.around.clock
         self._inside = site.inside
         self.key = Key(policy, site.function, site.form)
