@@ -21,6 +21,7 @@ from corten.errors import BulkheadFull, CircuitOpen, DeadlineExceeded, RateLimit
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.pipeline.timers import timers_of
+from corten.pipeline.undecorated import Undecorated
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Policy, RateLimit, Retry, RetryBudget, Timeout
 from corten.testing import FakeClock
 
@@ -233,6 +234,20 @@ def test_hits_of_a_cache_are_all_counted() -> None:
     cache = seen.caches[0]
     assert cache.results.hits + cache.joined == seen.hits == exposed(registry, "hit")
     assert seen.successes <= THREADS * 10
+
+
+def test_more_functions_than_are_remembered_are_kept_for_the_next_call() -> None:
+    remembered = Undecorated()
+
+    def stay() -> None: ...
+
+    def work(_: int) -> None:
+        for _ in range(100_000):
+            remembered.wrapper(object(), "call", lambda each: each)
+            remembered.wrapper(stay, "call", lambda each: each)
+
+    hammer(work)
+    assert remembered.wrapper(stay, "call", lambda _: print) is stay
 
 
 def test_loops_in_threads_of_their_own_share_all_policies_and_lose_nothing() -> None:

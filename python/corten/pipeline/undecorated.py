@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +21,8 @@ class Undecorated:
     """The wrappers of one pipeline's undecorated functions."""
 
     def __init__(self) -> None:
-        self._wrappers: dict[Any, Callable[..., Any]] = {}
+        # Each thing that is done to it is done at once, whatever other threads do.
+        self._wrappers: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
     def wrapper(self, function: Any, verb: Verb, guard: Callable[[Any], Any]) -> Callable[..., Any]:
         """The wrapper of a function; made by ``guard`` if it is not there."""
@@ -29,11 +31,16 @@ class Undecorated:
             hash(key)
         except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
             key = (verb, id(function))
-        if (found := self._wrappers.pop(key, None)) is None:
-            found = guard(function)
-            if len(self._wrappers) >= _REMEMBERED:
-                del self._wrappers[next(iter(self._wrappers))]
-        self._wrappers[key] = found
+        if (found := self._wrappers.get(key)) is None:
+            # Another thread may have made one meanwhile: then that is the one, with what it has cached.
+            found = self._wrappers.setdefault(key, guard(function))
+            while len(self._wrappers) > _REMEMBERED:
+                self._wrappers.popitem(last=False)
+            return found
+        try:  # noqa: SIM105 - a context manager would take longer than all the rest
+            self._wrappers.move_to_end(key)
+        except KeyError:  # another thread needed its room
+            pass
         return found
 
 
