@@ -14,8 +14,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::compiled::{Pipeline, Settled};
+use super::compiled::Pipeline;
 use super::drive::{Sent, close, send, throw};
+use super::settle::Settled;
 use crate::fastcall::Nullary;
 use crate::spin::Mutex;
 use crate::timeout::Armed;
