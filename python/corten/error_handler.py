@@ -120,7 +120,7 @@ class ErrorHandler:
         self._max_pairs = max_pairs
         self._max_waiting = max_waiting
         self._patience = patience
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that the collector runs may report an error
         self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that telling needs no lock
         self._tallies: dict[tuple[str, str], _Tally] = {}
         self._failures = self._dropped = 0
@@ -215,7 +215,7 @@ class ErrorHandler:
     def statistics(self) -> ErrorStatistics:
         """What came by."""
         with self._lock:
-            pairs = sorted(self._tallies.items(), key=lambda item: (-item[1].count, item[0]))
+            pairs = sorted(dict(self._tallies).items(), key=lambda item: (-item[1].count, item[0]))
             counts = tuple(ErrorCount(*pair, tally.count, tally.last_at) for pair, tally in pairs)
             return ErrorStatistics(
                 total=sum(each.count for each in counts),

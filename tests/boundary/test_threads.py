@@ -372,3 +372,40 @@ async def test_a_thousand_tasks_at_once_leave_nothing_behind(anyio_backend_name:
     gc.collect()
     assert not [each for each in gc.get_objects() if type(each) is Call and not any(each is old for old in before)]
     assert not [each for each in payloads if each() is not None]
+
+
+def test_a_call_that_the_collector_makes_while_statistics_are_read_waits_for_no_lock() -> None:
+    guard = pipeline(CircuitBreaker(failures=1))
+    calling = False
+
+    @guard
+    def fails() -> None:
+        raise OSError
+
+    def collected(phase: str, _: object) -> None:
+        """As a finalizer would."""
+        nonlocal calling
+        if phase == "stop" and not calling:
+            calling = True
+            with suppress(OSError, Refused):
+                fails()
+            calling = False
+
+    def read() -> None:
+        for _ in range(100):
+            guard.statistics()
+
+    with suppress(OSError):
+        fails()
+    thread = threading.Thread(target=read, daemon=True)
+    before = gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(1)
+    try:
+        thread.start()
+        thread.join(30)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(collected)
+    assert not thread.is_alive()
+    assert guard.statistics().refused["circuit_breaker"] > 0

@@ -55,7 +55,7 @@ class Events:
     ) -> None:
         self._wall = wall
         self._on_error = on_error
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that the collector runs may emit an event
         self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that emit needs no lock to read it
         self._history: deque[Occurrence] = deque(maxlen=max_history)
         self._emitted = 0
@@ -106,7 +106,7 @@ class Events:
     def recent(self, limit: int | None = None) -> tuple[Occurrence, ...]:
         """The last events, oldest first; decisions about calls are not among them."""
         with self._lock:
-            history = tuple(self._history)
+            history = tuple(self._history.copy())
         return history if limit is None else history[max(0, len(history) - limit) :]
 
     def statistics(self) -> EventsStatistics:

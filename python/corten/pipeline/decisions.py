@@ -43,7 +43,7 @@ class Decisions:
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self._component = f"pipeline {pipeline}"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may run a finalizer at any moment, and that a guarded call
         self._counts: Counter[tuple[Kind, str]] = Counter()
         self._events: Events | None = None
         self._observers: tuple[Callable[[Decision], object], ...] = ()
@@ -58,7 +58,8 @@ class Decisions:
     def counts(self, kind: Kind) -> Mapping[str, int]:
         """How often that was decided, by the policy's word."""
         with self._lock:
-            return {policy: count for (each, policy), count in self._counts.items() if each == kind}
+            counts = dict(self._counts)
+        return {policy: count for (each, policy), count in counts.items() if each == kind}
 
     def tell(
         self,

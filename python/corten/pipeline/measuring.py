@@ -14,7 +14,7 @@ from corten.metrics.snapshot import Attributes, Collector, Measurement
 if TYPE_CHECKING:
     from corten.pipeline.pipeline import Pipeline
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
 _pipelines: WeakKeyDictionary[Registry, WeakSet[Pipeline]] = WeakKeyDictionary()
 
 

@@ -27,7 +27,7 @@ class NamedControls:
     """The breakers and bulkheads of one App by name; each lives as long as a pipeline that has it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
         # Times of one clock mean nothing to another: tests have many.
         self._shared: weakref.WeakKeyDictionary[Clock, weakref.WeakValueDictionary[tuple[str, str], Control]] = (
             weakref.WeakKeyDictionary()

@@ -16,7 +16,7 @@ from corten.pipeline.traceback import trimmed
 
 _maker: ContextVar[Flight | None] = ContextVar("corten_flight", default=None)
 """The flight that this task, or the one that started it, is making."""
-_waiting = threading.Lock()
+_waiting = threading.RLock()
 """Held by who looks whether it may wait, so that two threads don't decide at once to wait for each other."""
 
 

@@ -40,7 +40,7 @@ class FunctionCache:
         """By key; for async functions by thread and key, as an event loop's tasks are in one thread."""
         self._timed = policy.early_refresh > 0
         self._counted: Counter[Counted] = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see Decisions: finalizers come at any moment
         old = site.kept
         if isinstance(old, FunctionCache) and old._keeps_for(policy, site):
             self.results: MemoryCache[Any, Any] = old.results
