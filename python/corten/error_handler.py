@@ -91,6 +91,17 @@ class _Tally:
 def _nothing() -> None: ...
 
 
+def checked_kinds(kinds: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
+    """Types of errors, as they are.
+
+    :raises TypeError: one is no subclass of `Exception`
+    """
+    for each in cast("tuple[object, ...]", kinds):
+        if not (isinstance(each, type) and issubclass(each, Exception)):
+            raise TypeError(f"{each!r} is not a subclass of Exception; cancellation and exits are no errors")
+    return kinds
+
+
 class ErrorHandler:
     """Counts errors by component and type, and calls those who asked for their types, in the order they asked.
 
@@ -147,10 +158,7 @@ class ErrorHandler:
         :returns: a function that ends the subscription; harmless when called again
         :raises TypeError: it can't be called, or a kind is no subclass of `Exception`
         """
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        for each in cast("tuple[object, ...]", kinds):
-            if not (isinstance(each, type) and issubclass(each, Exception)):
-                raise TypeError(f"{each!r} is not a subclass of Exception; cancellation and exits are no errors")
+        kinds = checked_kinds(kind if isinstance(kind, tuple) else (kind,))
         if not callable(callback):
             raise TypeError(f"{callback!r} can't be called; expected a function that takes ErrorDetails")
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(

@@ -513,3 +513,13 @@ async def test_an_app_without_callbacks_counts_all_the_same(clock: FakeClock) ->
     async with app:
         app.errors.report("a", CortenError("x"))
     assert counts(app.errors) == {("a", "CortenError"): 1}
+
+
+def test_a_decorator_without_parentheses_is_refused() -> None:
+    def page(details: ErrorDetails) -> None: ...
+
+    decorate: Any = App("demo", autoload=False).on_error
+    with pytest.raises(TypeError, match=r"on_error wants parentheses: @app.on_error\(\)"):
+        decorate(page)
+    with pytest.raises(TypeError, match="not a subclass of Exception"):
+        decorate(int)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 from corten.app.components import Components, attach
 from corten.app.schedule import Schedule
 from corten.clock import Clock
-from corten.error_handler import ErrorDetails, ErrorHandler
+from corten.error_handler import ErrorDetails, ErrorHandler, checked_kinds
 from corten.errors import CortenError
 from corten.health import Check, Probe
 from corten.messages.consumer import Consumer
@@ -116,8 +116,11 @@ class Composition:
     def on_error(self, *kinds: type[Exception]) -> Callable[[_E], _E]:
         """Call a function, plain or async, with the details of every error of some types; of all without any.
 
-        :raises TypeError: a kind is no subclass of `Exception`
+        :raises TypeError: a kind is no subclass of `Exception`, or the parentheses are missing
         """
+        if any(isinstance(cast("object", each), FunctionType) for each in kinds):
+            raise TypeError("on_error wants parentheses: @app.on_error()")
+        checked_kinds(kinds)
 
         def decorate(function: _E) -> _E:
             self.errors.subscribe(function, kinds or Exception)

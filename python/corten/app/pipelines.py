@@ -10,7 +10,7 @@ from corten.app.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
 from corten.pipeline.compile import word_of
-from corten.pipeline.controls.named import contradictions
+from corten.pipeline.controls.named import ContradictionError, contradictions
 from corten.plugins.candidate import nearest
 from corten.policies import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
@@ -122,9 +122,12 @@ def _both(one: str, other: str) -> str:
     return f"{one} and {other}" if one else other
 
 
-def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[str, Sequence[Policy]]:
+def pipeline_policies(
+    app: App[Any], settings: Settings | None = None, unused: Callable[[str], object] = _log.warning
+) -> dict[str, Sequence[Policy]]:
     """The policies that the settings have for each of an App's pipelines.
 
+    :param unused: told of each table that no pipeline uses
     :param settings: by default those that were loaded
     :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
     """
@@ -142,7 +145,7 @@ def pipeline_policies(app: App[Any], settings: Settings | None = None) -> dict[s
     for name in resolver.tables:
         if name not in app.components.pipelines and name not in resolver.extended:
             hint = nearest(name, list(app.components.pipelines))
-            _log.warning("settings: no pipeline uses [pipelines.%s]%s", name, hint)
+            unused(f"settings: no pipeline uses [pipelines.{name}]{hint}")
     return {name: policies for name, policies in found.items() if name in app.components.pipelines}
 
 
@@ -151,19 +154,31 @@ def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Non
 
     :raises SettingsError: policies don't fit a function of their pipeline; nothing has changed
     """
+    for commit in prepared(app, policies):
+        commit()
+
+
+def prepared(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Sequence[Callable[[], None]]:
+    """What sets the policies of pipelines, once all of them are known to fit.
+
+    :raises SettingsError: policies don't fit a function of their pipeline
+    """
     problems: list[SettingsProblem] = []
     commits: list[Callable[[], None]] = []
+    of_all = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()} | dict(policies)
+    contradicting = [SettingsProblem(f"pipelines.{name}.policies", words) for name, words in contradictions(of_all)]
     for name, wanted in policies.items():
         try:
             commits.append(app.components.pipelines[name].prepare(wanted))
+        except ContradictionError as error:
+            if not contradicting:  # otherwise those say it, and where the other one is
+                problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
         except ValueError as error:
             problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
-    of_all = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()} | dict(policies)
-    problems += [SettingsProblem(f"pipelines.{name}.policies", words) for name, words in contradictions(of_all)]
+    problems += contradicting
     if problems:
         raise SettingsError(problems)
-    for commit in commits:
-        commit()
+    return commits
 
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:

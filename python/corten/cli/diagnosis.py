@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -12,12 +13,12 @@ from typing import Any, Literal
 import msgspec
 
 from corten.app import App, exit_codes
-from corten.app.pipelines import pipeline_policies
+from corten.app.pipelines import pipeline_policies, prepared
 from corten.app.reload import check_watching
 from corten.app.resources import OwnedResource
 from corten.asgi.server import HttpServer
 from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
-from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem
+from corten.errors import CortenError, PluginError, PolicyOrderWarning, SettingsError, SettingsProblem
 from corten.pipeline.layers.chaos import announcement, spared
 from corten.pipeline.order import misplaced
 from corten.plugins import DevService, Resource
@@ -126,7 +127,7 @@ class Doctor:
         except CortenError:
             return
         yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
-        yield from _raised(lambda: pipeline_policies(app), "pipelines")
+        yield from _raised(lambda: pipeline_policies(app, unused=_nothing), "pipelines")
         yield from _raised(lambda: check_watching(app.loaded), "settings")
         yield from self._pipelines()
         resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
@@ -146,12 +147,18 @@ class Doctor:
             yield Diagnosis("resources", "ok", names)
 
     def _pipelines(self) -> Iterator[Diagnosis]:
-        """Chaos that is allowed, and policies in an order that is probably not meant."""
+        """Tables without a pipeline, policies that don't fit, chaos that is allowed, orders that are hardly meant."""
         app = self._app
+        unused: list[str] = []
         try:
-            found = dict(pipeline_policies(app))
+            found = dict(pipeline_policies(app, unused=unused.append))
         except CortenError:
             return
+        for words in unused:
+            yield Diagnosis("settings", "warning", words.removeprefix("settings: "), "correct the name, or take it out")
+        with warnings.catch_warnings():  # of orders, which are told below
+            warnings.simplefilter("ignore", PolicyOrderWarning)
+            yield from _raised(lambda: prepared(app, found), "pipelines")
         for name, pipeline in app.components.pipelines.items():
             policies = found.get(name, pipeline.policies)
             if not app.own_settings.chaos.allowed:
@@ -246,6 +253,9 @@ class Doctor:
 
     def _sections(self) -> list[str]:
         return [name for record in self._app.plugins if record.state == "active" for name in record.sections]
+
+
+def _nothing(_: str) -> None: ...
 
 
 def _raised(look: Callable[[], object], subject: str) -> Iterator[Diagnosis]:

@@ -24,8 +24,9 @@ def shared_budget(
     """
     said = [each.budget for each in policies if isinstance(each, Hedge | Retry) and each.budget is not None]
     if any(each != said[0] for each in said):
+        other = next(each for each in said if each != said[0])
         raise ValueError(
-            f"its policies say different retry budgets, {said[0]!r} and {next(e for e in said if e != said[0])!r}: "
+            f"pipeline {around.pipeline!r}: its policies say different retry budgets, {said[0]!r} and {other!r}: "
             "a pipeline has one, so say it once"
         )
     if not said and any(isinstance(each, Hedge) for each in policies):

@@ -70,7 +70,7 @@ class Compiler:
                 runs.append((made, []))
                 continue
             if compiler is None:
-                raise ValueError(_unknown(policy))
+                raise ValueError(f"pipeline {around.pipeline!r}: {_unknown(policy)}")
             old = kept.get(place)
             if isinstance(policy, CircuitBreaker | Bulkhead):  # one with a name is not this pipeline's alone
                 old = around.breakers.find(policy, around.pipeline, around.clock, old)
@@ -118,4 +118,7 @@ def word_of(policy: Policy) -> str:
 def _unknown(policy: object) -> str:
     if isinstance(policy, type):
         return f"{policy.__name__} is a class: write {policy.__name__}(), with what it is to do"
+    if isinstance(policy, list | tuple):
+        kind = "list" if isinstance(policy, list) else "tuple"
+        return f"a {kind} is not a policy; write them one by one, or *policies"
     return f"{policy!r} is not a policy that a pipeline knows; expected one such as Retry(max_attempts=3)"

@@ -16,6 +16,14 @@ from corten.pipeline.wrapper import Wrapper
 from corten.policies.policy import Policy
 
 
+def without_policies(pipeline: str) -> str:
+    """What a call of a pipeline hears that settings should have configured."""
+    return (
+        f"pipeline {pipeline!r} has no policies yet: they come from [pipelines.{pipeline}] of the settings when its "
+        "App starts; without an App give it some, such as Timeout(2)"
+    )
+
+
 class Guarded:
     """A function of the user's and the one that stands in for it.
 
@@ -40,9 +48,7 @@ class Guarded:
         self._outer.keep(self)
 
     def _refuse(self) -> NoReturn:
-        raise CortenError(
-            f"pipeline {self._pipeline!r} has no policies yet: they come from the settings when its App starts"
-        )
+        raise CortenError(without_policies(self._pipeline))
 
     def _wrapper(self) -> Wrapper:
         return Wrapper(self._original, self._form, f"{TITLE} {self._pipeline}: {name_of(self._original)}")

@@ -18,7 +18,7 @@ from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.named import NamedControls
 from corten.pipeline.decisions import Decisions
 from corten.pipeline.guard import Blocks, Guard
-from corten.pipeline.guarded import Guarded
+from corten.pipeline.guarded import Guarded, without_policies
 from corten.pipeline.layers import Layer, Surroundings
 from corten.pipeline.layers.chaos import announce, spared
 from corten.pipeline.layers.run import observation
@@ -57,7 +57,7 @@ class Pipeline(Steered):
     def __init__(
         self, name: str, *policies: Policy, registry: Registry | None = None, clock: Clock | None = None
     ) -> None:
-        if not name.strip():
+        if not isinstance(cast("object", name), str) or not name.strip():
             raise ValueError('a pipeline needs a name, which errors, metrics and settings say: Pipeline("users", ...)')
         self.name = name
         self.clock = clock if clock is not None else _process_clock
@@ -119,13 +119,15 @@ class Pipeline(Steered):
         a time limit, and where a policy would wait they raise on an event loop's thread. Async generators are admitted
         before their first item and held until their last; what can't guard a block can't guard them.
 
-        :raises TypeError: a plain generator function
+        :raises TypeError: a plain generator function, or what can't be called
         :raises ValueError: a policy can't guard the function: a limit's ``key`` is no parameter of it, it is plain and
             there is a `Timeout`, it is an async generator and there is a `Retry`
         """
         if isinstance(function, staticmethod | classmethod):
             wrapped = cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function)
             return type(wrapped)(self(wrapped.__func__))
+        if not callable(function):
+            raise TypeError(f"pipeline {self.name!r}: {function!r} can't be called; it guards functions")
         guarded = Guarded(self.name, function, self)
         if self._layers is not None:
             guarded.check(self.policies)
@@ -175,9 +177,7 @@ class Pipeline(Steered):
         :raises CortenError: the policies come from settings, and the App has not started
         """
         if self._layers is None:
-            raise CortenError(
-                f"pipeline {self.name!r} has no policies yet: they come from the settings when its App starts"
-            )
+            raise CortenError(without_policies(self.name))
         if switches.is_on("no_policies", self):
             return Guard(Blocks(self._surroundings(), ()), {})
         if self._blocks is None or self._blocks[0] is not self._layers:

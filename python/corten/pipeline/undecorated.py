@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from corten.pipeline.form import kind_of, name_of
 
@@ -60,8 +60,11 @@ def plain(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
 def awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
     """A function that may or may not say that it returns an awaitable, as one that does.
 
-    :raises TypeError: it is an async generator function
+    :raises TypeError: it is an async generator function, or can't be called
     """
+    if not callable(cast("object", function)):
+        way = "give the function and its arguments: call(fn, 1)" if inspect.isawaitable(function) else "give a function"
+        raise TypeError(f"pipeline {pipeline!r}: {function!r} can't be called; {way}")
     if kind_of(function) == "generator":
         raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
     if inspect.iscoroutinefunction(function):

@@ -76,8 +76,8 @@ class AdaptiveLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="adapti
         if self.slow_call is not None:
             positive(word, "slow_call", self.slow_call)
         positive(word, "probe_every", self.probe_every)
-        resolve(self.on)
-        resolve(self.ignore)
+        resolve(self.on, "adaptive_limit: on")
+        resolve(self.ignore, "adaptive_limit: ignore")
 
 
 def _inside(policy: str, name: str, value: object, *, with_one: bool) -> None:

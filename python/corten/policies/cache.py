@@ -95,6 +95,8 @@ class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
                 msgspec.structs.force_setattr(self, name, value.total_seconds())
         if isinstance(self.key, str) and ":" not in self.key:
             msgspec.structs.force_setattr(self, "key", (self.key,))
+        if isinstance(self.tags, str) and "{" in self.tags:  # which no name of a function has
+            msgspec.structs.force_setattr(self, "tags", (self.tags,))
         for name in ("key", "tags"):
             if isinstance(value := getattr(self, name), list):
                 msgspec.structs.force_setattr(self, name, tuple(cast("list[object]", value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 
 def at_least(policy: str, name: str, value: object, least: float) -> None:
@@ -11,7 +12,14 @@ def at_least(policy: str, name: str, value: object, least: float) -> None:
     :raises ValueError: naming policy, field, value and what would be right
     """
     if not (isinstance(value, int | float) and math.isfinite(value) and value >= least):
-        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}")
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}{_hint(value)}")
+
+
+def _hint(value: object) -> str:
+    """What to write in place of a time that settings could hold."""
+    if isinstance(value, timedelta):
+        return f": write its seconds, {value.total_seconds():g}"
+    return "; texts such as '250ms' are for settings, in code write 0.25" if isinstance(value, str) else ""
 
 
 MOST = 2**32 - 1
@@ -33,7 +41,7 @@ def positive(policy: str, name: str, value: object) -> None:
     :raises ValueError: naming policy, field, value and what would be right
     """
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above zero")
+        raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above zero{_hint(value)}")
 
 
 def share(policy: str, name: str, value: object) -> None:

@@ -78,8 +78,8 @@ class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circu
         if self.growth > 1 and self.max_wait < self.wait:
             raise ValueError(f"{word}: max_wait is {self.max_wait!r}, less than the wait of {self.wait!r} that grows")
         self._check_rates(word)
-        resolve(self.on)
-        resolve(self.ignore)
+        resolve(self.on, "circuit_breaker: on")
+        resolve(self.ignore, "circuit_breaker: ignore")
         if self.predicate is not None:
             resolve_function(word, "predicate", self.predicate)
         if self.name is not None and not self.name.strip():

@@ -62,7 +62,7 @@ class Fallback(msgspec.Struct, frozen=True, tag_field="policy", tag="fallback"):
         if self.max_age is not None and not self.last_good:
             raise ValueError("fallback: max_age is how long a last good result is remembered: set last_good as well")
         whole("fallback", "max_entries", self.max_entries, 1, 2**32 - 2)
-        resolve(self.on)
-        resolve(self.ignore)
+        resolve(self.on, "fallback: on")
+        resolve(self.ignore, "fallback: ignore")
         if self.predicate is not None:
             resolve_function("fallback", "predicate", self.predicate)

@@ -79,6 +79,8 @@ class RateLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="rate_limit
 
     def __post_init__(self) -> None:
         at_least("rate_limit", "max_wait", self.max_wait, 0)
+        if self.burst is not None and self.burst != 0:  # which the core refuses in words of its own
+            whole("rate_limit", "burst", self.burst, 1)
         try:
             holds = _core.Limiter(self.algorithm, self.rate, self.holds()).burst
         except (OverflowError, TypeError, ValueError) as error:

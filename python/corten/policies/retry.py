@@ -68,8 +68,8 @@ class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
             at_least("retry", "max_time", self.max_time, 0)
         for place, wait in enumerate(self.waits):
             at_least("retry", f"waits[{place}]", wait, 0)
-        resolve(self.on)
-        resolve(self.ignore)
+        resolve(self.on, "retry: on")
+        resolve(self.ignore, "retry: ignore")
         for field in ("on_result", "predicate"):
             if (function := getattr(self, field)) is not None:
                 resolve_function("retry", field, function)

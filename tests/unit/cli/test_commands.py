@@ -239,6 +239,38 @@ async def users() -> None: ...
     assert fix.startswith("configure what provides it")
 
 
+def test_doctor_tells_policies_that_do_not_fit_and_tables_that_nobody_uses(project) -> None:
+    """What only shows when the policies meet the functions: the App would not start."""
+    code = """
+@app.pipeline("users")
+async def users(number: int) -> None: ...
+@app.pipeline("rates")
+async def rates() -> None: ...
+@app.pipeline("prices")
+async def prices() -> None: ...
+"""
+    project.settings("""
+[pipelines.users]
+policies = [{ policy = "rate_limit", rate = "5/s", key = "user" }]
+[pipelines.rates]
+policies = [{ policy = "circuit_breaker", name = "upstream" }]
+[pipelines.prices]
+policies = [{ policy = "circuit_breaker", name = "upstream", failures = 9 }]
+[pipelines.pricse]
+extends = "http"
+""")
+    found = project.json("doctor", project.service(code))
+    said = {each["message"]: each["status"] for each in found["diagnoses"] if each["status"] != "ok"}
+    assert said == {
+        "no pipeline uses [pipelines.pricse]; did you mean 'prices'?": "warning",
+        "pipelines.users.policies: pipeline 'users': rate_limit counts by 'user', which is no parameter of users: "
+        "it has number": "problem",
+        "pipelines.prices.policies: circuit_breaker 'upstream' has failures=9 here and None in pipeline 'rates'; it is "
+        "one breaker": "problem",
+    }
+    assert found["starts"] is False
+
+
 def test_doctor_tells_odd_orders_of_policies_and_chaos_that_is_allowed(project) -> None:
     policies = '{ policy = "bulkhead" }, { policy = "cache" }, { policy = "chaos", error_rate = 0.05 }'
     code = """

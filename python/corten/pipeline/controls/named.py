@@ -23,6 +23,10 @@ _OF_EACH_PIPELINE = {"priority", "max_wait"}
 """Fields that may differ among policies of one name."""
 
 
+class ContradictionError(ValueError):
+    """Policies of one name have different settings."""
+
+
 class NamedControls:
     """The breakers and bulkheads of one App by name; each lives as long as a pipeline that has it."""
 
@@ -51,7 +55,7 @@ class NamedControls:
             found = self._named(policy, policy.name, clock)
         if found is not kept and (difference := _difference(policy, found.policy)):
             word, kind = _words(policy)
-            raise ValueError(
+            raise ContradictionError(
                 f"pipeline {pipeline!r}: {word} {policy.name!r} has {difference} in "
                 f"another pipeline; {kind}s of one name are one, and need the same settings"
             )
