@@ -14,6 +14,8 @@ EDGES = frozenset(
         "asyncpg",
         "click",
         "confluent_kafka",
+        "dotenv",
+        "matplotlib",
         "opentelemetry",
         "prometheus_client",
         "redis",
@@ -22,6 +24,7 @@ EDGES = frozenset(
         "trio",
         "uvicorn",
         "uvloop",
+        "watchfiles",
     }
 )
 """Drivers, servers and what draws on terminals: nobody who only imports the library pays for these."""
