@@ -57,6 +57,7 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
             while True:
                 todo = call.todo
                 if todo == "fall_back":
+                    scoped.tell(call.error)
                     asked = fallbacks.asked(call, run, *(given or (args, kwargs)))
                     # Here and not there, so that an error passes through no more frames than it must.
                     if asked is None:
@@ -92,6 +93,7 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
         except BaseException as error:
             call.abandon()
             if todo == "scope":  # each of the parts is a frame of its own, and none tells anything
+                scoped.tell(error)
                 error.__traceback__ = trimmed(error)
             raise
 

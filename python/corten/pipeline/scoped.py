@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
+from weakref import WeakSet
 
 from corten._core import Call
 from corten.deadline import context_deadline
@@ -60,6 +61,13 @@ class ScopedRun:
         self._fallbacks = fallbacks
         self._around = run.around
         self._parts: list[float | Run] | None = None
+        self._untold: WeakSet[DeadlineExceeded] = WeakSet()
+
+    def tell(self, error: object) -> None:
+        """Tell of a time limit that has passed, if this is its error and nothing repeats the call."""
+        if self._untold and isinstance(error, DeadlineExceeded) and error in self._untold:
+            self._untold.discard(error)
+            self._around.decisions.tell("timed_out", "timeout", error, seconds=error.seconds)
 
     def run(
         self, make: Make, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...]
@@ -95,9 +103,14 @@ class ScopedRun:
             deadline = self._around.clock.now() + seconds
             with self._around.clock.move_on_at(deadline):
                 return await inner(deadline if horizon is None else min(deadline, horizon))
-            raise exceeded(self._around, seconds)
+            raise self._late(seconds)
 
         return limited
+
+    def _late(self, seconds: float) -> DeadlineExceeded:
+        late = DeadlineExceeded(self._around.pipeline, seconds)
+        self._untold.add(late)  # a retry further outside may repeat the call: then nothing has timed out
+        return late
 
     def _staged(
         self, part: Run, inner: Inner, inputs: tuple[Any, ...], given: tuple[tuple[Any, ...], Mapping[str, Any]]

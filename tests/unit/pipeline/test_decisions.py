@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
-from corten.events import CallFailed, CallRefused, CallRetried, CallTimedOut, Decision, Event, Events
+from corten.errors import DeadlineExceeded
+from corten.events import CallDegraded, CallFailed, CallRefused, CallRetried, CallTimedOut, Decision, Event, Events
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import Observer
-from corten.policies import Bulkhead, Cache, RateLimit, Retry, Timeout
+from corten.policies import Bulkhead, Cache, Fallback, RateLimit, Retry, Timeout
 from corten.policies.policy import Policy
 from corten.testing import FakeClock
 
@@ -120,3 +123,28 @@ async def test_an_observer_that_raises_harms_nobody(clock: FakeClock, caplog: py
         await work()
     assert len(seen) == 1
     assert "broken observer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        ((Retry(max_attempts=2, wait=1), Timeout(2)), [CallRetried, CallTimedOut]),
+        ((Timeout(9), Retry(max_attempts=3, wait=1), Timeout(2)), [CallRetried, CallRetried, CallTimedOut]),
+        ((Fallback("instead"), Retry(max_attempts=2, wait=1), Timeout(2)), [CallRetried, CallTimedOut, CallDegraded]),
+        ((Timeout(2), Retry(max_attempts=2, wait=1)), [CallTimedOut]),
+    ],
+)
+async def test_a_time_limit_whose_attempt_is_repeated_is_told_as_a_retry_alone(
+    clock: FakeClock, policies: tuple[Policy, ...], expected: list[type[Event]]
+) -> None:
+    told = Told(clock, *policies)
+    forever = told.pipeline(anyio.sleep_forever)
+
+    async def run() -> None:
+        with suppress(DeadlineExceeded):
+            await forever()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await clock.advance(20)
+    assert [type(each) for each in told.heard] == expected
