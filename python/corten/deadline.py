@@ -6,6 +6,7 @@ hand it on: to a driver's ``timeout``, to the next service in a header.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -54,7 +55,10 @@ def within(seconds: float, clock: Clock | None = None) -> Generator[None]:
 
     :param seconds: from now
     :param clock: whose seconds they are; the machine's by default
+    :raises ValueError: no number of seconds; less than none is a deadline that has passed
     """
+    if math.isnan(seconds):
+        raise ValueError("seconds is nan; it must be how long somebody waits, in seconds")
     clock = clock if clock is not None else _machine
     deadline = clock.now() + seconds
     outside = _deadline.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import anyio
@@ -216,6 +217,24 @@ async def test_no_place_is_waited_for_beyond_what_is_told(clock: FakeClock, pipe
         group.start_soon(hurried)
         await clock.advance(3)
     assert guard.bulkheads[0].statistics().running == 0
+
+
+async def test_a_deadline_that_has_passed_leaves_no_time_however_long_ago(
+    clock: FakeClock, pipeline: Callable[..., Pipeline]
+) -> None:
+    calls: list[float | None] = []
+
+    @pipeline(Retry(max_attempts=3, wait=1))
+    async def work() -> None:
+        calls.append(deadline.remaining())
+        raise OSError
+
+    for seconds in (-1, -1e9, -math.inf):
+        with deadline.within(seconds, clock), pytest.raises(OSError):
+            await work()
+    assert calls == [0, 0, 0]
+    with pytest.raises(ValueError, match="seconds is nan"), deadline.within(math.nan, clock):
+        pass
 
 
 async def test_a_time_limit_of_an_outer_pipeline_ends_a_wait_for_a_place(

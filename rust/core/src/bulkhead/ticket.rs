@@ -58,11 +58,13 @@ impl Ticket {
     /// Has `waker` woken when it is granted or displaced. True where it is already; then nobody is woken.
     pub fn wake_with(&self, waker: Waker) -> bool {
         let mut state = self.state.lock();
-        let settled = state.fate != Fate::Waiting;
-        if !settled {
-            state.waker = Some(waker);
+        if state.fate != Fate::Waiting {
+            return true;
         }
-        settled
+        let before = state.waker.replace(waker);
+        drop(state);
+        drop(before); // outside the lock, for it may run anything
+        false
     }
 
     /// Settles its fate, under the lock of the queue; who is to be woken is woken after that, as waking may run

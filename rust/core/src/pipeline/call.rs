@@ -105,7 +105,7 @@ impl Call {
 
     /// Tells it of a deadline that somebody outside keeps: nothing is waited for beyond it.
     pub fn set_horizon(&mut self, deadline: Nanos) {
-        self.horizon = deadline;
+        self.horizon = deadline.max(1); // before time began it has passed as well; zero would be none
     }
 
     /// The deadline that somebody outside keeps.

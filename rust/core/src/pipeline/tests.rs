@@ -300,6 +300,15 @@ fn any_policy() -> impl Strategy<Value = u8> {
 }
 
 #[test]
+fn a_deadline_before_time_began_has_passed() {
+    let retrying = pipeline(vec![retry(3)]);
+    let mut call = Call::new(1);
+    call.set_horizon(0);
+    assert!(proceeds(&retrying.enter(&mut call, 1)));
+    assert_eq!(retrying.leave(&mut call, FAILED, 1), Next::Raise);
+}
+
+#[test]
 fn as_many_policies_as_fit_share_no_room_in_a_call() {
     let breakers: Vec<_> = (0..16).map(|_| breaker(9)).collect();
     for (times, breaker) in breakers.iter().enumerate() {
