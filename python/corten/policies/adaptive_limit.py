@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from corten.policies.check import at_least, positive, share, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration
 
 
-class AdaptiveLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="adaptive_limit"):
+class AdaptiveLimit(PolicyFields, frozen=True, tag_field="policy", tag="adaptive_limit"):
     """A bulkhead whose size is found out by watching: it grows while calls do well, and shrinks when they do not.
 
     ``gradient`` goes by latency: beyond its capacity a server does no more in a second (Little's law), so calls take

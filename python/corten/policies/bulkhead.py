@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from corten.policies.callables import resolve_function
 from corten.policies.check import at_least, positive, whole
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ else:
 LEAST_PRIORITY, GREATEST_PRIORITY = -(2**31), 2**31 - 1
 
 
-class Bulkhead(msgspec.Struct, frozen=True, tag_field="policy", tag="bulkhead"):
+class Bulkhead(PolicyFields, frozen=True, tag_field="policy", tag="bulkhead"):
     """Lets so many calls run at once; some more may wait for a place; the rest are refused.
 
     Places go to the highest priority, and within one to who came first. Priorities are strict unless there is

@@ -11,6 +11,7 @@ import msgspec
 
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, positive, whole
+from corten.policies.fields import PolicyFields
 from corten.policies.templates import Template, template_of
 from corten.settings import Duration, Size
 
@@ -36,7 +37,7 @@ MOST_TAGS = 64
 _TIMES = ("ttl", "negative_ttl", "stale", "soft_timeout", "hard_timeout")
 
 
-class Cache(msgspec.Struct, frozen=True, tag_field="policy", tag="cache"):
+class Cache(PolicyFields, frozen=True, tag_field="policy", tag="cache"):
     """Keeps results by the call's arguments; calls for the same key while one is under way share it (single flight).
 
     Each function has a cache of its own. The key is the argument itself or the tuple of all of them, without ``self``

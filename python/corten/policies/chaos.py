@@ -9,6 +9,7 @@ import msgspec
 from corten.metrics.measured import counter
 from corten.policies.check import at_least, positive, share, whole
 from corten.policies.exceptions import resolve
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ else:
     Error = str | tuple[str, ...]  # what settings can hold; a struct does not check what code passes
 
 
-class Chaos(msgspec.Struct, frozen=True, tag_field="policy", tag="chaos"):
+class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
     """Does harm to a share of the calls: they wait, they fail without being made, or they return something else.
 
     It does nothing, and is not even in the way, unless it is allowed: ``[chaos] allowed = true`` in the settings of

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, positive, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration, parse_duration
 
 Window = int | float | str
@@ -20,7 +19,7 @@ _FAILURES = 5
 _SLOW_RATE = 0.5
 
 
-class CircuitBreaker(msgspec.Struct, frozen=True, tag_field="policy", tag="circuit_breaker", repr_omit_defaults=True):
+class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit_breaker", repr_omit_defaults=True):
     """Opens after failures in a row, or at a rate of failures or slow calls; refuses; then lets trial calls decide.
 
     Nygard, *Release It!*; windows, rates and states are those of Resilience4j. A failure is any ``Exception`` except

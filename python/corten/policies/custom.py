@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from corten.policies.callables import resolve_function
+from corten.policies.fields import PolicyFields
 
 if TYPE_CHECKING:
     Middleware = Callable[["CallNext", "MiddlewareDetails"], Any] | str
@@ -32,7 +33,7 @@ class MiddlewareDetails(msgspec.Struct, frozen=True):
     kwargs: Mapping[str, Any]
 
 
-class Custom(msgspec.Struct, frozen=True, tag_field="policy", tag="custom"):
+class Custom(PolicyFields, frozen=True, tag_field="policy", tag="custom"):
     """Puts a function of yours around calls, at this place among the policies.
 
     The slow path: an object, a closure and a coroutine more for each call, where the other policies cost none. What it

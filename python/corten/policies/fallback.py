@@ -9,10 +9,11 @@ import msgspec
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import positive, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration
 
 
-class Fallback(msgspec.Struct, frozen=True, tag_field="policy", tag="fallback"):
+class Fallback(PolicyFields, frozen=True, tag_field="policy", tag="fallback"):
     """Gives a value, what a function returns, or the last good result, where everything inside failed.
 
     For every ``Exception``, refusals and time limits included; with ``on`` or ``predicate`` for what those say and

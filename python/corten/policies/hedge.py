@@ -8,11 +8,12 @@ import msgspec
 
 from corten.metrics.measured import counter, gauge
 from corten.policies.check import at_least, whole
+from corten.policies.fields import PolicyFields
 from corten.policies.retry_budget import RetryBudget, check_budget
 from corten.settings import Duration
 
 
-class Hedge(msgspec.Struct, frozen=True, tag_field="policy", tag="hedge"):
+class Hedge(PolicyFields, frozen=True, tag_field="policy", tag="hedge"):
     """Begins another attempt beside one that takes long; the first success counts, the others are cancelled.
 
     Dean and Barroso, "The Tail at Scale", CACM 2013. What takes long is said by ``delay``, or by ``quantile`` from what

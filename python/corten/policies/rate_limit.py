@@ -12,6 +12,7 @@ from corten import _core
 from corten.metrics.measured import counter, gauge
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, whole
+from corten.policies.fields import PolicyFields
 from corten.policies.limiters import (
     DEFAULT_KEYS,
     FixedWindow,
@@ -47,7 +48,7 @@ Algorithm = Literal["token_bucket", "leaky_bucket", "sliding_window", "fixed_win
 """How a limit counts."""
 
 
-class RateLimit(msgspec.Struct, frozen=True, tag_field="policy", tag="rate_limit"):
+class RateLimit(PolicyFields, frozen=True, tag_field="policy", tag="rate_limit"):
     """Lets calls through at a rate and refuses the rest, or has them wait for their turn.
 
     By default a token bucket, kept as GCRA (ITU-T I.371): ``burst`` tokens at first, one for each call, refilled at

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from corten.policies.callables import Function, resolve_function
 from corten.policies.check import at_least, whole
 from corten.policies.exceptions import ExceptionTypes, resolve
+from corten.policies.fields import PolicyFields
 from corten.policies.retry_budget import RetryBudget, check_budget
 from corten.settings import Duration
 
 
-class Retry(msgspec.Struct, frozen=True, tag_field="policy", tag="retry"):
+class Retry(PolicyFields, frozen=True, tag_field="policy", tag="retry"):
     """Calls again after a failure that may pass, with growing and jittered waits.
 
     Repeated are ``OSError``, ``TimeoutError`` and errors with a true attribute ``retryable``; with ``on`` or

@@ -8,9 +8,10 @@ import msgspec
 
 from corten.metrics.measured import counter, gauge
 from corten.policies.check import at_least, whole
+from corten.policies.fields import PolicyFields
 
 
-class RetryBudget(msgspec.Struct, frozen=True):
+class RetryBudget(PolicyFields, frozen=True):
     """So many further attempts for the calls that there are; when it is spent, the first error is raised at once.
 
     Without one, retries of every layer multiply the load on a server that is failing already. A pipeline has one

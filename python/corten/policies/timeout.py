@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from corten.policies.check import positive
+from corten.policies.fields import PolicyFields
 from corten.settings import Duration
 
 
-class Timeout(msgspec.Struct, frozen=True, tag_field="policy", tag="timeout"):
+class Timeout(PolicyFields, frozen=True, tag_field="policy", tag="timeout"):
     """Cancels a call that takes longer and raises :class:`~corten.errors.DeadlineExceeded`, a ``TimeoutError``.
 
     Inside a `Retry` it limits each attempt, outside all of them together with their waits. A `CircuitBreaker` counts

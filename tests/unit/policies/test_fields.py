@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from corten.policies import AdaptiveLimit, Cache, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
@@ -34,3 +38,27 @@ def test_a_value_of_the_wrong_kind_is_refused_in_words(policy: Any, fields: dict
 
 def test_a_single_template_of_tags_is_one() -> None:
     assert Cache(ttl=1, tags="user:{user_id}").tags == ("user:{user_id}",)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda policy: policy(max_attemps=3), "Retry has no field 'max_attemps'; did you mean 'max_attempts'?"),
+        (lambda policy: policy(*range(20)), "Retry has fields max_attempts, wait, "),
+        (lambda policy: policy(3, max_attempts=4), "Argument 'max_attempts' given by name and position"),
+    ],
+)
+def test_a_field_that_is_none_is_refused_with_the_nearest(make: Callable[[Any], Any], words: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(words)):
+        make(Retry)
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    policy: Any = Timeout
+    with pytest.raises(TypeError, match="Timeout needs 'seconds'"):
+        policy()
+
+
+def test_policies_can_be_copied_and_pickled() -> None:
+    policy = Retry(5, wait=0.5)
+    assert policy == copy.copy(policy) == pickle.loads(pickle.dumps(policy)) == msgspec.structs.replace(policy)
