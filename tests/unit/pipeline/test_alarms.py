@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corten.clock import TimerHandle
 from corten.pipeline.layers.hedge.alarms import Alarms
 from corten.testing import FakeClock
 
@@ -74,3 +76,17 @@ def test_where_no_loop_runs_the_next_alarm_tries_again() -> None:
         await done.wait()
 
     asyncio.run(main())
+
+
+def test_a_loop_whose_clock_runs_faster_loses_none() -> None:
+    class Hurried(FakeClock):
+        def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
+            return super().call_at(deadline - 0.01 * (deadline - self.now()), callback)
+
+    clock = Hurried()
+    alarms = Alarms(clock)
+    went_off: list[float] = []
+    for _ in range(3):
+        alarms.set(clock.now() + 5, lambda: went_off.append(clock.now()))
+        clock.tick(10)
+    assert went_off == [pytest.approx(at, abs=1e-6) for at in (1005, 1015, 1025)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from corten.clock import Clock
@@ -64,15 +65,18 @@ class Alarms:
     def _wake_at(self, deadline: float) -> None:
         self._wakes_at = deadline
         try:
-            self._clock.call_at(deadline, self._go_off)
+            self._clock.call_at(deadline, partial(self._go_off, deadline))
         except BaseException:
             self._wakes_at = float("inf")  # there is no timer, and the next alarm must set one
             raise
 
-    def _go_off(self) -> None:
-        """The loop's timer: those that are due. One that was set for a later time before stays, and finds nothing."""
+    def _go_off(self, set_for: float) -> None:
+        """The loop's timer: those that are due. One that was set for a later time before stays, and finds nothing.
+
+        The loop goes by a clock of its own: it may go off a little early as well, and then is set again.
+        """
         now = self._clock.now()
-        if now >= self._wakes_at:
+        if self._wakes_at == set_for:
             self._wakes_at = float("inf")
         due: list[Callable[[], object]] = []
         while self._heap and (self._heap[0][2] is None or self._heap[0][0] <= now):
