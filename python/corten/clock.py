@@ -48,7 +48,10 @@ class Clock:
         await self.sleep(deadline - self.now())
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
-        """Call ``callback`` on the running asyncio loop when this clock shows ``deadline``, never before.
+        """Call ``callback`` on the running asyncio loop when this clock shows ``deadline``.
+
+        The loop goes by a clock of its own, from which this one may differ by some parts in ten thousand: so much of
+        the time it may be called early, and who minds looks at the clock again.
 
         asyncio only: on trio a cancel scope (:meth:`move_on_at`) does what a timer would.
 
