@@ -2,6 +2,7 @@
 
 mod arming;
 mod call;
+mod carrying;
 mod compiled;
 mod counts;
 mod drive;
