@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from corten.app.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
@@ -131,7 +133,8 @@ def pipeline_policies(
     :param settings: by default those that were loaded
     :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
     """
-    resolver = Resolver(OwnSettings(app.loaded if settings is None else settings).pipelines)
+    settings = app.loaded if settings is None else settings
+    resolver = Resolver(OwnSettings(settings).pipelines)
     found = {name: each.policies for name in resolver.tables if (each := resolver.resolve(name)) is not None}
     problems = resolver.problems
     named = {problem.path.split(".")[1] for problem in problems}
@@ -141,7 +144,7 @@ def pipeline_policies(
             expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends = "http"'
             problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(located(problems, settings))
     for name in resolver.tables:
         if name not in app.components.pipelines and name not in resolver.extended:
             hint = nearest(name, list(app.components.pipelines))
@@ -149,16 +152,30 @@ def pipeline_policies(
     return {name: policies for name, policies in found.items() if name in app.components.pipelines}
 
 
-def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> None:
+def located(problems: Sequence[SettingsProblem], settings: Settings) -> list[SettingsProblem]:
+    """Problems with where the settings are that they come of."""
+    sources = {each.path: each.source for each in settings.effective() if each.source != "default"}
+
+    def source_of(problem: SettingsProblem) -> str:
+        extends = f"{problem.path.rpartition('.')[0]}.extends"
+        return problem.source or sources.get(problem.path) or sources.get(extends, "")
+
+    return [msgspec.structs.replace(each, source=source_of(each)) for each in problems]
+
+
+def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]], settings: Settings | None = None) -> None:
     """Set the policies of pipelines, of all of them or of none.
 
+    :param settings: that they are of, by default those that were loaded
     :raises SettingsError: policies don't fit a function of their pipeline; nothing has changed
     """
-    for commit in prepared(app, policies):
+    for commit in prepared(app, policies, settings):
         commit()
 
 
-def prepared(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Sequence[Callable[[], None]]:
+def prepared(
+    app: App[Any], policies: Mapping[str, Sequence[Policy]], settings: Settings | None = None
+) -> Sequence[Callable[[], None]]:
     """What sets the policies of pipelines, once all of them are known to fit.
 
     :raises SettingsError: policies don't fit a function of their pipeline
@@ -177,7 +194,7 @@ def prepared(app: App[Any], policies: Mapping[str, Sequence[Policy]]) -> Sequenc
             problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
     problems += contradicting
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(located(problems, app.loaded if settings is None else settings))
     return commits
 
 

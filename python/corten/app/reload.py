@@ -159,7 +159,7 @@ class Reloading:
         check_watching(later)  # so that the next start would not fail of it
         before = app.loaded
         found = differences(before, later)
-        self._swap(policies)
+        self._swap(policies, later)
         self._policies = policies
         allowed = OwnSettings(later).chaos.allowed
         if allowed != OwnSettings(before).chaos.allowed:
@@ -185,14 +185,14 @@ class Reloading:
             raise SettingsError([SettingsProblem(str(file), "is gone", expected) for file in gone])
         return later
 
-    def _swap(self, policies: Mapping[str, Sequence[Policy]]) -> None:
+    def _swap(self, policies: Mapping[str, Sequence[Policy]], later: Settings) -> None:
         """Set what is different: a pipeline that was changed by hand stays so until its settings change."""
         changed: dict[str, Sequence[Policy]] = {}
         for name, in_code in self._in_code.items():
             now = tuple(policies.get(name, in_code))
             if now != tuple(self._policies.get(name, in_code)):
                 changed[name] = now
-        set_policies(self._app, changed)
+        set_policies(self._app, changed, later)
 
     # -- telling
 

@@ -11,11 +11,12 @@ import msgspec
 from rich.text import Text
 
 from corten.app import App
-from corten.app.pipelines import Resolver
+from corten.app.pipelines import Resolver, located
 from corten.cli.failure import reports_failures
 from corten.cli.options import app_argument, config_option, configure, json_option, set_option
 from corten.cli.output import as_text, console, print_json, table, visible
 from corten.cli.target import find_app
+from corten.errors import SettingsError
 from corten.policies import Policy
 from corten.settings import Effective
 from corten.settings.effective import plain
@@ -81,6 +82,8 @@ def _resolved(app: App[Any], entries: Sequence[Effective]) -> Iterator[Effective
         for name in resolver.tables
         if (resolved := resolver.resolve(name)) is not None and resolved.source
     }
+    if problems := resolver.problems:
+        raise SettingsError(located(problems, app.loaded))
     for entry in entries:
         resolved = came_to.get(entry.path)
         if resolved is None:

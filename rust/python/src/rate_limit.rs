@@ -185,11 +185,20 @@ impl KeyedLimiter {
         {
             return Ok(self.hasher.hash_one(number).max(1));
         }
-        let hash = key.hash()? as i64;
+        let hash = key.hash().inspect_err(|error| tell_of_key(error, key))? as i64;
         // Python hashes text and the bytes of it alike.
         let bytes = key.is_exact_instance_of::<PyBytes>();
         Ok(if bytes { self.hasher.hash_one((hash, 0_u8)) } else { self.hasher.hash_one(hash) }.max(1))
     }
+}
+
+/// Note with an error of hashing whose key it was.
+#[cold]
+fn tell_of_key(error: &PyErr, key: &Bound<'_, PyAny>) {
+    let kind = key.get_type().qualname().map_or_else(|_| String::from("thing"), |name| name.to_string());
+    let note = format!("rate_limit: the key is a {kind}; it must be hashable: a number, text, or a tuple of those");
+    // Where even that fails the error itself is what counts.
+    error.value(key.py()).call_method1("add_note", (note,)).ok();
 }
 
 #[pymethods]

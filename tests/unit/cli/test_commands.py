@@ -123,6 +123,18 @@ def test_config_can_be_narrowed_and_read_by_programs(project) -> None:
     assert paths == ["shutdown.deadline", "shutdown.pre_drain"]
 
 
+def test_config_tells_tables_that_extend_nothing(project) -> None:
+    project.settings('[pipelines.users]\nextends = "htp"\n')
+    code = """
+@app.pipeline("users")
+async def users() -> None: ...
+"""
+    result = project.corten("config", project.service(code))
+    assert result.exit_code == 78
+    assert "pipelines.users.extends: extends a table that is not there (is htp)" in result.stderr
+    assert "did you mean 'http'?  [corten.toml:2]" in result.stderr
+
+
 def test_config_warns_of_variables_that_nobody_reads(project) -> None:
     result = project.corten("config", project.service(), environ={"CORTEN_APP__LEVLE": "3"})
     assert "CORTEN_APP__LEVLE is not a setting of this app; was CORTEN_APP__LEVEL meant?" in result.stderr
@@ -260,7 +272,10 @@ policies = [{ policy = "circuit_breaker", name = "upstream", failures = 9 }]
 extends = "http"
 """)
     found = project.json("doctor", project.service(code))
-    said = {each["message"]: each["status"] for each in found["diagnoses"] if each["status"] != "ok"}
+    said = {
+        each["message"].partition("  [")[0]: each["status"] for each in found["diagnoses"] if each["status"] != "ok"
+    }
+    assert any(each["message"].endswith("[corten.toml:3]") for each in found["diagnoses"])
     assert said == {
         "no pipeline uses [pipelines.pricse]; did you mean 'prices'?": "warning",
         "pipelines.users.policies: pipeline 'users': rate_limit counts by 'user', which is no parameter of users: "

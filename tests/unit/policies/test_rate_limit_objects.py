@@ -56,8 +56,11 @@ async def test_each_key_waits_for_itself(clock: FakeClock, make: Callable[..., K
     assert await limiter.acquire("bob") == 0.0
     with pytest.raises(RateLimited, match=rf"^rate_limit refused the call: {make.__name__} has no token in time"):  # type: ignore[attr-defined]
         await limiter.acquire("ann", max_wait=0.5)
-    with pytest.raises(TypeError, match="unhashable"):
+    with pytest.raises(TypeError, match="unhashable") as caught:
         await limiter.acquire([])
+    assert caught.value.__notes__ == [
+        "rate_limit: the key is a list; it must be hashable: a number, text, or a tuple of those"
+    ]
     if make is not KeyedLeakyBucket:  # which holds one and has no queue
         async with anyio.create_task_group() as group:
             group.start_soon(limiter.acquire, "ann")
