@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::adaptive_limit::{self, AdaptiveLimit};
 use crate::bulkhead::Bulkhead;
-use crate::circuit_breaker::{CircuitBreaker, State};
+use crate::circuit_breaker::{self, CircuitBreaker, State};
+use crate::clock::Nanos;
 use crate::rate_limit::{AnyLimiter, Limit, Rate, TokenBucket};
 use crate::retry::{self, Retry};
 
