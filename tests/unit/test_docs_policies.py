@@ -1,17 +1,21 @@
-"""The pages of the policies: all fields, the same sections, blocks that compile."""
+"""The pages of the policies: all fields, the same sections, blocks that run."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from corten.pipeline import Pipeline
 from corten.pipeline.layers import LAYERS
 from corten.pipeline.stages import STAGES
+from corten.policies import Retry
 
 DOCS = Path(__file__).parents[2] / "docs"
 _TYPES: list[Any] = [*LAYERS, *STAGES]
@@ -57,6 +61,31 @@ def test_a_page_has_what_every_page_has(word: str) -> None:
 def test_blocks_of_python_compile(path: Path) -> None:
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)):
         compile(block, f"{path.name}, block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("word", sorted(POLICIES))
+def test_blocks_of_python_run_as_they_are_printed(word: str) -> None:
+    page = (DOCS / "policies" / f"{word}.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {  # what is the reader's own
+        "__name__": "page",
+        "User": object,
+        "Order": object,
+        "Receipt": object,
+        "user": object(),
+        "guest": object(),
+        "address": "10.0.0.7",
+        "payments": Pipeline("payments", Retry()),
+        "request": SimpleNamespace(headers={"X-Request-Timeout": "2"}),
+    }
+
+    async def run() -> None:
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
+            code = compile(block, f"{word}.md, block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            result: Any = eval(code, names)
+            if result is not None:
+                await result
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
