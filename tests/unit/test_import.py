@@ -57,6 +57,43 @@ def test_what_only_a_running_app_needs_is_not_loaded_to_make_one() -> None:
     assert not loaded_by(AS_USERS_DO) & LATER
 
 
+NOT_USED = (
+    "corten.app.reload.",
+    "corten.app.schedule.",
+    "corten.app.watching.",
+    "corten.messages.commit_tracking.",
+    "corten.messages.runner.",
+    "corten.pipeline.controls.cache.",
+    "corten.pipeline.generators.",
+    "corten.pipeline.guard.",
+    "corten.pipeline.layers.cache.",
+    "corten.pipeline.layers.chaos.",
+    "corten.pipeline.layers.custom.",
+    "corten.pipeline.layers.hedge.",
+    "corten.pipeline.layers.rate_limit.",
+    "corten.pipeline.stages.circuit_breaker.",
+    "corten.settings.loading.",
+)
+"""Rooms of what a program with a rate limit and retries has no use for, before it runs and then."""
+
+
+def test_policies_and_faces_that_a_program_does_not_use_are_not_loaded() -> None:
+    loaded = loaded_by(
+        "from corten import App, Pipeline, RateLimit, Retry\n"
+        "app = App('users')\n"
+        "@app.pipeline('users', Retry(3), RateLimit('5/s'))\n"
+        "async def load(user: int) -> int: return user"
+    )
+    assert {"corten.pipeline.stages.rate_limit", "corten.pipeline.stages.retry"} <= loaded
+    assert not {name for name in loaded if f"{name}.".startswith(NOT_USED)}
+
+
+def test_a_policy_is_loaded_when_a_pipeline_first_has_it() -> None:
+    loaded = loaded_by("from corten import Cache, Pipeline; Pipeline('users', Cache(60))")
+    assert "corten.pipeline.layers.cache" in loaded
+    assert "corten.pipeline.layers.hedge" not in loaded
+
+
 def test_policies_load_neither_the_app_nor_the_plugins() -> None:
     loaded = loaded_by("from corten import RateLimit")
     assert "corten.policies.rate_limit" in loaded

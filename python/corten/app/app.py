@@ -13,31 +13,32 @@ from corten.app.components import Components
 from corten.app.composition import Composition
 from corten.app.lifecycle import Lifecycle, State
 from corten.app.own import OwnSettings
-from corten.app.reload import Reloaded, ReloadStatistics
 from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
-from corten.app.tasks import TaskStatistics
-from corten.cache.tier import CacheTier
 from corten.clock import Clock
-from corten.dead_letters import DeadLetterStore, MemoryDeadLetterStore
+from corten.dead_letters import MemoryDeadLetterStore
 from corten.error_handler import ErrorHandler
 from corten.errors import CortenError, SettingsError
 from corten.events import Events
 from corten.flags import Flags
 from corten.health import Health
-from corten.messages.source import MessageSource
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.plugins.descriptions import Observer
 from corten.plugins.loading import Plugins
-from corten.plugins.record import PluginRecord
-from corten.policies.limiter_backend import LimiterBackend
 from corten.settings import Section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from corten.app.reload import Reloaded, ReloadStatistics
     from corten.app.running import Backend, Loop
+    from corten.app.tasks import TaskStatistics
+    from corten.cache.tier import CacheTier
+    from corten.dead_letters import DeadLetterStore
     from corten.logs import LogLevel
+    from corten.messages.source import MessageSource
+    from corten.plugins.descriptions import Observer
+    from corten.plugins.record import PluginRecord
+    from corten.policies.limiter_backend import LimiterBackend
     from corten.settings import Settings
 
 S = TypeVar("S")

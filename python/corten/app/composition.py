@@ -7,7 +7,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from corten.app.components import Components, attach
-from corten.app.schedule import Schedule
 from corten.clock import Clock
 from corten.error_handler import ErrorDetails, ErrorHandler, checked_kinds
 from corten.errors import CortenError
@@ -97,6 +96,8 @@ class Composition:
         """
         if callable(interval):
             raise TypeError('every needs an interval: write @app.every("30s")')
+
+        from corten.app.schedule import Schedule
 
         def decorate(function: _F) -> _F:
             schedule = Schedule(

@@ -13,19 +13,15 @@ import sys
 import weakref
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from corten.app.reload import Reloading
 from corten.app.resources import KeptResource, Resources, named
-from corten.cache.tier import CacheTier
-from corten.dead_letters.store import DeadLetterStore
 from corten.errors import CortenError, described
 from corten.events import PhaseFinished
-from corten.messages.source import MessageSource
 from corten.pipeline.background import Background
-from corten.policies.limiter_backend import LimiterBackend
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,10 +29,15 @@ if TYPE_CHECKING:
     import anyio.abc
 
     from corten.app.app import App
+    from corten.app.reload import Reloading
     from corten.app.shutdown import Patience
     from corten.app.tasks import SupervisedTask
+    from corten.cache.tier import CacheTier
+    from corten.dead_letters.store import DeadLetterStore
     from corten.logs import LogSetup
+    from corten.messages.source import MessageSource
     from corten.plugins.descriptions import Observer
+    from corten.policies.limiter_backend import LimiterBackend
 
 _log = logging.getLogger("corten.app")
 
@@ -61,7 +62,6 @@ class Lifecycle:
         self.left_behind: list[str] = []
         """What did not end when it was cancelled."""
         self.tasks: list[SupervisedTask] = []
-        self.reloading = Reloading(app)
         self.tell_errors = app.errors.stop
         """Has the last errors told to those who want to know."""
         self.log_setup: LogSetup | None = None
@@ -81,6 +81,13 @@ class Lifecycle:
         self._patience: Patience | None = None
         self._is_hurried = False
         self._pid = 0
+
+    @cached_property
+    def reloading(self) -> Reloading:
+        """Reads the settings again while the App runs."""
+        from corten.app.reload import Reloading  # with all that only a running App needs
+
+        return Reloading(self._app)
 
     # -- entering and leaving
 

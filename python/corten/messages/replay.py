@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from corten.dead_letters.store import DeadLetterStore
+from typing import TYPE_CHECKING
+
 from corten.messages.publisher import OutgoingMessage, Publisher
+
+if TYPE_CHECKING:
+    from corten.dead_letters.store import DeadLetterStore
 
 _PAGE = 100
 

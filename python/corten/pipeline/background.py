@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.abc
 
 from corten import deadline
+
+if TYPE_CHECKING:
+    import anyio.abc
 
 _log = logging.getLogger("corten.pipeline")
 

@@ -79,7 +79,7 @@ class Compiler:
                         f"pipeline {around.pipeline!r}: {word} {policy.name!r} stands in it twice: policies of one "
                         "name are one, which a call would have to pass while it holds it; leave one out, or rename it"
                     )
-            compiled = compiler.compile_stage(policy, old, around.clock)
+            compiled = compiler().compile_stage(policy, old, around.clock)
             if compiled.state is not None:
                 state[place] = compiled.state
             if compiled.change is not None:

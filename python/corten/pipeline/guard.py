@@ -9,9 +9,11 @@ from typing import Any
 
 from corten.deadline import within
 from corten.errors import CortenError
-from corten.pipeline.layers import Surroundings
+from corten.pipeline.layers import Layer, Surroundings
+from corten.pipeline.layers.run import observation
 from corten.pipeline.scoped import exceeded
-from corten.pipeline.spans import Held, Inside, Part, TimeLimit, evaluated, inputs_of
+from corten.pipeline.spans import Held, Inside, Part, TimeLimit, evaluated, inputs_of, objection, parts_of
+from corten.policies.policy import Policy
 
 
 class Blocks:
@@ -30,6 +32,16 @@ class Blocks:
         """Whether a policy wants to know anything of a block."""
         self.limited = any(isinstance(part, TimeLimit) for part in parts)
         self.unasked: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
+
+
+def blocks(policies: Sequence[Policy], layers: Sequence[Layer], around: Surroundings) -> Blocks:
+    """What blocks under policies have in common, these being their layers.
+
+    :raises ValueError: a policy can't guard a block
+    """
+    if (wrong := objection(policies, "a block")) is not None:
+        raise ValueError(f"pipeline {around.pipeline!r}: {wrong}")
+    return Blocks(around, parts_of(layers, around), observation(around, "guard") if around.observers else None)
 
 
 class Guard:

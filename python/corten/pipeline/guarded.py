@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from corten.errors import CortenError
-from corten.pipeline import spans
 from corten.pipeline.form import Form, Kind, form_of, name_of
-from corten.pipeline.generators import bare, iterating
 from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings, Wrapped
 from corten.pipeline.stages import STAGES
 from corten.pipeline.traceback import TITLE
@@ -73,13 +71,16 @@ class Guarded:
         :raises ValueError: they can't
         """
         name = name_of(self._original)
-        if self._form.kind == "generator" and (wrong := spans.objection(policies, f"the async generator {name}")):
-            raise ValueError(f"pipeline {self._pipeline!r}: {wrong}")
+        if self._form.kind == "generator":
+            from corten.pipeline.spans import objection as objection_of_spans
+
+            if wrong := objection_of_spans(policies, f"the async generator {name}"):
+                raise ValueError(f"pipeline {self._pipeline!r}: {wrong}")
         for policy in policies:
             if (make := LAYERS.get(type(policy))) is not None:
                 objection = make(policy).objection(self._form, name)
             elif (compiler := STAGES.get(type(policy))) is not None:
-                objection = compiler.objection(policy, self._form, name)
+                objection = compiler().objection(policy, self._form, name)
             else:
                 continue  # the compiler says what it is instead
             if objection is not None:
@@ -91,6 +92,8 @@ class Guarded:
         :raises ValueError: a layer can't guard the function
         """
         if self._form.kind == "generator":
+            from corten.pipeline.generators import iterating
+
             iterated = iterating(self._original, layers, around)
 
             def commit_iterated() -> None:
@@ -144,6 +147,8 @@ class Guarded:
     def _bare(self) -> Wrapped:
         match self._form.kind:
             case "generator":
+                from corten.pipeline.generators import bare
+
                 return bare(self._original)
             case "plain":
                 return Wrapped("bypassed_blocking", {"function": self._original})

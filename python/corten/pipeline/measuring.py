@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
-from corten.metrics.measured import measurements
 from corten.metrics.registry import Registry
 from corten.metrics.snapshot import Attributes, Collector, Measurement
 
@@ -56,6 +55,8 @@ _DECISIONS = {
 
 def measured(pipeline: Pipeline) -> Iterator[Measurement]:
     """What one pipeline's policies hold."""
+    from corten.metrics.measured import measurements
+
     of_pipeline = (("pipeline", pipeline.name),)
     counted = pipeline.statistics()
     decisions = {

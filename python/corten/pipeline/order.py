@@ -6,15 +6,15 @@ unusual are left alone: who asks for one gets it.
 
 from __future__ import annotations
 
+import os.path
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from corten.errors import PolicyOrderWarning
 
-_OURS = str(Path(__file__).parents[1])
+_OURS = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib takes longer to load than all of this
 
 
 class Pair(NamedTuple):

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from corten import _core
-from corten.cache.tier import CacheTier
 from corten.clock import Clock
 from corten.errors import CortenError
-from corten.events import Events
 from corten.metrics.registry import Registry, default_registry
-from corten.pipeline import spans, switches
-from corten.pipeline.background import Background
+from corten.pipeline import switches
 from corten.pipeline.compile import Compiler
 from corten.pipeline.controls.named import NamedControls
 from corten.pipeline.decisions import Decisions
-from corten.pipeline.guard import Blocks, Guard
 from corten.pipeline.guarded import Guarded, without_policies
 from corten.pipeline.layers import Layer, Surroundings
-from corten.pipeline.layers.chaos import announce, spared
-from corten.pipeline.layers.run import observation
 from corten.pipeline.measuring import measure
-from corten.pipeline.order import warn_of_order
 from corten.pipeline.steering import Steered
 from corten.pipeline.undecorated import Undecorated, awaited, plain
-from corten.policies.limiter_backend import LimiterBackend
+from corten.policies.chaos import Chaos
 from corten.policies.policy import Policy
 
 if TYPE_CHECKING:
+    from corten.cache.tier import CacheTier
     from corten.error_handler import ErrorHandler
+    from corten.events import Events
+    from corten.pipeline.background import Background
+    from corten.pipeline.guard import Guard
     from corten.plugins.descriptions import Observer
+    from corten.policies.limiter_backend import LimiterBackend
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,7 +77,7 @@ class Pipeline(Steered):
         self._chaos_allowed = False
         self._announced = ""
         self._layers: tuple[Layer, ...] | None = None
-        self._blocks: tuple[tuple[Layer, ...], Blocks] | None = None
+        self._blocks: tuple[tuple[Layer, ...], Callable[[dict[str, Any]], Guard]] | None = None
         self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._undecorated = Undecorated()
         if policies:
@@ -179,17 +178,17 @@ class Pipeline(Steered):
         if self._layers is None:
             raise CortenError(without_policies(self.name))
         if switches.is_on("no_policies", self):
+            from corten.pipeline.guard import Blocks, Guard
+
             return Guard(Blocks(self._surroundings(), ()), {})
         if self._blocks is None or self._blocks[0] is not self._layers:
             self._blocks = (self._layers, self._guarding(self._layers))
-        return Guard(self._blocks[1], values)
+        return self._blocks[1](values)
 
-    def _guarding(self, layers: tuple[Layer, ...]) -> Blocks:
-        if (wrong := spans.objection(self.policies, "a block")) is not None:
-            raise ValueError(f"pipeline {self.name!r}: {wrong}")
-        around = self._surroundings()
-        observe = observation(around, "guard") if around.observers else None
-        return Blocks(around, spans.parts_of(layers, around), observe)
+    def _guarding(self, layers: tuple[Layer, ...]) -> Callable[[dict[str, Any]], Guard]:
+        from corten.pipeline.guard import Guard, blocks
+
+        return partial(Guard, blocks(self.policies, layers, self._surroundings()))
 
     def configure(self, policies: Sequence[Policy]) -> None:
         """Set or replace the policies, all at once; calls under way end as they began.
@@ -213,9 +212,15 @@ class Pipeline(Steered):
         for guarded in functions:
             guarded.check(policies)
         effective = switches.effective(policies, self)
-        if not self._chaos_allowed:
+        harmful = any(isinstance(each, Chaos) for each in policies)
+        if harmful and not self._chaos_allowed:
+            from corten.pipeline.layers.chaos import spared
+
             effective = spared(effective)
-        warn_of_order(self.name, effective, self._warned)
+        if len(effective) > 1:
+            from corten.pipeline.order import warn_of_order
+
+            warn_of_order(self.name, effective, self._warned)
         around = self._surroundings()
         compiled = self._compiler.prepare(effective, around)
         around = around._replace(budget=compiled.budget)
@@ -228,9 +233,14 @@ class Pipeline(Steered):
                 breaker.tell(self._events, self.name)
             for install in installs:
                 install()
-            self._announced = announce(self.name, policies, self._announced, allowed=self._chaos_allowed)
+            self._announced = self._announce(policies) if harmful else ""
 
         return commit
+
+    def _announce(self, policies: Sequence[Policy]) -> str:
+        from corten.pipeline.layers.chaos import announce
+
+        return announce(self.name, policies, self._announced, allowed=self._chaos_allowed)
 
     def share(self, breakers: NamedControls) -> None:
         """Have breakers and bulkheads with a name in common with an App's pipelines; from the next policies on."""

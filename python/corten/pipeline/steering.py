@@ -6,31 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
-from corten.pipeline.controls.bulkhead import BulkheadControl
-from corten.pipeline.controls.cache import (
-    CacheControl,
-    PlainCacheControl,
-    cache_control,
-    plain_cache_control,
-    statistics_of,
-)
-from corten.pipeline.controls.circuit_breaker import BreakerControl
-from corten.pipeline.controls.hedge import hedges_of
-from corten.pipeline.controls.rate_limit import RateLimitControl
-from corten.pipeline.statistics import PipelineStatistics
 from corten.policies.cache import Cache
-from corten.policies.chaos import ChaosStatistics
 from corten.policies.policy import Policy
-from corten.policies.retry_budget import RetryBudgetStatistics
 
 if TYPE_CHECKING:
     from weakref import WeakSet
 
     from corten import _core
     from corten.pipeline.compile import Compiler
+    from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
+    from corten.pipeline.controls.bulkhead import BulkheadControl
+    from corten.pipeline.controls.cache import CacheControl, PlainCacheControl
+    from corten.pipeline.controls.circuit_breaker import BreakerControl
+    from corten.pipeline.controls.rate_limit import RateLimitControl
     from corten.pipeline.decisions import Decisions
     from corten.pipeline.guarded import Guarded
+    from corten.pipeline.statistics import PipelineStatistics
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +48,8 @@ class Steered(ABC):
         :raises ValueError: the pipeline does not guard it, or it is a plain one
         :raises CortenError: there is no `Cache` among the policies
         """
+        from corten.pipeline.controls.cache import cache_control
+
         return cache_control(self.name, list(self._functions), function)
 
     def plain_cache(self, function: Callable[P, R]) -> PlainCacheControl[P, R]:
@@ -65,6 +58,8 @@ class Steered(ABC):
         :raises ValueError: the pipeline does not guard it, or it is an async one
         :raises CortenError: there is no `Cache` among the policies
         """
+        from corten.pipeline.controls.cache import plain_cache_control
+
         return plain_cache_control(self.name, list(self._functions), function)
 
     @property
@@ -75,6 +70,8 @@ class Steered(ABC):
     @property
     def adaptive_limits(self) -> tuple[AdaptiveLimitControl, ...]:
         """Its adaptive limits in the order of the policies, to be steered while they run."""
+        from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
+
         return tuple(AdaptiveLimitControl(limit) for limit in self._compiler.state_of("adaptive_limit"))
 
     @property
@@ -85,10 +82,18 @@ class Steered(ABC):
     @property
     def rate_limits(self) -> tuple[RateLimitControl, ...]:
         """Its rate limits, in the order of the policies, to be looked at and steered."""
+        from corten.pipeline.controls.rate_limit import RateLimitControl
+
         return tuple(RateLimitControl(limiter) for limiter in self._compiler.state_of("rate_limit"))
 
     def statistics(self) -> PipelineStatistics:
         """What it has counted since it was made, and how its breakers and bulkheads stand."""
+        from corten.pipeline.controls.cache import statistics_of
+        from corten.pipeline.controls.hedge import hedges_of
+        from corten.pipeline.statistics import PipelineStatistics
+        from corten.policies.chaos import ChaosStatistics
+        from corten.policies.retry_budget import RetryBudgetStatistics
+
         successes, errors, timeouts, cancelled, retries, refused = self._counts.totals()
         hits = self._counts.hit_count()
         refusals = dict(refused)

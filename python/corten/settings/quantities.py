@@ -48,9 +48,10 @@ _BYTES: Final[dict[str, int]] = {"b": 1} | {
     for suffix, base in (("b", 1000), ("ib", 1024), ("i", 1024))
 }
 _NUMBER = r"\d+(?:\.\d+)?"
-_DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*([a-zµμ]+)", re.ASCII | re.IGNORECASE)
-_PLAIN = re.compile(rf"\s*{_NUMBER}\s*", re.ASCII)
-_SIZE = re.compile(rf"\s*({_NUMBER})\s*([a-z]+)\s*", re.ASCII | re.IGNORECASE)
+# Not compiled yet: most programs give few of these in words, and `re` remembers what it compiled.
+_DURATION_PART = rf"(?ai)\s*({_NUMBER})\s*([a-zµμ]+)"
+_PLAIN = rf"(?a)\s*{_NUMBER}\s*"
+_SIZE = rf"(?ai)\s*({_NUMBER})\s*([a-z]+)\s*"
 # Longer texts are nobody's quantity; the bound keeps hostile ones from costing arithmetic on endless digits.
 _LONGEST: Final = 64
 
@@ -68,10 +69,10 @@ def parse_duration(text: str | float) -> float:
             raise ValueError(f"not a duration: {text!r}; it must be finite and not negative")
         return seconds
     if len(text) <= _LONGEST:
-        if _PLAIN.fullmatch(text):
+        if re.fullmatch(_PLAIN, text):
             return _finite(Decimal(text.strip()), text)
         total, at, end = Decimal(0), 0, len(text.rstrip())
-        while at < end and (part := _DURATION_PART.match(text, at)) is not None:
+        while at < end and (part := re.compile(_DURATION_PART).match(text, at)) is not None:
             # Only "M" is ambiguous in capitals elsewhere (months); here no unit is, so capitals are forgiven.
             unit = _SECONDS.get(part[2].lower())
             if unit is None:
@@ -113,9 +114,9 @@ def parse_size(text: str | float) -> int:
             raise ValueError(f"not a size: {text!r}; it must not be negative")
         return int(text)
     if len(text) <= _LONGEST:
-        if _PLAIN.fullmatch(text):
+        if re.fullmatch(_PLAIN, text):
             return _whole(Decimal(text.strip()), text)
-        if (match := _SIZE.fullmatch(text)) is not None and (unit := _BYTES.get(match[2].lower())) is not None:
+        if (match := re.fullmatch(_SIZE, text)) is not None and (unit := _BYTES.get(match[2].lower())) is not None:
             return _whole(Decimal(match[1]) * unit, text)
     raise ValueError(f"not a size: {_shown(text)}; expected {EXPECTED['size']}")
 

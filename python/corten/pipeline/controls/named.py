@@ -6,18 +6,22 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from corten.clock import Clock
-from corten.pipeline.controls.bulkhead import BulkheadControl
-from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 
+if TYPE_CHECKING:
+    from corten.pipeline.controls.bulkhead import BulkheadControl
+    from corten.pipeline.controls.circuit_breaker import BreakerControl
+
+    Control = BreakerControl | BulkheadControl
+
 Shareable = CircuitBreaker | Bulkhead
-Control = BreakerControl | BulkheadControl
 
 _OF_EACH_PIPELINE = {"priority", "max_wait"}
 """Fields that may differ among policies of one name."""
@@ -85,7 +89,13 @@ def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[s
 
 
 def _make(policy: Shareable, clock: Clock) -> Control:
-    return BulkheadControl(policy) if isinstance(policy, Bulkhead) else BreakerControl(policy, clock)
+    if isinstance(policy, Bulkhead):
+        from corten.pipeline.controls.bulkhead import BulkheadControl
+
+        return BulkheadControl(policy)
+    from corten.pipeline.controls.circuit_breaker import BreakerControl
+
+    return BreakerControl(policy, clock)
 
 
 def _words(policy: Shareable) -> tuple[str, str]:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from corten._core import PipelineCounts, RetryBudget
-from corten.cache.tier import CacheTier
 from corten.clock import Clock
-from corten.pipeline.background import Background
-from corten.pipeline.controls.named import NamedControls
-from corten.pipeline.decisions import Decisions
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.stages.stage import Input
-from corten.policies.limiter_backend import LimiterBackend
 
 if TYPE_CHECKING:
+    from corten.cache.tier import CacheTier
+    from corten.pipeline.background import Background
+    from corten.pipeline.controls.named import NamedControls
+    from corten.pipeline.decisions import Decisions
     from corten.plugins.descriptions import Observer
+    from corten.policies.limiter_backend import LimiterBackend
 
 
 class Surroundings(NamedTuple):

@@ -1,32 +1,62 @@
-"""What makes a layer of which policy: a line for each."""
+"""What makes a layer of which policy: a line for each, and a function that loads its room."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from corten.pipeline.layers.cache import CacheLayer
-from corten.pipeline.layers.chaos import ChaosLayer
-from corten.pipeline.layers.custom import CustomLayer
-from corten.pipeline.layers.hedge import HedgeLayer
-from corten.pipeline.layers.layer import Layer, Surroundings
-from corten.pipeline.layers.rate_limit import shared_rate_limit
-from corten.pipeline.stages.stage import Compiled
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.custom import Custom
 from corten.policies.hedge import Hedge
 from corten.policies.rate_limit import RateLimit
 
+if TYPE_CHECKING:
+    from corten.pipeline.layers.layer import Layer, Surroundings
+    from corten.pipeline.stages.stage import Compiled
+
+
+def _cache(policy: Cache) -> Layer:
+    from corten.pipeline.layers.cache import CacheLayer
+
+    return CacheLayer(policy)
+
+
+def _chaos(policy: Chaos) -> Layer:
+    from corten.pipeline.layers.chaos import ChaosLayer
+
+    return ChaosLayer(policy)
+
+
+def _custom(policy: Custom) -> Layer:
+    from corten.pipeline.layers.custom import CustomLayer
+
+    return CustomLayer(policy)
+
+
+def _hedge(policy: Hedge) -> Layer:
+    from corten.pipeline.layers.hedge import HedgeLayer
+
+    return HedgeLayer(policy)
+
+
+def _rate_limit(policy: RateLimit, compiled: Compiled, around: Surroundings, place: int) -> Layer | None:
+    if not policy.shared:
+        return None
+    from corten.pipeline.layers.rate_limit import shared_rate_limit
+
+    return shared_rate_limit(policy, compiled, around, place)
+
+
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
-    Cache: CacheLayer,
-    Chaos: ChaosLayer,
-    Custom: CustomLayer,
-    Hedge: HedgeLayer,
+    Cache: _cache,
+    Chaos: _chaos,
+    Custom: _custom,
+    Hedge: _hedge,
 }
 """What makes a layer of each policy."""
 
 LIFTED: Mapping[type, Callable[[Any, Compiled, Surroundings, int], Layer | None]] = {
-    RateLimit: shared_rate_limit,
+    RateLimit: _rate_limit,
 }
 """What makes a layer of a stage of the core that needs one here: the policy, the stage, and which among its like."""

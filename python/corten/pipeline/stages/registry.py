@@ -1,11 +1,10 @@
-"""Which module compiles which policy: a line for each."""
+"""Which module compiles which policy: a line for each, and a function that loads it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from corten.pipeline.stages import adaptive_limit, bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout
-from corten.pipeline.stages.stage import StageCompiler
 from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.circuit_breaker import CircuitBreaker
@@ -14,13 +13,59 @@ from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
 
-STAGES: Mapping[type, StageCompiler] = {
-    AdaptiveLimit: adaptive_limit,
-    Bulkhead: bulkhead,
-    CircuitBreaker: circuit_breaker,
-    Fallback: fallback,
-    RateLimit: rate_limit,
-    Retry: retry,
-    Timeout: timeout,
+if TYPE_CHECKING:
+    from corten.pipeline.stages.stage import StageCompiler
+
+
+def _adaptive_limit() -> StageCompiler:
+    from corten.pipeline.stages import adaptive_limit
+
+    return adaptive_limit
+
+
+def _bulkhead() -> StageCompiler:
+    from corten.pipeline.stages import bulkhead
+
+    return bulkhead
+
+
+def _circuit_breaker() -> StageCompiler:
+    from corten.pipeline.stages import circuit_breaker
+
+    return circuit_breaker
+
+
+def _fallback() -> StageCompiler:
+    from corten.pipeline.stages import fallback
+
+    return fallback
+
+
+def _rate_limit() -> StageCompiler:
+    from corten.pipeline.stages import rate_limit
+
+    return rate_limit
+
+
+def _retry() -> StageCompiler:
+    from corten.pipeline.stages import retry
+
+    return retry
+
+
+def _timeout() -> StageCompiler:
+    from corten.pipeline.stages import timeout
+
+    return timeout
+
+
+STAGES: Mapping[type, Callable[[], StageCompiler]] = {
+    AdaptiveLimit: _adaptive_limit,
+    Bulkhead: _bulkhead,
+    CircuitBreaker: _circuit_breaker,
+    Fallback: _fallback,
+    RateLimit: _rate_limit,
+    Retry: _retry,
+    Timeout: _timeout,
 }
-"""What compiles each policy."""
+"""What compiles each policy, once it is called."""
