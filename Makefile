@@ -42,6 +42,7 @@ $(STAMP)/plugins: $(STAMP)/core plugins/*/pyproject.toml
 
 .PHONY: build
 build: $(STAMP)/plugins ## install everything into the virtual environment, the core compiled
+	@[ -n "$(VIRTUAL_ENV)" ] || [ "$(MAKECMDGOALS)" != build ] || echo "ready: . .venv/bin/activate, then corten --help"
 
 .PHONY: servers
 servers: build ## install the real servers that the tests start (Debian packages, Kafka, a collector)

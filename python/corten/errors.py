@@ -76,15 +76,18 @@ class DeadlineExceeded(CortenError, TimeoutError):
 
     :ivar what: the pipeline, phase or operation whose limit it was
     :ivar seconds: the limit
+    :ivar pipeline: the pipeline's name where it was a pipeline's `Timeout`; None elsewhere
     """
 
-    def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(what, seconds)
+    def __init__(self, what: str, seconds: float, pipeline: str | None = None) -> None:
+        super().__init__(what, seconds, *(() if pipeline is None else (pipeline,)))
         self.what = what
         self.seconds = seconds
+        self.pipeline = pipeline
 
     def __str__(self) -> str:
-        return f"{self.what} did not finish within {self.seconds:.3g} s"
+        what = self.what if self.pipeline is None else f"pipeline {self.pipeline!r}: the call"
+        return f"{what} did not finish within {self.seconds:.3g} s"
 
 
 class PoolExhausted(DeadlineExceeded):

@@ -18,11 +18,10 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
-def block(language: str) -> str:
-    """The first code block of the README in a language."""
-    found = re.search(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"README.md has no block of {language}"
-    return found[1]
+def block(language: str, begins: str) -> str:
+    """The code block of the README that begins so."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return next(each for each in blocks if each.startswith(begins))
 
 
 class Users:
@@ -37,14 +36,25 @@ class Users:
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The README's service in a folder of its own, with the README's settings, and without anybody's plugins."""
     pytest.importorskip("corten_postgres")
-    (tmp_path / "readme_savings.py").write_text(block("python"))
-    (tmp_path / "corten.toml").write_text(block("toml"))
+    (tmp_path / "readme_savings.py").write_text(block("python", "# savings.py"))
+    (tmp_path / "corten.toml").write_text(block("toml", "# corten.toml"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("CORTEN_PLUGINS__AUTOLOAD", "false")
     monkeypatch.delitem(sys.modules, "readme_savings", raising=False)
     yield import_module("readme_savings")
     monkeypatch.delitem(sys.modules, "readme_savings", raising=False)
+
+
+@pytest.mark.anyio
+async def test_the_function_of_the_readme_is_guarded() -> None:
+    async def fetch(currency: str) -> float:
+        return {"EUR": 1.1}[currency]
+
+    names: dict[str, Any] = {"fetch": fetch}
+    exec(compile(block("python", "from corten import Cache"), "README.md", "exec"), names)
+    assert [await names["rate"]("EUR"), await names["rate"]("EUR")] == [1.1, 1.1]
+    assert names["rates"].statistics().hits == 1
 
 
 @pytest.mark.anyio

@@ -21,7 +21,7 @@ Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
 
 def exceeded(around: Surroundings, seconds: float) -> DeadlineExceeded:
     """The error of a time limit that has passed, once it was told."""
-    error = DeadlineExceeded(around.pipeline, seconds)
+    error = DeadlineExceeded(around.pipeline, seconds, around.pipeline)
     around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
     return error
 
@@ -108,7 +108,7 @@ class ScopedRun:
         return limited
 
     def _late(self, seconds: float) -> DeadlineExceeded:
-        late = DeadlineExceeded(self._around.pipeline, seconds)
+        late = DeadlineExceeded(self._around.pipeline, seconds, self._around.pipeline)
         self._untold.add(late)  # a retry further outside may repeat the call: then nothing has timed out
         return late
 

@@ -129,7 +129,7 @@ impl Filters {
             let kind = Kind::ALL.into_iter().find(|kind| word.as_deref() == Some(kind.word()));
             return Ok(kind.map(Within::Refused));
         }
-        if error.is_instance(refusals::deadline_type(py)?)? && ours(text(intern!(py, "what"))?)? {
+        if error.is_instance(refusals::deadline_type(py)?)? && ours(text(intern!(py, "pipeline"))?)? {
             return Ok(Some(Within::TimedOut));
         }
         Ok(None)

@@ -45,7 +45,7 @@ pub(super) fn refused(
 
 /// The error of a time limit that has passed.
 pub(super) fn deadline_exceeded(py: Python<'_>, pipeline: &Py<PyString>, limit: Nanos) -> PyErr {
-    match deadline_type(py).and_then(|kind| kind.call1((pipeline, seconds_from_nanos(limit)))) {
+    match deadline_type(py).and_then(|kind| kind.call1((pipeline, seconds_from_nanos(limit), pipeline))) {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,
     }
