@@ -18,7 +18,18 @@ import page
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
-LOCAL = ("pipeline", "policies", "crowd", "rate_limit", "cache", "metrics", "import_time")
+LOCAL = (
+    "pipeline",
+    "policies",
+    "crowd",
+    "rate_limit",
+    "circuit_breaker",
+    "hedge",
+    "fallback",
+    "cache",
+    "metrics",
+    "import_time",
+)
 WITH_SERVERS = ("redis_plugin", "postgres", "kafka", "flights")
 RECORDS = ROOT / "target" / "benches"
 
