@@ -58,9 +58,11 @@ def test_what_only_a_running_app_needs_is_not_loaded_to_make_one() -> None:
 
 
 NOT_USED = (
+    "corten.alerts.measure.",
     "corten.app.reload.",
     "corten.app.schedule.",
     "corten.app.watching.",
+    "corten.logs.json_format.",
     "corten.messages.commit_tracking.",
     "corten.messages.runner.",
     "corten.pipeline.controls.cache.",

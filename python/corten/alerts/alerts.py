@@ -6,15 +6,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from corten.alerts.measure import Measure
 from corten.alerts.rule import AlertRule, HealthRule
 from corten.clock import Clock
 from corten.events import AlertChanged, AlertState, Events, Severity
 from corten.health import Health, Report
 from corten.metrics import Registry, Snapshot
+
+if TYPE_CHECKING:
+    from corten.alerts.measure import Measure
 
 _log = logging.getLogger("corten.alerts")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
@@ -163,7 +166,11 @@ class _Standing:
     def __init__(self, rule: AlertRule | HealthRule, wall: float) -> None:
         self.alert = Alert(rule.name, "ok", rule.severity, wall)
         self._rule = rule
-        self._measure = Measure(rule) if isinstance(rule, AlertRule) else None
+        self._measure: Measure | None = None
+        if isinstance(rule, AlertRule):
+            from corten.alerts.measure import Measure
+
+            self._measure = Measure(rule)
         self._breached_at = 0.0
 
     def evaluate(self, snapshot: Snapshot, report: Report | None, now: float, wall: float) -> bool:

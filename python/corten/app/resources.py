@@ -22,7 +22,6 @@ from corten.errors import (
     SettingsProblem,
 )
 from corten.plugins.descriptions import Resource
-from corten.plugins.order import Circle, in_order
 from corten.secrets import redact
 
 if TYPE_CHECKING:
@@ -208,6 +207,8 @@ class Resources:
             requires[owned] = [each for each in wanted if each.resource.provides in owned.resource.requires]
         if problems:
             raise SettingsError(problems)
+        from corten.plugins.order import Circle, in_order  # only where there are resources to open
+
         try:
             return in_order(wanted, requires, _sort_name)
         except Circle as circle:

@@ -6,9 +6,6 @@ import logging
 import sys
 from typing import Literal, TextIO
 
-from corten.logs.console_format import ConsoleFormatter
-from corten.logs.json_format import JsonFormatter
-
 LogFormat = Literal["auto", "json", "console"]
 """``auto`` is ``console`` on a terminal and ``json`` elsewhere."""
 
@@ -44,8 +41,12 @@ class LogSetup:
         self._logger.setLevel(level)
         terminal = self._handler.stream.isatty()
         if format == "json" or (format == "auto" and not terminal):
+            from corten.logs.json_format import JsonFormatter
+
             self._handler.setFormatter(JsonFormatter(self._app))
         else:
+            from corten.logs.console_format import ConsoleFormatter
+
             self._handler.setFormatter(ConsoleFormatter(colour=terminal))
 
     def __call__(self) -> None:

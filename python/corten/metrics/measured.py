@@ -5,14 +5,14 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
 from corten.metrics.snapshot import Attributes, Measurement
 
 
-class Measured(NamedTuple):
+class Measured(msgspec.Struct, frozen=True):
     """What a field of statistics is as a metric; in its annotation: ``Annotated[int, counter("Calls that …")]``."""
 
     kind: Literal["counter", "gauge", "state"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from corten._core import RetryBudget
 from corten.clock import Clock
@@ -20,7 +23,7 @@ Place = tuple[str, int]
 """A policy's word, and which among its like it is: what finds its state when policies change."""
 
 
-class Compilation(NamedTuple):
+class Compilation(msgspec.Struct, frozen=True):
     """Policies that were compiled and don't hold yet."""
 
     layers: tuple[Layer, ...]
@@ -54,7 +57,7 @@ class Compiler:
         state: dict[Place, Any] = {}
         changes: list[Callable[[], object]] = []  # of what is kept: made only when all could be compiled
         budget = shared_budget(policies, self.budget if around.clock is self._clock else None, around)
-        around = around._replace(budget=budget)
+        around = replace(around, budget=budget)
         runs: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:

@@ -7,14 +7,16 @@ import inspect
 import keyword
 import typing
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import msgspec
 
 Kind = Literal["coroutine", "awaitable", "plain", "generator"]
 
 _EMPTY = inspect.Parameter.empty
 
 
-class Form(NamedTuple):
+class Form(msgspec.Struct, frozen=True):
     """How a function is called, in pieces of source text that hold nothing but its parameters' names."""
 
     kind: Kind

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from corten.errors import CortenError
 from corten.pipeline.form import Form, Kind, form_of, name_of
 from corten.pipeline.layers import LAYERS, Layer, Site, Surroundings, Wrapped
@@ -127,7 +129,7 @@ class Guarded:
             inside = wrapper.function
         outermost = put(0)
         if len(layers) > (2 if layers[0].word == "cache" else 1):  # each further wrapper is a frame, and so is a race
-            outermost = outermost._replace(trims=True)
+            outermost = replace(outermost, trims=True)
 
         def commit() -> None:
             for change in changes:

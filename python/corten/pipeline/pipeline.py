@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
+from msgspec.structs import replace
+
 from corten import _core
 from corten.clock import Clock
 from corten.errors import CortenError
@@ -223,7 +225,7 @@ class Pipeline(Steered):
             warn_of_order(self.name, effective, self._warned)
         around = self._surroundings()
         compiled = self._compiler.prepare(effective, around)
-        around = around._replace(budget=compiled.budget)
+        around = replace(around, budget=compiled.budget)
         installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
 
         def commit() -> None:

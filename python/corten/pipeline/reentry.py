@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from corten._core import Call
 from corten.pipeline.traceback import TITLE
@@ -16,7 +18,7 @@ _WRAPPER = f"<{TITLE} "
 _CARRIES_OUT = ("carry_out", "run_blocking")
 
 
-class Places(NamedTuple):
+class Places(msgspec.Struct, frozen=True):
     """Among the names of a wrapper: what its calls hold while the function runs."""
 
     states: tuple[Any, ...]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from corten.errors import PluginError
 from corten.plugins.candidate import Candidate, installed, nearest, passed
-from corten.plugins.order import Circle, in_order
 from corten.plugins.record import PluginRecord
 from corten.settings.section import Section
 
@@ -60,6 +59,8 @@ class Plugins:
                 if wanted not in by_name:
                     hint = nearest(wanted, sorted(by_name))
                     raise plugin.failed(f"requires the plugin {wanted!r}, which is not there{hint}")
+        from corten.plugins.order import Circle, in_order  # only where plugins are loaded
+
         requires = {plugin: [by_name[name] for name in plugin.requires] for plugin in plugins}
         try:
             ordered = in_order(plugins, requires, lambda plugin: (plugin.name,))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 _FORMATTER = string.Formatter()
 
 
-class Template(NamedTuple):
+class Template(msgspec.Struct, frozen=True):
     """A template, read."""
 
     text: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import msgspec
 
 from corten._core import PipelineCounts, RetryBudget
 from corten.clock import Clock
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from corten.policies.limiter_backend import LimiterBackend
 
 
-class Surroundings(NamedTuple):
+class Surroundings(msgspec.Struct, frozen=True):
     """What all layers of a pipeline have in common."""
 
     pipeline: str
@@ -37,7 +39,7 @@ class Surroundings(NamedTuple):
     """Where limits can be kept that processes share."""
 
 
-class Site(NamedTuple):
+class Site(msgspec.Struct, frozen=True):
     """Where a layer is put."""
 
     around: Surroundings
@@ -57,7 +59,7 @@ class Site(NamedTuple):
         return name_of(self.function)
 
 
-class Wrapped(NamedTuple):
+class Wrapped(msgspec.Struct, frozen=True):
     """How the wrapper of a layer runs."""
 
     text: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from corten.clock import Clock
 from corten.pipeline.form import Form
@@ -12,7 +14,7 @@ Input = str | Callable[..., Any]
 """What a policy wants to know of each call: a parameter's name, or a function of the call's arguments."""
 
 
-class Compiled(NamedTuple):
+class Compiled(msgspec.Struct, frozen=True):
     """A policy as a stage of the core."""
 
     stage: tuple[Any, ...]

@@ -8,6 +8,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
+from msgspec.structs import replace
+
 from corten._core import CacheLookup, MemoryCache
 from corten.pipeline.absent import MISS
 from corten.pipeline.layers.cache.flights import Flight
@@ -29,7 +31,7 @@ class FunctionCache:
     def __init__(self, policy: Cache, site: Site) -> None:
         self.policy = policy
         self.name = site.name
-        self._site = site._replace(kept=None)  # or each would hold all that were before it
+        self._site = replace(site, kept=None)  # or each would hold all that were before it
         self._clock = site.around.clock
         self._inside = site.inside
         self.key = Key(policy, site.function, site.form)

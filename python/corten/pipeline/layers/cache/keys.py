@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from corten.pipeline.form import Form, name_of
 from corten.pipeline.traceback import TITLE
 from corten.pipeline.wrapper import Wrapper
@@ -111,6 +113,6 @@ def _parts(form: Form, names: Sequence[str]) -> list[str]:
 def _written(
     function: Callable[..., Any], form: Form, text: str, key: str | None, names: dict[str, Any]
 ) -> Callable[..., Any]:
-    wrapper = Wrapper(function, form._replace(kind="plain"), f"{TITLE} key of {name_of(function)}")
+    wrapper = Wrapper(function, replace(form, kind="plain"), f"{TITLE} key of {name_of(function)}")
     wrapper.become(text, names, key=key)
     return wrapper.function
