@@ -24,6 +24,8 @@ use crate::spin::{Mutex, MutexGuard};
 
 type Object = Py<PyAny>;
 type Objects = Store<Object, Object>;
+/// The store, locked, and where in it a key is.
+type Placed<'a> = (MutexGuard<'a, Objects>, Option<Position>);
 
 /// How often a lookup starts again because a key's `__eq__` changed the cache.
 const PATIENCE: usize = 100;
@@ -50,16 +52,13 @@ impl MemoryCache {
         key: &Bound<'py, PyAny>,
         hit: impl FnOnce(),
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = key.py();
-        let found = self.at(key, |store, _, position| match store.hit(position, || self.clock.now()) {
-            Lookup::Due(_) if REFRESHING => Err(None),
-            Lookup::Hit(value) | Lookup::Due(value) => {
-                hit();
-                Ok(value.bind(py).clone())
+        let (hash, placed) = self.place(key)?;
+        let found = match placed {
+            Some((mut store, position)) => self.answer::<REFRESHING>(key.py(), &mut store, position, hit),
+            None => {
+                self.ask_and(hash, key, |store, _, position| self.answer::<REFRESHING>(key.py(), store, position, hit))?
             }
-            Lookup::Miss => Err(None),
-            Lookup::Expired(pair) => Err(Some(pair)),
-        })?;
+        };
         match found {
             Ok(value) => Ok(Some(value)),
             Err(None) => Ok(None),
@@ -67,6 +66,26 @@ impl MemoryCache {
                 Python::attach(|_| drop(expired));
                 Ok(None)
             }
+        }
+    }
+
+    /// What there is at a position; as an error what is not to be given out, and may have to be dropped.
+    #[inline(always)]
+    fn answer<'py, const REFRESHING: bool>(
+        &self,
+        py: Python<'py>,
+        store: &mut Objects,
+        position: Option<Position>,
+        hit: impl FnOnce(),
+    ) -> Result<Bound<'py, PyAny>, Option<(Object, Object)>> {
+        match store.hit(position, || self.clock.now()) {
+            Lookup::Due(_) if REFRESHING => Err(None),
+            Lookup::Hit(value) | Lookup::Due(value) => {
+                hit();
+                Ok(value.bind(py).clone())
+            }
+            Lookup::Miss => Err(None),
+            Lookup::Expired(pair) => Err(Some(pair)),
         }
     }
 
@@ -103,11 +122,21 @@ impl MemoryCache {
 
     /// Does something under the lock where a key is, or is not. What `act` gives back outlives the lock, so anything
     /// that leaves the cache belongs there.
-    #[inline(always)]
+    #[inline]
     fn at<R>(&self, key: &Bound<'_, PyAny>, act: impl FnOnce(&mut Objects, u64, Option<Position>) -> R) -> PyResult<R> {
+        match self.place(key)? {
+            (hash, Some((mut store, position))) => Ok(act(&mut store, hash, position)),
+            (hash, None) => self.ask_and(hash, key, act),
+        }
+    }
+
+    /// The (spread) hash of a key, and with the lock the position of its entry, if it has one. Without the lock where
+    /// a key with that hash can only be compared by asking Python.
+    #[inline(always)]
+    fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<(u64, Option<Placed<'_>>)> {
         #[expect(clippy::cast_sign_loss, reason = "a hash is bits")]
         let hash = key.hash()? as u64;
-        let mut store = self.store.lock();
+        let store = self.store.lock();
         let hash = store.spread(hash);
         let mut doubtful = false;
         let position = store.position(hash, |other| match keys::equal(other.bind(key.py()), key) {
@@ -117,11 +146,8 @@ impl MemoryCache {
                 false
             }
         });
-        if !doubtful || position.is_some() {
-            return Ok(act(&mut store, hash, position));
-        }
-        drop(store);
-        self.ask_and(hash, key, act)
+        let known = !doubtful || position.is_some();
+        Ok((hash, known.then_some((store, position))))
     }
 
     #[cold]
@@ -143,12 +169,7 @@ impl MemoryCache {
     /// Finds the candidates, leaves the lock, asks Python, comes back and looks again. All keys that were held on the
     /// way are left in `compared`, to be dropped when the lock is gone.
     #[cold]
-    fn ask(
-        &self,
-        hash: u64,
-        key: &Bound<'_, PyAny>,
-        compared: &mut Vec<Object>,
-    ) -> PyResult<(MutexGuard<'_, Objects>, Option<Position>)> {
+    fn ask(&self, hash: u64, key: &Bound<'_, PyAny>, compared: &mut Vec<Object>) -> PyResult<Placed<'_>> {
         let py = key.py();
         let mut same: Option<usize> = None; // among the compared
         for _ in 0..PATIENCE {

@@ -185,7 +185,7 @@ impl<K, V> MemoryCache<K, V> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // a call of its own is an eighth of a hit
     fn count_hit(&mut self, index: u32) {
         self.counts.hits += 1;
         match self.eviction {
