@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -523,14 +522,19 @@ def test_threads_share_a_call_its_result_and_its_error(pipeline: Callable[..., P
             raise KeyError(key)
         return key
 
+    started = threading.Semaphore(0)
+
+    def call(key: int) -> int:
+        started.release()
+        return load(key)
+
     for key, kind in ((1, int), (-1, KeyError)):
         gate.clear()
         begun.clear()
         with ThreadPoolExecutor(8) as threads:
-            callers = [threads.submit(load, key) for _ in range(8)]
+            callers = [threads.submit(call, key) for _ in range(8)]
             assert begun.wait(10)
-            while not all(each.running() for each in callers):
-                time.sleep(0.001)
+            assert all(started.acquire(timeout=10) for _ in callers)
             gate.set()
         results = [each.exception() or each.result() for each in callers]
         assert {type(result) for result in results} == {kind}
