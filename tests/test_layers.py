@@ -19,8 +19,8 @@ LAYERS = (
     ("pipeline",),
     ("alerts",),
     ("error_handler",),
-    ("policies", "cache", "dead_letters", "health", "metrics", "events", "logs"),
-    ("settings", "secrets", "flags", "errors", "clock", "deadline"),
+    ("policies", "cache", "rate_limit", "dead_letters", "health", "metrics", "events", "logs"),
+    ("settings", "secrets", "flags", "errors", "clock", "deadline", "event_loop", "_lazy"),
     ("_core",),
 )
 """From the edges down; alerts stand above the other capabilities, for they may import health and metrics."""

@@ -6,6 +6,8 @@ Names are loaded when they are first used: whoever needs only the errors, or has
 
 from typing import TYPE_CHECKING
 
+from corten._lazy import lazy_names
+
 if TYPE_CHECKING:
     from corten.app import App
     from corten.pipeline import Pipeline
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
         Cache,
         Chaos,
         CircuitBreaker,
-        Custom,
         Fallback,
         Hedge,
+        Middleware,
         RateLimit,
         Retry,
         RetryBudget,
@@ -33,9 +35,9 @@ __all__ = [
     "Cache",
     "Chaos",
     "CircuitBreaker",
-    "Custom",
     "Fallback",
     "Hedge",
+    "Middleware",
     "Pipeline",
     "RateLimit",
     "Retry",
@@ -45,21 +47,25 @@ __all__ = [
     "profile",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from corten import _core
-
-        return _core.__version__
-    if name not in __all__:
-        raise AttributeError(f"module 'corten' has no attribute {name!r}")
-    from importlib import import_module
-
-    room = {"App": "corten.app", "Pipeline": "corten.pipeline"}.get(name, "corten.policies")
-    value: object = getattr(import_module(room), name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "AdaptiveLimit": "corten.policies",
+        "App": "corten.app",
+        "Bulkhead": "corten.policies",
+        "Cache": "corten.policies",
+        "Chaos": "corten.policies",
+        "CircuitBreaker": "corten.policies",
+        "Fallback": "corten.policies",
+        "Hedge": "corten.policies",
+        "Middleware": "corten.policies",
+        "Pipeline": "corten.pipeline",
+        "RateLimit": "corten.policies",
+        "Retry": "corten.policies",
+        "RetryBudget": "corten.policies",
+        "Timeout": "corten.policies",
+        "__version__": "corten._core",
+        "not_idempotent": "corten.policies",
+        "profile": "corten.policies",
+    },
+)

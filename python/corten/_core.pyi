@@ -319,7 +319,7 @@ class Glob:
         """Whether the whole text is as the pattern says."""
 
 class Limiter:
-    """One limit for all who ask; the faces are in `corten.policies.limiters`. Never blocks."""
+    """One limit for all who ask; the faces are in `corten.rate_limit.limiters`. Never blocks."""
 
     def __new__(
         cls, algorithm: str, rate: str | float, burst: int | None = None, clock: AppClock | None = None
@@ -362,7 +362,7 @@ class Limiter:
         """Requests admitted and refused so far."""
 
 class KeyedLimiter:
-    """A limit for each key, in bounded memory; the faces are in `corten.policies.limiters`. Never blocks."""
+    """A limit for each key, in bounded memory; the faces are in `corten.rate_limit.limiters`. Never blocks."""
 
     def __new__(
         cls,

@@ -28,7 +28,7 @@ from corten.health.check import Check
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.plugins.descriptions import DevService, Exporter, Observer, Resource, Route, Task
-from corten.policies.limiter_backend import LimiterBackend
+from corten.rate_limit.backend import LimiterBackend
 from corten.settings.section import Section
 
 if TYPE_CHECKING:

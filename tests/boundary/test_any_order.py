@@ -22,20 +22,20 @@ from corten.policies import (
     Bulkhead,
     Cache,
     CircuitBreaker,
-    Custom,
     Fallback,
     Hedge,
+    Middleware,
     RateLimit,
     Retry,
     RetryBudget,
     Timeout,
 )
-from corten.policies.custom import MiddlewareDetails
+from corten.policies.middleware import MiddlewareDetails
 from corten.policies.policy import Policy
 from corten.testing import FakeClock
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::corten.pipeline.order.PolicyOrderWarning"),
+    pytest.mark.filterwarnings("ignore::corten.policies.order.PolicyOrderWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
@@ -71,7 +71,7 @@ STAGES: list[Policy] = [
 LAYERS: list[Policy] = [
     Cache(ttl=1.0),
     Cache(max_entries=2),
-    Custom(pass_on),
+    Middleware(pass_on),
     Hedge(delay=0.3),
     Hedge(delay=0.1, quantile=0.5, max_hedges=2),
     Fallback(last_good=True),

@@ -39,7 +39,7 @@ class CachePolicyMachine(RuleBasedStateMachine):
             return None if self.number % 4 == 0 else self.number
 
         self.load = load
-        self.cache = self.pipeline.plain_cache(load)
+        self.cache = self.pipeline.cache_sync(load)
 
     def policy(self) -> Cache:
         return Cache(

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from corten.errors import BulkheadFull, ChaosError, CircuitOpen
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.pipeline.guard import Guard
+from corten.pipeline.blocks.guard import Guard
 from corten.policies import Bulkhead, Chaos, CircuitBreaker
 from corten.testing import FakeClock
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from corten.policies import limiters
+from corten.rate_limit import limiters
 from corten.testing.clock import FakeClock
 
 SECOND = 10**9

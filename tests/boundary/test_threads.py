@@ -20,8 +20,8 @@ from corten._core import Call
 from corten.errors import BulkheadFull, CircuitOpen, DeadlineExceeded, RateLimited, Refused
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
-from corten.pipeline.timers import timers_of
-from corten.pipeline.undecorated import Undecorated
+from corten.pipeline.functions.undecorated import Undecorated
+from corten.pipeline.segments.timers import timers_of
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Policy, RateLimit, Retry, RetryBudget, Timeout
 from corten.testing import FakeClock
 

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
-from corten.plugins.candidate import GROUP, installed
+from corten.plugins.discovery import GROUP, installed
 from corten.plugins.loading import Plugins
 from corten.testing import check_plugin
 

@@ -17,7 +17,7 @@ import yaml
 from tests.servers import otelcol
 from tests.servers.process import free_port, wait_until
 
-from corten.app.settings import OWN_SECTIONS
+from corten.app.settings.settings import OWN_SECTIONS
 from corten.settings import Section, load
 
 pytestmark = pytest.mark.services

@@ -10,9 +10,9 @@ from corten import (
     Cache,
     Chaos,
     CircuitBreaker,
-    Custom,
     Fallback,
     Hedge,
+    Middleware,
     Pipeline,
     RateLimit,
     Retry,
@@ -22,7 +22,7 @@ from corten import (
 )
 from corten.pipeline import BreakerControl
 from corten.policies import MiddlewareDetails, Policy
-from corten.policies.custom import CallNext
+from corten.policies.middleware import CallNext
 
 users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, wait=120), Timeout(2.0))
 policies: list[Policy] = [RateLimit("0.5/s", burst=5), Bulkhead(10), Retry(on=(KeyError, "asyncpg.PostgresError"))]
@@ -84,7 +84,12 @@ async def audited(call_next: CallNext, details: MiddlewareDetails) -> Any:
     return await call_next()
 
 
-custom: list[Policy] = [Custom(audited), Custom("package.module:function"), Chaos(0.05, OSError), Chaos(0.1, "OSError")]
+mixed: list[Policy] = [
+    Middleware(audited),
+    Middleware("package.module:function"),
+    Chaos(0.05, OSError),
+    Chaos(0.1, "OSError"),
+]
 
 
 async def faces() -> None:
@@ -94,15 +99,15 @@ async def faces() -> None:
         assert_type(nothing, None)
     with users.guard():
         pass
-    assert_type(users.call_blocking(compute, 1.5), int)
-    assert_type(users.call_blocking(lambda: "text"), str)
+    assert_type(users.call_sync(compute, 1.5), int)
+    assert_type(users.call_sync(lambda: "text"), str)
     assert_type(await Faces.static(1), str)
     assert_type(await Faces().of_class(1), str)
     assert_type(await Faces().inside(1), str)
 
     rows("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await talk("hello").asend("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    users.call_blocking(compute, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    users.call_sync(compute, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await Faces.static("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     users.guard("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
@@ -149,5 +154,5 @@ async def caches() -> None:
     await cache.set("a", 1)
     await cache.set(b"a", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await cache.invalidate("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    assert_type(users.plain_cache(compute).get(1.5), int | None)
+    assert_type(users.cache_sync(compute).get(1.5), int | None)
     assert_type(await users.cache(Store.load).get(Store(), 1), bytes | None)

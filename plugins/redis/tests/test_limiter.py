@@ -19,8 +19,8 @@ from tests.servers.redis import RedisServer
 from corten import App, Pipeline, RateLimit
 from corten.errors import RateLimited
 from corten.events import CallDegraded, Degraded, Event, Recovered
-from corten.policies import limiters
-from corten.policies.limiter_backend import SharedLimit
+from corten.rate_limit import limiters
+from corten.rate_limit.backend import SharedLimit
 from corten.secrets import Secret
 from corten.testing import FakeClock
 from corten_redis import Redis, RedisLimiter, RedisPlugin, RedisSettings, RedisUnavailable

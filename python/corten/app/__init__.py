@@ -5,13 +5,14 @@ What only a running App needs is loaded when it starts, or when its name is firs
 
 from typing import TYPE_CHECKING
 
+from corten._lazy import lazy_names
 from corten.app.app import App
-from corten.app.lifecycle import State
+from corten.app.lifecycle.lifecycle import State
 
 if TYPE_CHECKING:
-    from corten.app.reload import Reloaded, ReloadStatistics
-    from corten.app.schedule import Schedule, ScheduleStatistics
-    from corten.app.tasks import TaskState, TaskStatistics
+    from corten.app.settings.reload import Reloaded, ReloadStatistics
+    from corten.app.tasks.schedule import Schedule, ScheduleStatistics
+    from corten.app.tasks.tasks import TaskState, TaskStatistics
 
 __all__ = [
     "App",
@@ -24,24 +25,14 @@ __all__ = [
     "TaskStatistics",
 ]
 
-
-def __getattr__(name: str) -> object:
-    rooms = {
-        "ReloadStatistics": "reload",
-        "Reloaded": "reload",
-        "Schedule": "schedule",
-        "ScheduleStatistics": "schedule",
-        "TaskState": "tasks",
-        "TaskStatistics": "tasks",
-    }
-    if name not in rooms:
-        raise AttributeError(f"module 'corten.app' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"corten.app.{rooms[name]}"), name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ReloadStatistics": "corten.app.settings.reload",
+        "Reloaded": "corten.app.settings.reload",
+        "Schedule": "corten.app.tasks.schedule",
+        "ScheduleStatistics": "corten.app.tasks.schedule",
+        "TaskState": "corten.app.tasks.tasks",
+        "TaskStatistics": "corten.app.tasks.tasks",
+    },
+)

@@ -11,9 +11,9 @@ import msgspec
 from corten.alerts import Alerts
 from corten.app.components import Components
 from corten.app.composition import Composition
-from corten.app.lifecycle import Lifecycle, State
-from corten.app.own import OwnSettings
-from corten.app.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
+from corten.app.lifecycle.lifecycle import Lifecycle, State
+from corten.app.settings.own import OwnSettings
+from corten.app.settings.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
 from corten.clock import Clock
 from corten.dead_letters import MemoryDeadLetterStore
 from corten.error_handler import ErrorHandler
@@ -29,16 +29,16 @@ from corten.settings import Section
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from corten.app.reload import Reloaded, ReloadStatistics
-    from corten.app.running import Backend, Loop
-    from corten.app.tasks import TaskStatistics
+    from corten.app.lifecycle.run import Backend, Loop
+    from corten.app.settings.reload import Reloaded, ReloadStatistics
+    from corten.app.tasks.tasks import TaskStatistics
     from corten.cache.tier import CacheTier
     from corten.dead_letters import DeadLetterStore
     from corten.logs import LogLevel
     from corten.messages.source import MessageSource
     from corten.plugins.descriptions import Observer
     from corten.plugins.record import PluginRecord
-    from corten.policies.limiter_backend import LimiterBackend
+    from corten.rate_limit.backend import LimiterBackend
     from corten.settings import Settings
 
 S = TypeVar("S")
@@ -351,7 +351,7 @@ class App(Composition, Generic[S]):
         :param loop: ``"uvloop"``, or a function that makes an event loop
         :raises SystemExit: it did not end well; the codes are in ``docs/exit_codes.md``
         """
-        from corten.app.running import run
+        from corten.app.lifecycle.run import run
 
         if code := run(self, backend=backend, loop=loop):
             raise SystemExit(code)

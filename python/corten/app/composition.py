@@ -13,14 +13,14 @@ from corten.errors import CortenError
 from corten.health import Check, Probe
 from corten.messages.consumer import Consumer
 from corten.pipeline import Pipeline
-from corten.pipeline.form import kind_of
+from corten.pipeline.functions.signature import kind_of
 from corten.plugins.descriptions import Task
 from corten.policies.policy import Policy
 from corten.settings import parse_duration
 
 if TYPE_CHECKING:
     from corten.app.app import App
-    from corten.app.lifecycle import Lifecycle
+    from corten.app.lifecycle.lifecycle import Lifecycle
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -97,7 +97,7 @@ class Composition:
         if callable(interval):
             raise TypeError('every needs an interval: write @app.every("30s")')
 
-        from corten.app.schedule import Schedule
+        from corten.app.tasks.schedule import Schedule
 
         def decorate(function: _F) -> _F:
             schedule = Schedule(

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from corten.app.own import OwnSettings
+from corten.app.settings.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
-from corten.pipeline.compile import word_of
+from corten.pipeline.compile.compiler import word_of
 from corten.pipeline.controls.named import ContradictionError, contradictions
-from corten.plugins.candidate import nearest
+from corten.plugins.discovery import nearest
 from corten.policies import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from corten.app.app import App
-    from corten.app.settings import PipelineSettings
+    from corten.app.settings.settings import PipelineSettings
     from corten.policies import Policy
     from corten.settings import Settings
 

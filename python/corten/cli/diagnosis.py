@@ -12,16 +12,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from corten.app import App, exit_codes
+from corten.app import App
+from corten.app.lifecycle import exit_codes
 from corten.app.pipelines import pipeline_policies, prepared
-from corten.app.reload import check_watching
 from corten.app.resources import OwnedResource
+from corten.app.settings.reload import check_watching
 from corten.asgi.server import HttpServer
 from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
 from corten.errors import CortenError, PluginError, PolicyOrderWarning, SettingsError, SettingsProblem
 from corten.pipeline.layers.chaos import announcement, spared
-from corten.pipeline.order import misplaced
 from corten.plugins import DevService, Resource
+from corten.policies.order import misplaced
 from corten.settings import Settings
 
 OLDEST_PYTHON = (3, 11)

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from corten.app import exit_codes
+from corten.app.lifecycle import exit_codes
 from corten.errors import CortenError, SettingsError
 
 P = ParamSpec("P")

@@ -35,7 +35,7 @@ class CommandGroup(click.Group):
         """The command of a name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"corten.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"corten.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def resolve_command(
@@ -45,7 +45,7 @@ class CommandGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from corten.settings.names import nearest
+            from corten.settings.reading.env_names import nearest
 
             close = nearest(args[0], COMMANDS) if args else None
             if close is None:

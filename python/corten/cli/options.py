@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from corten.app import App, exit_codes
+from corten.app import App
+from corten.app.lifecycle import exit_codes
 from corten.cli.failure import Failure
 from corten.settings import Sourced
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from corten.app import App, exit_codes
+from corten.app import App
+from corten.app.lifecycle import exit_codes
 from corten.cli.failure import Failure
-from corten.settings.names import nearest
+from corten.settings.reading.env_names import nearest
 
 _SHOWN_LINES = 12
 _HINT = "expected MODULE:NAME, such as service:app"

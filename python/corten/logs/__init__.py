@@ -5,6 +5,7 @@ The formats are loaded when something is written in them, or when their names ar
 
 from typing import TYPE_CHECKING
 
+from corten._lazy import lazy_names
 from corten.logs.configuration import LogFormat, LogLevel, LogSetup, configure
 
 if TYPE_CHECKING:
@@ -25,17 +26,14 @@ __all__ = [
     "set_trace_provider",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'corten.logs' has no attribute {name!r}")
-    from importlib import import_module
-
-    room = {"ConsoleFormatter": "console_format", "JsonFormatter": "json_format"}.get(name, "context")
-    value: object = getattr(import_module(f"corten.logs.{room}"), name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ConsoleFormatter": "corten.logs.console_format",
+        "JsonFormatter": "corten.logs.json_format",
+        "TraceProvider": "corten.logs.context",
+        "current_fields": "corten.logs.context",
+        "log_context": "corten.logs.context",
+        "set_trace_provider": "corten.logs.context",
+    },
+)

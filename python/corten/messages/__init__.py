@@ -5,6 +5,7 @@ Each name is loaded when it is first used: many programs have no messages at all
 
 from typing import TYPE_CHECKING
 
+from corten._lazy import lazy_names
 from corten.messages.replay import replay
 
 if TYPE_CHECKING:
@@ -34,31 +35,21 @@ __all__ = [
     "replay",
 ]
 
-
-def __getattr__(name: str) -> object:
-    rooms = {
-        "CommitTracker": "commit_tracking",
-        "Consumer": "consumer",
-        "ConsumerRunner": "runner",
-        "ConsumerStatistics": "accounting",
-        "Message": "message",
-        "MessageDetails": "message",
-        "MessageSource": "source",
-        "OutgoingMessage": "publisher",
-        "Partition": "source",
-        "Publisher": "publisher",
-        "Received": "received",
-        "Source": "source",
-        "Subscription": "source",
-    }
-    if name not in rooms:
-        raise AttributeError(f"module 'corten.messages' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"corten.messages.{rooms[name]}"), name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CommitTracker": "corten.messages.commit_tracking",
+        "Consumer": "corten.messages.consumer",
+        "ConsumerRunner": "corten.messages.runner",
+        "ConsumerStatistics": "corten.messages.accounting",
+        "Message": "corten.messages.message",
+        "MessageDetails": "corten.messages.message",
+        "MessageSource": "corten.messages.source",
+        "OutgoingMessage": "corten.messages.publisher",
+        "Partition": "corten.messages.source",
+        "Publisher": "corten.messages.publisher",
+        "Received": "corten.messages.received",
+        "Source": "corten.messages.source",
+        "Subscription": "corten.messages.source",
+    },
+)

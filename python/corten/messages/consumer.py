@@ -10,7 +10,7 @@ import msgspec
 
 from corten.messages.received import Received
 from corten.pipeline import Pipeline
-from corten.pipeline.form import unaliased
+from corten.pipeline.functions.signature import unaliased
 
 _MISSING: Any = msgspec.UNSET
 

@@ -16,11 +16,11 @@ from corten.dead_letters.store import DeadLetterStore
 from corten.errors import MessageError
 from corten.events import DeadLettered, Event
 from corten.messages.accounting import Accounting
+from corten.messages.backoff import Backoff
 from corten.messages.consumer import Consumer, handler_shape
 from corten.messages.failures import may_heal
 from corten.messages.message import Message, MessageDetails
 from corten.messages.received import Received
-from corten.messages.stall import Stall
 from corten.secrets import redact
 
 _log = logging.getLogger("corten.messages")
@@ -52,7 +52,7 @@ class Handling:
         consumer: Consumer,
         *,
         store: DeadLetterStore,
-        stall: Stall,
+        stall: Backoff,
         clock: Clock,
         accounting: Accounting,
         emit: Callable[[Event], object],

@@ -13,14 +13,14 @@ from corten.dead_letters.store import DeadLetterStore
 from corten.events import Event
 from corten.health.check import Finding
 from corten.messages.accounting import Accounting, ConsumerStatistics
+from corten.messages.backoff import Backoff
 from corten.messages.commit_tracking import CommitTracker
 from corten.messages.consumer import Consumer, handler_shape
 from corten.messages.failures import wait_before
 from corten.messages.handling import Handling, ObserveMessage
-from corten.messages.lanes import Lane, Signal
 from corten.messages.message import Message
 from corten.messages.source import MessageSource, Partition, Source, Subscription
-from corten.messages.stall import Stall
+from corten.messages.workers import Signal, Worker
 from corten.metrics import Registry
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ConsumerRunner:
                 await run.revoke(partitions)
 
         async with self._source.open(wanted, revoke) as source:
-            stall = Stall(f"consumer {consumer.name}", self._clock, self._emit, source)
+            stall = Backoff(f"consumer {consumer.name}", self._clock, self._emit, source)
             handling = Handling(
                 consumer,
                 store=self._store,
@@ -138,7 +138,7 @@ class ConsumerRunner:
 class _Run:
     """One opened subscription: from opening the source to closing it."""
 
-    def __init__(self, consumer: Consumer, source: Source, handling: Handling, stall: Stall, clock: Clock) -> None:
+    def __init__(self, consumer: Consumer, source: Source, handling: Handling, stall: Backoff, clock: Clock) -> None:
         self.tracker = CommitTracker()
         self.handling = handling
         self.stall = stall
@@ -150,7 +150,7 @@ class _Run:
         self._consumer = consumer
         self._source = source
         self._clock = clock
-        self._lanes = [Lane(self, batch=consumer.batch is not None) for _ in range(consumer.concurrency)]
+        self._lanes = [Worker(self, batch=consumer.batch is not None) for _ in range(consumer.concurrency)]
         self._intake = anyio.CancelScope()
         self._committing = anyio.Lock()
         self._failure: Exception | None = None
@@ -239,7 +239,7 @@ class _Run:
         for number, part in parts.items():
             self._put_batches(self._lanes[number], part)
 
-    def _put_batches(self, lane: Lane, messages: Sequence[Message]) -> None:
+    def _put_batches(self, lane: Worker, messages: Sequence[Message]) -> None:
         """Put messages on a lane in batches as large as the handler takes them."""
         size = self._consumer.batch or 1
         for start in range(0, len(messages), size):

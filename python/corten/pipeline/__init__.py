@@ -5,11 +5,12 @@ What few programs use is loaded when they first do.
 
 from typing import TYPE_CHECKING
 
+from corten._lazy import lazy_names
 from corten.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from corten.pipeline.controls.circuit_breaker import BreakerControl
-    from corten.pipeline.statistics import (
+    from corten.pipeline.telemetry.statistics import (
         AdaptiveLimitStatistics,
         BreakerStatistics,
         BulkheadStatistics,
@@ -25,17 +26,13 @@ __all__ = [
     "PipelineStatistics",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'corten.pipeline' has no attribute {name!r}")
-    from importlib import import_module
-
-    room = "controls.circuit_breaker" if name == "BreakerControl" else "statistics"
-    value: object = getattr(import_module(f"corten.pipeline.{room}"), name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "AdaptiveLimitStatistics": "corten.pipeline.telemetry.statistics",
+        "BreakerControl": "corten.pipeline.controls.circuit_breaker",
+        "BreakerStatistics": "corten.pipeline.telemetry.statistics",
+        "BulkheadStatistics": "corten.pipeline.telemetry.statistics",
+        "PipelineStatistics": "corten.pipeline.telemetry.statistics",
+    },
+)

@@ -14,14 +14,14 @@ from corten.clock import Clock
 from corten.errors import CortenError
 from corten.metrics.registry import Registry, default_registry
 from corten.pipeline import switches
-from corten.pipeline.compile import Compiler
+from corten.pipeline.compile.compiler import Compiler
 from corten.pipeline.controls.named import NamedControls
-from corten.pipeline.decisions import Decisions
-from corten.pipeline.guarded import Guarded, without_policies
-from corten.pipeline.layers import Layer, Surroundings
-from corten.pipeline.measuring import measure
+from corten.pipeline.functions.function import Guarded, without_policies
+from corten.pipeline.functions.undecorated import Undecorated, awaited, plain
+from corten.pipeline.layers import Layer, PipelineContext
 from corten.pipeline.steering import Steered
-from corten.pipeline.undecorated import Undecorated, awaited, plain
+from corten.pipeline.telemetry.events import Decisions
+from corten.pipeline.telemetry.metrics import measure
 from corten.policies.chaos import Chaos
 from corten.policies.policy import Policy
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from corten.error_handler import ErrorHandler
     from corten.events import Events
     from corten.pipeline.background import Background
-    from corten.pipeline.guard import Guard
+    from corten.pipeline.blocks.guard import Guard
     from corten.plugins.descriptions import Observer
-    from corten.policies.limiter_backend import LimiterBackend
+    from corten.rate_limit.backend import LimiterBackend
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -151,7 +151,7 @@ class Pipeline(Steered):
         result: R = await found(*args, **kwargs)
         return result
 
-    def call_blocking(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call_sync(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a plain function under the policies without decorating it: a lambda, a partial, somebody else's.
 
         Its wrapper is kept for the next time, for the 256 functions called last.
@@ -161,7 +161,7 @@ class Pipeline(Steered):
         :raises CortenError: a policy would wait, in the thread of an event loop; or the policies come from settings,
             and the App has not started
         """
-        found = self._undecorated.wrapper(function, "call_blocking", lambda each: self(plain(self.name, each)))
+        found = self._undecorated.wrapper(function, "call_sync", lambda each: self(plain(self.name, each)))
         result: R = found(*args, **kwargs)
         return result
 
@@ -180,7 +180,7 @@ class Pipeline(Steered):
         if self._layers is None:
             raise CortenError(without_policies(self.name))
         if switches.is_on("no_policies", self):
-            from corten.pipeline.guard import Blocks, Guard
+            from corten.pipeline.blocks.guard import Blocks, Guard
 
             return Guard(Blocks(self._surroundings(), ()), {})
         if self._blocks is None or self._blocks[0] is not self._layers:
@@ -188,7 +188,7 @@ class Pipeline(Steered):
         return self._blocks[1](values)
 
     def _guarding(self, layers: tuple[Layer, ...]) -> Callable[[dict[str, Any]], Guard]:
-        from corten.pipeline.guard import Guard, blocks
+        from corten.pipeline.blocks.guard import Guard, blocks
 
         return partial(Guard, blocks(self.policies, layers, self._surroundings()))
 
@@ -220,7 +220,7 @@ class Pipeline(Steered):
 
             effective = spared(effective)
         if len(effective) > 1:
-            from corten.pipeline.order import warn_of_order
+            from corten.policies.order import warn_of_order
 
             warn_of_order(self.name, effective, self._warned)
         around = self._surroundings()
@@ -311,8 +311,8 @@ class Pipeline(Steered):
             if self._policies is not None:
                 self.configure(self._policies)
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(
+    def _surroundings(self) -> PipelineContext:
+        return PipelineContext(
             self.name,
             self.clock,
             self._counts,

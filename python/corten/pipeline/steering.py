@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from weakref import WeakSet
 
     from corten import _core
-    from corten.pipeline.compile import Compiler
+    from corten.pipeline.compile.compiler import Compiler
     from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
     from corten.pipeline.controls.bulkhead import BulkheadControl
-    from corten.pipeline.controls.cache import CacheControl, PlainCacheControl
+    from corten.pipeline.controls.cache import CacheControl, SyncCacheControl
     from corten.pipeline.controls.circuit_breaker import BreakerControl
     from corten.pipeline.controls.rate_limit import RateLimitControl
-    from corten.pipeline.decisions import Decisions
-    from corten.pipeline.guarded import Guarded
-    from corten.pipeline.statistics import PipelineStatistics
+    from corten.pipeline.functions.function import Guarded
+    from corten.pipeline.telemetry.events import Decisions
+    from corten.pipeline.telemetry.statistics import PipelineStatistics
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,15 +52,15 @@ class Steered(ABC):
 
         return cache_control(self.name, list(self._functions), function)
 
-    def plain_cache(self, function: Callable[P, R]) -> PlainCacheControl[P, R]:
+    def cache_sync(self, function: Callable[P, R]) -> SyncCacheControl[P, R]:
         """The cache of a plain function: the same verbs, without awaiting.
 
         :raises ValueError: the pipeline does not guard it, or it is an async one
         :raises CortenError: there is no `Cache` among the policies
         """
-        from corten.pipeline.controls.cache import plain_cache_control
+        from corten.pipeline.controls.cache import sync_cache_control
 
-        return plain_cache_control(self.name, list(self._functions), function)
+        return sync_cache_control(self.name, list(self._functions), function)
 
     @property
     def breakers(self) -> tuple[BreakerControl, ...]:
@@ -90,7 +90,7 @@ class Steered(ABC):
         """What it has counted since it was made, and how its breakers and bulkheads stand."""
         from corten.pipeline.controls.cache import statistics_of
         from corten.pipeline.controls.hedge import hedges_of
-        from corten.pipeline.statistics import PipelineStatistics
+        from corten.pipeline.telemetry.statistics import PipelineStatistics
         from corten.policies.chaos import ChaosStatistics
         from corten.policies.retry_budget import RetryBudgetStatistics
 

@@ -1,6 +1,6 @@
 """Discovery, order and the descriptions that plugins give back."""
 
-from corten.pipeline.details import CallDetails
+from corten.pipeline.telemetry.details import CallDetails
 from corten.plugins.descriptions import (
     DevService,
     Exporter,

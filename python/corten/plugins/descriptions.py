@@ -11,7 +11,7 @@ import msgspec
 from corten.events.decision import Decision
 from corten.messages.message import MessageDetails
 from corten.metrics.snapshot import Snapshot
-from corten.pipeline.details import CallDetails
+from corten.pipeline.telemetry.details import CallDetails
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from corten.errors import PluginError
-from corten.plugins.candidate import Candidate, installed, nearest, passed
+from corten.plugins.discovery import Candidate, installed, nearest, passed
 from corten.plugins.record import PluginRecord
 from corten.settings.section import Section
 
 if TYPE_CHECKING:
-    from corten.plugins.registration import Plugin
+    from corten.plugins.plugin import Plugin
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Plugins:
         :raises PluginError: one can't be loaded or ordered
         :raises ExceptionGroup: of PluginErrors, where there are several
         """
-        from corten.plugins.registration import manager, register
+        from corten.plugins.plugin import manager, register
 
         hooks = manager()
         code = [passed(each) for each in self._in_code]

@@ -5,10 +5,10 @@ from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
-from corten.policies.custom import Custom, MiddlewareDetails
 from corten.policies.fallback import Fallback
 from corten.policies.hedge import Hedge, HedgeStatistics
 from corten.policies.idempotence import not_idempotent
+from corten.policies.middleware import Middleware, MiddlewareDetails
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
@@ -23,10 +23,10 @@ __all__ = [
     "Cache",
     "Chaos",
     "CircuitBreaker",
-    "Custom",
     "Fallback",
     "Hedge",
     "HedgeStatistics",
+    "Middleware",
     "MiddlewareDetails",
     "Policy",
     "RateLimit",

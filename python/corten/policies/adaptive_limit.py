@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from corten.policies.check import at_least, positive, share, whole
-from corten.policies.exceptions import ExceptionTypes, resolve
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.checks import at_least, positive, share, whole
+from corten.policies.fields.exceptions import ExceptionTypes, resolve
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from corten.policies.callables import resolve_function
-from corten.policies.check import at_least, positive, whole
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.callables import resolve_function
+from corten.policies.fields.checks import at_least, positive, whole
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
 
 import msgspec
 
-from corten.policies.callables import Function, resolve_function
-from corten.policies.check import at_least, positive, whole
-from corten.policies.fields import PolicyFields
-from corten.policies.templates import Template, template_of
+from corten.policies.fields.callables import Function, resolve_function
+from corten.policies.fields.checks import at_least, positive, whole
+from corten.policies.fields.struct import PolicyFields
+from corten.policies.fields.templates import Template, template_of
 from corten.settings import Duration, Size
 
 if TYPE_CHECKING:

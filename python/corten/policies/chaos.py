@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from corten.metrics.measured import counter
-from corten.policies.check import at_least, positive, share, whole
-from corten.policies.exceptions import resolve
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.checks import at_least, positive, share, whole
+from corten.policies.fields.exceptions import resolve
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from corten.policies.callables import Function, resolve_function
-from corten.policies.check import at_least, positive, whole
-from corten.policies.exceptions import ExceptionTypes, resolve
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.callables import Function, resolve_function
+from corten.policies.fields.checks import at_least, positive, whole
+from corten.policies.fields.exceptions import ExceptionTypes, resolve
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration, parse_duration
 
 Window = int | float | str

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from corten.policies.callables import Function, resolve_function
-from corten.policies.check import positive, whole
-from corten.policies.exceptions import ExceptionTypes, resolve
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.callables import Function, resolve_function
+from corten.policies.fields.checks import positive, whole
+from corten.policies.fields.exceptions import ExceptionTypes, resolve
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration
 
 

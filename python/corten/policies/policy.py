@@ -7,9 +7,9 @@ from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
 from corten.policies.circuit_breaker import CircuitBreaker
-from corten.policies.custom import Custom
 from corten.policies.fallback import Fallback
 from corten.policies.hedge import Hedge
+from corten.policies.middleware import Middleware
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.timeout import Timeout
@@ -20,7 +20,7 @@ Policy = (
     | Cache
     | Chaos
     | CircuitBreaker
-    | Custom
+    | Middleware
     | Fallback
     | Hedge
     | RateLimit

@@ -10,10 +10,10 @@ import msgspec
 
 from corten import _core
 from corten.metrics.measured import counter, gauge
-from corten.policies.callables import Function, resolve_function
-from corten.policies.check import at_least, whole
-from corten.policies.fields import PolicyFields
-from corten.policies.limiters import (
+from corten.policies.fields.callables import Function, resolve_function
+from corten.policies.fields.checks import at_least, whole
+from corten.policies.fields.struct import PolicyFields
+from corten.rate_limit.limiters import (
     DEFAULT_KEYS,
     FixedWindow,
     KeyedFixedWindow,

@@ -6,10 +6,10 @@ from typing import Literal, cast
 
 from msgspec.structs import force_setattr
 
-from corten.policies.callables import Function, resolve_function
-from corten.policies.check import at_least, whole
-from corten.policies.exceptions import ExceptionTypes, resolve
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.callables import Function, resolve_function
+from corten.policies.fields.checks import at_least, whole
+from corten.policies.fields.exceptions import ExceptionTypes, resolve
+from corten.policies.fields.struct import PolicyFields
 from corten.policies.retry_budget import RetryBudget, check_budget
 from corten.settings import Duration
 

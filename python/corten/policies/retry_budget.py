@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from corten.metrics.measured import counter, gauge
-from corten.policies.check import at_least, whole
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.checks import at_least, whole
+from corten.policies.fields.struct import PolicyFields
 
 
 class RetryBudget(PolicyFields, frozen=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corten.policies.check import positive
-from corten.policies.fields import PolicyFields
+from corten.policies.fields.checks import positive
+from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration
 
 

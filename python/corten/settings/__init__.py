@@ -5,7 +5,9 @@ What reads them is loaded when it is first used: policies and plugins only need 
 
 from typing import TYPE_CHECKING
 
-from corten.settings.quantities import (
+from corten._lazy import lazy_names
+from corten.settings.section import Section, alias
+from corten.settings.types.units import (
     Duration,
     Rate,
     Size,
@@ -16,7 +18,6 @@ from corten.settings.quantities import (
     parse_rate,
     parse_size,
 )
-from corten.settings.section import Section, alias
 
 if TYPE_CHECKING:
     from corten.settings.loading import Effective, Settings, Sourced, load
@@ -39,16 +40,12 @@ __all__ = [
     "parse_size",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'corten.settings' has no attribute {name!r}")
-    from corten.settings import loading
-
-    value: object = getattr(loading, name)
-    globals()[name] = value  # the next time it is found without asking here
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Effective": "corten.settings.loading",
+        "Settings": "corten.settings.loading",
+        "Sourced": "corten.settings.loading",
+        "load": "corten.settings.loading",
+    },
+)

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from corten.settings.effective import Effective, effective
+from corten.settings.display.effective import Effective, effective
+from corten.settings.reading.tree import Node, Table
 from corten.settings.section import Section
-from corten.settings.tree import Node, Table
 
 DEFAULT: Final = "default"
 """The name of the instance that is the plain table."""

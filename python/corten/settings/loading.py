@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from corten.errors import SettingsError, SettingsProblem
-from corten.settings.dotenv import read_dotenv
-from corten.settings.effective import Effective
+from corten.settings.display.effective import Effective
 from corten.settings.instances import Instances
 from corten.settings.loaded import Settings
+from corten.settings.reading.dotenv import read_dotenv
+from corten.settings.reading.sources import Sourced, Sources
+from corten.settings.reading.tree import shown_path
 from corten.settings.section import Section
-from corten.settings.sources import Sourced, Sources
-from corten.settings.tree import shown_path
 
 __all__ = ["Effective", "Settings", "Sourced", "load"]
 
@@ -45,7 +45,7 @@ def load(
     sources = Sources(sections, problems, warnings, ignore_unknown)
     unreadable = False
     if file is not None:
-        from corten.settings.toml import read_toml  # tomllib compiles patterns when imported
+        from corten.settings.reading.toml import read_toml  # tomllib compiles patterns when imported
 
         document = read_toml(file, problems)
         if document is not None:

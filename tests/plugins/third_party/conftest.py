@@ -33,7 +33,7 @@ PROGRAM = """
 import json, sys
 import anyio
 from corten.app import App
-from corten.app.exit_codes import leaves, of
+from corten.app.lifecycle.exit_codes import leaves, of
 
 options = json.loads(sys.argv[1])
 app = App("host", config=None, **options)

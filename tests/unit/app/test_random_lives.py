@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corten.app import App
-from corten.app.exit_codes import leaves
+from corten.app.lifecycle.exit_codes import leaves
 from corten.errors import CortenError
 from corten.testing import FakeClock
 

@@ -624,7 +624,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_level_and_format_of_logs_follow_where_the_app_has_set_them_up(folder: Folder) -> None:
-    from corten.app.running import logging_set_up
+    from corten.app.lifecycle.run import logging_set_up
 
     root = logging.getLogger()
     handlers = root.handlers[:]
@@ -648,7 +648,7 @@ async def test_level_and_format_of_logs_follow_where_the_app_has_set_them_up(fol
 async def test_watching_without_what_watches_is_a_problem_with_the_pip_line(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corten.app.reload.can_watch", lambda: False)
+    monkeypatch.setattr("corten.app.settings.reload.can_watch", lambda: False)
     folder.write("[reload]\nwatch = true")
     with pytest.raises(SettingsError, match=r"reload.watch: .*pip install 'corten\[reload\]'"):
         async with folder.app():

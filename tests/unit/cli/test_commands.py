@@ -434,7 +434,7 @@ def test_no_command_ever_shows_a_secret(project, command: str, right: bool, form
 def test_the_module_of_each_command_holds_that_command_alone() -> None:
     import corten.cli
 
-    folder = Path(corten.cli.__file__).parent
+    folder = Path(corten.cli.__file__).parent / "commands"
     for command in COMMANDS:
         assert (folder / f"{command}.py").read_text().count("@click.command()") == 1
 
@@ -460,7 +460,7 @@ def test_config_shows_what_a_profile_came_to_with_every_number(project) -> None:
 
 
 def test_doctor_finds_that_nothing_is_installed_that_watches_files(project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corten.app.reload.can_watch", lambda: False)
+    monkeypatch.setattr("corten.app.settings.reload.can_watch", lambda: False)
     project.settings("[reload]\nwatch = true\n")
     result = project.corten("doctor", project.service(), "--no-connect")
     assert result.exit_code == 1

@@ -26,9 +26,9 @@ from corten.policies import (
     Cache,
     Chaos,
     CircuitBreaker,
-    Custom,
     Fallback,
     Hedge,
+    Middleware,
     Policy,
     RateLimit,
     Retry,
@@ -68,13 +68,13 @@ SETS: dict[str, tuple[Policy, ...]] = {
     "adaptive": (CircuitBreaker(failures=1000), AdaptiveLimit(), Timeout(5)),
     "hedge": (Hedge(delay=10), Bulkhead(10)),
     "cached inside": (CircuitBreaker(failures=1000), Cache(ttl=60)),
-    "custom": (Retry(max_attempts=1), Custom(passing), Bulkhead(10)),
+    "middleware": (Retry(max_attempts=1), Middleware(passing), Bulkhead(10)),
     "chaos": (*CORE, Chaos(error_rate=0.0, latency_rate=0.0)),
 }
 PLAIN_SETS: dict[str, tuple[Policy, ...]] = {
     "core": PLAIN,
     "cached": (Cache(ttl=60), *PLAIN),
-    "custom": (Custom(passing_plainly), Bulkhead(10)),
+    "middleware": (Middleware(passing_plainly), Bulkhead(10)),
     "chaos": (*PLAIN, Chaos()),
 }
 
@@ -351,16 +351,16 @@ def test_plain_functions_have_at_most_two_frames_of_ours_in_tracebacks(pipeline:
 
 def test_plain_functions_lambdas_and_partials_are_called_without_decorating(pipeline: Make) -> None:
     guard = pipeline(RateLimit("1/h", burst=4))
-    assert guard.call_blocking(lambda x: 2 * x, 4) == 8
-    assert guard.call_blocking(functools.partial(int, base=2), "101") == 5
-    assert guard.call_blocking("a b".split) == ["a", "b"]
+    assert guard.call_sync(lambda x: 2 * x, 4) == 8
+    assert guard.call_sync(functools.partial(int, base=2), "101") == 5
+    assert guard.call_sync("a b".split) == ["a", "b"]
 
     def with_arguments(*args: int, **kwargs: int) -> tuple[Any, ...]:
         return args, kwargs
 
-    assert guard.call_blocking(with_arguments, 1, x=2) == ((1,), {"x": 2})
+    assert guard.call_sync(with_arguments, 1, x=2) == ((1,), {"x": 2})
     with pytest.raises(RateLimited):
-        guard.call_blocking(with_arguments)
+        guard.call_sync(with_arguments)
 
 
 def test_a_function_keeps_its_wrapper_for_calls(pipeline: Make) -> None:
@@ -370,18 +370,18 @@ def test_a_function_keeps_its_wrapper_for_calls(pipeline: Make) -> None:
         calls.append(x)
         return x
 
-    assert [guard.call_blocking(count, 1) for _ in range(3)] == [1, 1, 1]
+    assert [guard.call_sync(count, 1) for _ in range(3)] == [1, 1, 1]
     assert calls == [1], "its cache stayed"
 
 
 async def test_what_has_to_be_awaited_is_no_plain_call(pipeline: Make) -> None:
     guard = pipeline(Bulkhead(1))
     with pytest.raises(TypeError, match=r"load is not a plain function: write `await pipeline.call\(…\)`"):
-        cast("Any", guard.call_blocking)(load, 1)
+        cast("Any", guard.call_sync)(load, 1)
     with pytest.raises(TypeError, match="rows is not a plain function"):
-        guard.call_blocking(rows, 1)
+        guard.call_sync(rows, 1)
     assert await guard.call(load, 1) == "1 False"
-    assert guard.call_blocking(compute, 1) == 2
+    assert guard.call_sync(compute, 1) == 2
 
 
 async def test_a_plain_call_and_an_awaited_one_of_the_same_function_do_not_mix(pipeline: Make) -> None:
@@ -390,11 +390,11 @@ async def test_a_plain_call_and_an_awaited_one_of_the_same_function_do_not_mix(p
     def either() -> int:
         return 1
 
-    assert guard.call_blocking(either) == 1
+    assert guard.call_sync(either) == 1
     assert await guard.call(either) == 1  # type: ignore[arg-type]
-    assert guard.call_blocking(either) == 1
+    assert guard.call_sync(either) == 1
 
 
 def test_before_settings_came_a_plain_call_is_refused_in_words() -> None:
     with pytest.raises(CortenError, match="has no policies yet"):
-        Pipeline("p", registry=Registry()).call_blocking(int)
+        Pipeline("p", registry=Registry()).call_sync(int)

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 import corten.policies
-from corten.app.own import OwnSettings
 from corten.app.pipelines import Resolver
-from corten.app.settings import OWN_SECTIONS
+from corten.app.settings.own import OwnSettings
+from corten.app.settings.settings import OWN_SECTIONS
 from corten.errors import CortenWarning, PolicyOrderWarning
 from corten.pipeline import Pipeline
-from corten.pipeline.order import RULES, Rule, misplaced, word_of
 from corten.policies import (
     AdaptiveLimit,
     Bulkhead,
@@ -32,6 +31,7 @@ from corten.policies import (
     Retry,
     Timeout,
 )
+from corten.policies.order import RULES, Rule, misplaced, word_of
 from corten.policies.profiles import PROFILES, profile
 from corten.settings import load
 

@@ -415,7 +415,7 @@ def test_a_plain_function_that_waits_for_itself_is_an_error(pipeline: Callable[.
 
     with pytest.raises(CortenError, match="endless: a cached call waits for its own result"):
         endless(1)
-    assert guard.plain_cache(endless).statistics().under_way == 0
+    assert guard.cache_sync(endless).statistics().under_way == 0
 
 
 def test_two_threads_that_wait_for_each_other_are_an_error_too(pipeline: Callable[..., Pipeline]) -> None:
@@ -541,7 +541,7 @@ def test_threads_share_a_call_its_result_and_its_error(pipeline: Callable[..., P
     # A thread that came when the failed call was over has made another.
     assert calls[0] == 1
     assert calls.count(1) == 1
-    assert guard.plain_cache(load).statistics().under_way == 0
+    assert guard.cache_sync(load).statistics().under_way == 0
 
 
 def test_a_thread_that_is_interrupted_hands_the_call_on(pipeline: Callable[..., Pipeline]) -> None:
@@ -594,7 +594,7 @@ def test_threads_hammering_one_cache_lose_no_count(pipeline: Callable[..., Pipel
             raise KeyError(key)
         return key
 
-    cache = guard.plain_cache(load)
+    cache = guard.cache_sync(load)
     start = threading.Barrier(4)
 
     def hammer(seed: int) -> int:

@@ -348,7 +348,7 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
             raise KeyError(x)
         return 2 * x
 
-    cache = guard.plain_cache(double)
+    cache = guard.cache_sync(double)
     warming = cache.warm([1, (2, True), 3])
     assert (warming.succeeded, warming.failed) == (2, 1)
     assert (cache.get(1), cache.get(2), cache.get(3)) == (2, 4, None)
@@ -358,12 +358,12 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
     cache.clear()
     assert cache.statistics().results.entries == 0
     assert guard.statistics().caches == (cache.statistics(),)
-    with pytest.raises(ValueError, match=r"double is a plain function: its cache is pipeline\.plain_cache"):
+    with pytest.raises(ValueError, match=r"double is a plain function: its cache is pipeline\.cache_sync"):
         guard.cache(double)  # type: ignore[arg-type]
     other = pipeline(Cache())
     load = other(Users().load)
     with pytest.raises(ValueError, match=r"load is an async function: its cache is pipeline\.cache"):
-        other.plain_cache(load)
+        other.cache_sync(load)
 
 
 async def test_results_stay_where_a_new_policy_allows_it(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
@@ -482,7 +482,7 @@ async def test_a_million_keys_with_tags_stay_within_the_caps(pipeline: Callable[
 
     for user in range(20_000):
         load(user)
-    seen = guard.plain_cache(load).statistics().results
+    seen = guard.cache_sync(load).statistics().results
     assert (seen.entries, seen.tags) == (100, 100)
 
 

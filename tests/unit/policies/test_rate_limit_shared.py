@@ -17,8 +17,8 @@ from corten.events import CallDegraded, CallRefused, Event, Events
 from corten.pipeline import Pipeline
 from corten.pipeline.layers.rate_limit import text_of
 from corten.policies import Cache, Retry, Timeout
-from corten.policies.limiter_backend import SharedLimit, Verdict
-from corten.policies.limiters import TokenBucket
+from corten.rate_limit.backend import SharedLimit, Verdict
+from corten.rate_limit.limiters import TokenBucket
 from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio

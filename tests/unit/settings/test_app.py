@@ -69,8 +69,8 @@ async def test_warnings_are_logged_when_the_app_starts(monkeypatch: pytest.Monke
 
 
 def test_every_setting_of_cortens_own_is_documented() -> None:
-    from corten.app.settings import OWN_SECTIONS
-    from corten.settings.types import fields
+    from corten.app.settings.settings import OWN_SECTIONS
+    from corten.settings.types.schema import fields
 
     documented = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
     for section in OWN_SECTIONS:

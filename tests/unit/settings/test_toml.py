@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corten.settings.toml import Lines
+from corten.settings.reading.toml import Lines
 
 DOCUMENT = '''\
 # a comment = 1

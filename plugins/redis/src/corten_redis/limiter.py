@@ -8,7 +8,7 @@ from importlib.resources import files
 import msgspec
 
 from corten.errors import CortenError
-from corten.policies.limiter_backend import SharedLimit, Verdict
+from corten.rate_limit.backend import SharedLimit, Verdict
 from corten_redis.redis import Redis
 
 _SCRIPT = files("corten_redis").joinpath("limiter.lua").read_text("utf-8")
@@ -26,7 +26,7 @@ class LimiterStatistics(msgspec.Struct, frozen=True):
 
 
 class RedisLimiter:
-    """Keeps limits for several processes; implements :class:`~corten.policies.limiter_backend.LimiterBackend`.
+    """Keeps limits for several processes; implements :class:`~corten.rate_limit.backend.LimiterBackend`.
 
     :param name: ``redis``, or ``redis.<instance>``
     """

@@ -13,7 +13,7 @@ from corten.health.check import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.metrics.snapshot import Collector, Measurement
 from corten.plugins.descriptions import DevService, Resource
-from corten.policies.limiter_backend import LimiterBackend
+from corten.rate_limit.backend import LimiterBackend
 from corten.settings.section import Section
 from corten_redis.dev_service import dev_service
 from corten_redis.errors import RedisUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from corten import _core
-from corten.pipeline.statistics import AdaptiveLimitStatistics
+from corten.pipeline.telemetry.statistics import AdaptiveLimitStatistics
 
 
 class AdaptiveLimitControl:

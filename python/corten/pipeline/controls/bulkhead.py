@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from corten import _core
-from corten.pipeline.statistics import BulkheadStatistics
+from corten.pipeline.telemetry.statistics import BulkheadStatistics
 from corten.policies.bulkhead import Bulkhead
-from corten.policies.check import whole
+from corten.policies.fields.checks import whole
 
 
 class BulkheadControl:

@@ -9,10 +9,10 @@ import anyio
 import msgspec
 
 from corten.errors import CortenError
-from corten.pipeline.absent import MISS
-from corten.pipeline.guarded import Guarded
+from corten.pipeline.functions.function import Guarded
+from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers.cache import FunctionCache
-from corten.pipeline.statistics import FunctionCacheStatistics
+from corten.pipeline.telemetry.statistics import FunctionCacheStatistics
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -193,7 +193,7 @@ class CacheControl(_Control[P, R]):
         return Warming(succeeded, failed, last)
 
 
-class PlainCacheControl(_Control[P, R]):
+class SyncCacheControl(_Control[P, R]):
     """The cache of a plain function: the same, without awaiting and without a shared tier."""
 
     def get(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -247,13 +247,13 @@ def cache_control(pipeline: str, functions: Iterable[Guarded], function: Callabl
     """
     guarded, bound = _found(pipeline, functions, function)
     if guarded.kind == "plain":
-        raise ValueError(f"{guarded.function.__qualname__} is a plain function: its cache is pipeline.plain_cache(…)")
+        raise ValueError(f"{guarded.function.__qualname__} is a plain function: its cache is pipeline.cache_sync(…)")
     return CacheControl(pipeline, guarded, guarded.function, bound)
 
 
-def plain_cache_control(
+def sync_cache_control(
     pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
-) -> PlainCacheControl[Any, Any]:
+) -> SyncCacheControl[Any, Any]:
     """The handle of a plain function's cache.
 
     :raises ValueError: the pipeline does not guard the function, or it is an async one
@@ -262,7 +262,7 @@ def plain_cache_control(
     guarded, bound = _found(pipeline, functions, function)
     if guarded.kind != "plain":
         raise ValueError(f"{guarded.function.__qualname__} is an async function: its cache is pipeline.cache(…)")
-    return PlainCacheControl(pipeline, guarded, guarded.function, bound)
+    return SyncCacheControl(pipeline, guarded, guarded.function, bound)
 
 
 def _found(

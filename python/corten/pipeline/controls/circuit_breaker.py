@@ -8,7 +8,7 @@ from collections.abc import Callable
 from corten import _core
 from corten.clock import Clock
 from corten.events import BreakerChanged, BreakerState, Events
-from corten.pipeline.statistics import BreakerStatistics
+from corten.pipeline.telemetry.statistics import BreakerStatistics
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.secrets import redact
 

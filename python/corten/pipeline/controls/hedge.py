@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from corten.pipeline.guarded import Guarded
+from corten.pipeline.functions.function import Guarded
 from corten.pipeline.layers.hedge import FunctionHedge
 from corten.policies.hedge import HedgeStatistics
 

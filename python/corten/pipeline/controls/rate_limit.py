@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from corten.policies.limiters import KeyedLimiter, Limiter
 from corten.policies.rate_limit import RateLimitStatistics
+from corten.rate_limit.limiters import KeyedLimiter, Limiter
 
 
 class RateLimitControl:

@@ -1,6 +1,6 @@
 """Policies that stand in Python around what is further inside: a module for each, and a line in the registry."""
 
-from corten.pipeline.layers.layer import KeepsState, Layer, Site, Surroundings, Wrapped
-from corten.pipeline.layers.registry import LAYERS, LIFTED
+from corten.pipeline.layers.layer import KeepsState, Layer, PipelineContext, WrapContext, Wrapped
+from corten.pipeline.layers.registry import LAYERS, SHARED_LAYERS
 
-__all__ = ["LAYERS", "LIFTED", "KeepsState", "Layer", "Site", "Surroundings", "Wrapped"]
+__all__ = ["LAYERS", "SHARED_LAYERS", "KeepsState", "Layer", "PipelineContext", "WrapContext", "Wrapped"]

@@ -10,11 +10,11 @@ from typing import Any
 from corten import _core
 from corten.clock import Clock
 from corten.errors import CortenError
-from corten.pipeline.backend import in_event_loop
-from corten.pipeline.decisions import Decisions
-from corten.pipeline.form import Form
-from corten.pipeline.layers.layer import Site, Surroundings, Wrapped
+from corten.event_loop import in_event_loop
+from corten.pipeline.functions.signature import Form
+from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.stages.stage import Input, missing_parameter
+from corten.pipeline.telemetry.events import Decisions
 from corten.policies.chaos import Chaos, made
 from corten.policies.policy import Policy
 
@@ -54,11 +54,11 @@ class ChaosLayer:
         """It must know the parameter by which it chooses."""
         return missing_parameter("chaos", "chooses by", self.policy.key, form, function)
 
-    def admission(self, around: Surroundings) -> Harm:
+    def admission(self, around: PipelineContext) -> Harm:
         """What it does before a block or an iteration: it makes it wait, or fail."""
         return Harm(self, around)
 
-    def put(self, site: Site) -> Wrapped:
+    def put(self, site: WrapContext) -> Wrapped:
         """Put it around what is inside."""
         inside, harm = site.inside, Harm(self, site.around)
         decide = harm.decide
@@ -72,7 +72,7 @@ class ChaosLayer:
             await harm.wait(injection)
             return harm.result if harm.replaces(injection) else await inside(*args, **kwargs)
 
-        def around_blocking(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Any:
+        def around_sync(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Any:
             if (injection := decide(inputs)) is not None:
                 harm.block(injection)
                 if harm.replaces(injection):
@@ -81,7 +81,7 @@ class ChaosLayer:
 
         inputs = harm.inputs
         if site.form.kind == "plain":
-            return Wrapped("layered_blocking", {"around": around_blocking}, inputs)
+            return Wrapped("layered_sync", {"around": around_sync}, inputs)
         return Wrapped("layered", {"around": around}, inputs)
 
 
@@ -92,7 +92,7 @@ Injection = tuple[float, int | None]
 class Harm:
     """Carries out what the core decided about a call, and tells it."""
 
-    def __init__(self, layer: ChaosLayer, around: Surroundings) -> None:
+    def __init__(self, layer: ChaosLayer, around: PipelineContext) -> None:
         policy = layer.policy
         self.result = policy.result
         self.inputs: tuple[Input, ...] = () if policy.key is None else (policy.key,)
@@ -118,7 +118,7 @@ class Harm:
             await self.wait(injection)
             self.replaces(injection)
 
-    def before_blocking(self, inputs: tuple[Any, ...]) -> None:
+    def before_sync(self, inputs: tuple[Any, ...]) -> None:
         """The same in a thread."""
         if (injection := self.decide(inputs)) is not None:
             self.block(injection)

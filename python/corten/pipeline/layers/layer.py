@@ -9,19 +9,19 @@ import msgspec
 
 from corten._core import PipelineCounts, RetryBudget
 from corten.clock import Clock
-from corten.pipeline.form import Form, name_of
+from corten.pipeline.functions.signature import Form, name_of
 from corten.pipeline.stages.stage import Input
 
 if TYPE_CHECKING:
     from corten.cache.tier import CacheTier
     from corten.pipeline.background import Background
     from corten.pipeline.controls.named import NamedControls
-    from corten.pipeline.decisions import Decisions
+    from corten.pipeline.telemetry.events import Decisions
     from corten.plugins.descriptions import Observer
-    from corten.policies.limiter_backend import LimiterBackend
+    from corten.rate_limit.backend import LimiterBackend
 
 
-class Surroundings(msgspec.Struct, frozen=True):
+class PipelineContext(msgspec.Struct, frozen=True):
     """What all layers of a pipeline have in common."""
 
     pipeline: str
@@ -39,10 +39,10 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Where limits can be kept that processes share."""
 
 
-class Site(msgspec.Struct, frozen=True):
+class WrapContext(msgspec.Struct, frozen=True):
     """Where a layer is put."""
 
-    around: Surroundings
+    around: PipelineContext
     function: Callable[..., Any]
     """The user's function."""
     form: Form
@@ -91,7 +91,7 @@ class Layer(Protocol):
         """Why it can't guard a function of this form, in words that end the pipeline's error; None: it can."""
         ...
 
-    def put(self, site: Site) -> Wrapped:
+    def put(self, site: WrapContext) -> Wrapped:
         """Put it around what is inside.
 
         :raises ValueError: the function is not one that it can guard

@@ -10,15 +10,15 @@ import msgspec
 
 from corten.deadline import remaining
 from corten.errors import CortenError, RateLimited
-from corten.pipeline.blocking import refuse_to_block
-from corten.pipeline.form import Form
-from corten.pipeline.layers.layer import Layer, Site, Surroundings, Wrapped
+from corten.pipeline.functions.signature import Form
+from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
+from corten.pipeline.segments.sync import refuse_to_block
 from corten.pipeline.stages.rate_limit import input_of
 from corten.pipeline.stages.rate_limit import objection as stage_objection
 from corten.pipeline.stages.stage import Compiled, Input
-from corten.policies.limiter_backend import LimiterBackend, SharedLimit, Verdict
-from corten.policies.limiters import KeyedLimiter, Limiter
 from corten.policies.rate_limit import RateLimit
+from corten.rate_limit.backend import LimiterBackend, SharedLimit, Verdict
+from corten.rate_limit.limiters import KeyedLimiter, Limiter
 
 _log = logging.getLogger("corten.pipeline")
 
@@ -26,7 +26,7 @@ _READABLE = 200
 """Keys up to so many bytes are sent as they are, longer ones as their hash."""
 
 
-def shared_rate_limit(policy: RateLimit, compiled: Compiled, around: Surroundings, place: int) -> Layer | None:
+def shared_rate_limit(policy: RateLimit, compiled: Compiled, around: PipelineContext, place: int) -> Layer | None:
     """The layer of a policy that wants to be shared; None where nobody offers to, so that it stays in the core."""
     if not policy.shared or not around.limiters:
         return None
@@ -59,30 +59,30 @@ class SharedRateLimit:
         """It must know the parameters that it counts by."""
         return stage_objection(self.policy, form, function)
 
-    def admission(self, around: Surroundings) -> SharedAdmission:
+    def admission(self, around: PipelineContext) -> SharedAdmission:
         """What it does before a call, a block or an iteration."""
         return SharedAdmission(self, around)
 
-    def put(self, site: Site) -> Wrapped:
+    def put(self, site: WrapContext) -> Wrapped:
         """Put it before what is inside."""
         admission = self.admission(site.around)
 
         def admit(_: None, inputs: tuple[Any, ...] = ()) -> Awaitable[None]:
             return admission.before(inputs)
 
-        def admit_blocking(_: None, inputs: tuple[Any, ...] = ()) -> None:
-            admission.before_blocking(inputs)
+        def admit_sync(_: None, inputs: tuple[Any, ...] = ()) -> None:
+            admission.before_sync(inputs)
 
         names: dict[str, Any] = {"function": site.inside}
         if site.form.kind == "plain":
-            return Wrapped("admitted_blocking", {**names, "admit": admit_blocking}, self.inputs)
+            return Wrapped("admitted_sync", {**names, "admit": admit_sync}, self.inputs)
         return Wrapped("admitted", {**names, "admit": admit}, self.inputs)
 
 
 class SharedAdmission:
     """A shared limit among the surroundings of one pipeline."""
 
-    def __init__(self, layer: SharedRateLimit, around: Surroundings) -> None:
+    def __init__(self, layer: SharedRateLimit, around: PipelineContext) -> None:
         self.inputs = layer.inputs
         self._name = layer.name
         self._policy = layer.policy
@@ -112,7 +112,7 @@ class SharedAdmission:
                 self._cancel_here(key, claim, n)
                 raise
 
-    def before_blocking(self, inputs: tuple[Any, ...]) -> None:
+    def before_sync(self, inputs: tuple[Any, ...]) -> None:
         """The same for what is plain, which can't ask a backend: this process's own limit holds for it."""
         key, n = self._asked(inputs)
         granted, wait, claim = self._reserve_here(key, n, self._max_wait())

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
-from corten.policies.custom import Custom
 from corten.policies.hedge import Hedge
+from corten.policies.middleware import Middleware
 from corten.policies.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from corten.pipeline.layers.layer import Layer, Surroundings
+    from corten.pipeline.layers.layer import Layer, PipelineContext
     from corten.pipeline.stages.stage import Compiled
 
 
@@ -28,10 +28,10 @@ def _chaos(policy: Chaos) -> Layer:
     return ChaosLayer(policy)
 
 
-def _custom(policy: Custom) -> Layer:
-    from corten.pipeline.layers.custom import CustomLayer
+def _middleware(policy: Middleware) -> Layer:
+    from corten.pipeline.layers.middleware import MiddlewareLayer
 
-    return CustomLayer(policy)
+    return MiddlewareLayer(policy)
 
 
 def _hedge(policy: Hedge) -> Layer:
@@ -40,7 +40,7 @@ def _hedge(policy: Hedge) -> Layer:
     return HedgeLayer(policy)
 
 
-def _rate_limit(policy: RateLimit, compiled: Compiled, around: Surroundings, place: int) -> Layer | None:
+def _rate_limit(policy: RateLimit, compiled: Compiled, around: PipelineContext, place: int) -> Layer | None:
     if not policy.shared:
         return None
     from corten.pipeline.layers.rate_limit import shared_rate_limit
@@ -51,12 +51,12 @@ def _rate_limit(policy: RateLimit, compiled: Compiled, around: Surroundings, pla
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
     Cache: _cache,
     Chaos: _chaos,
-    Custom: _custom,
+    Middleware: _middleware,
     Hedge: _hedge,
 }
 """What makes a layer of each policy."""
 
-LIFTED: Mapping[type, Callable[[Any, Compiled, Surroundings, int], Layer | None]] = {
+SHARED_LAYERS: Mapping[type, Callable[[Any, Compiled, PipelineContext, int], Layer | None]] = {
     RateLimit: _rate_limit,
 }
 """What makes a layer of a stage of the core that needs one here: the policy, the stage, and which among its like."""

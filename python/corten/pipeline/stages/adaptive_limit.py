@@ -7,10 +7,10 @@ from typing import Any
 
 from corten import _core
 from corten.clock import Clock
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.adaptive_limit import AdaptiveLimit
-from corten.policies.exceptions import resolve
+from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage

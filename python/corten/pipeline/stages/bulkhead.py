@@ -6,10 +6,10 @@ from functools import partial
 
 from corten.clock import Clock
 from corten.pipeline.controls.bulkhead import BulkheadControl
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled, missing_parameter
 from corten.policies.bulkhead import Bulkhead
-from corten.policies.callables import resolve_function
+from corten.policies.fields.callables import resolve_function
 
 
 def compile_stage(policy: Bulkhead, state: BulkheadControl | None, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage

@@ -6,11 +6,11 @@ from functools import partial
 
 from corten.clock import Clock
 from corten.pipeline.controls.circuit_breaker import BreakerControl
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled
-from corten.policies.callables import resolve_function
 from corten.policies.circuit_breaker import CircuitBreaker
-from corten.policies.exceptions import resolve
+from corten.policies.fields.callables import resolve_function
+from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: CircuitBreaker, state: BreakerControl | None, clock: Clock) -> Compiled:

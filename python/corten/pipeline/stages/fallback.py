@@ -6,12 +6,12 @@ import inspect
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.fallbacks import takes_arguments
-from corten.pipeline.form import Form, name_of
+from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.segments.fallbacks import takes_arguments
 from corten.pipeline.stages.stage import Compiled
-from corten.policies.callables import resolve_function
-from corten.policies.exceptions import resolve
 from corten.policies.fallback import Fallback
+from corten.policies.fields.callables import resolve_function
+from corten.policies.fields.exceptions import resolve
 
 _KINDS = inspect.Parameter
 

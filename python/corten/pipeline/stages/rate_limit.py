@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
-from corten.policies.callables import resolve_function
-from corten.policies.limiters import KeyedLimiter, Limiter, keyed_limiter, limiter
+from corten.policies.fields.callables import resolve_function
 from corten.policies.rate_limit import RateLimit
+from corten.rate_limit.limiters import KeyedLimiter, Limiter, keyed_limiter, limiter
 
 
 def compile_stage(policy: RateLimit, state: Any, clock: Clock) -> Compiled:

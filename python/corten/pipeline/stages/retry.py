@@ -6,10 +6,10 @@ from typing import Any
 
 from corten import _core
 from corten.clock import Clock
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled
-from corten.policies.callables import resolve_function
-from corten.policies.exceptions import resolve
+from corten.policies.fields.callables import resolve_function
+from corten.policies.fields.exceptions import resolve
 from corten.policies.retry import Retry
 
 

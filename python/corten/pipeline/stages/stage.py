@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from corten.clock import Clock
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 
 Input = str | Callable[..., Any]
 """What a policy wants to know of each call: a parameter's name, or a function of the call's arguments."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.form import Form
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.timeout import Timeout
 

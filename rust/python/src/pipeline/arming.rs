@@ -61,7 +61,7 @@ impl Pipeline {
         Python::attach(|_| {
             let py = event_loop.py();
             static TIMERS_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-            let timers_of = TIMERS_OF.import(py, "corten.pipeline.timers", "timers_of")?;
+            let timers_of = TIMERS_OF.import(py, "corten.pipeline.segments.timers", "timers_of")?;
             let timers = timers_of.call1((event_loop, &self.face))?.cast_into::<Timers>()?;
             let weak = PyWeakrefReference::new(event_loop)?.unbind();
             let previous = self.timers.lock().replace((weak, timers.clone().unbind()));

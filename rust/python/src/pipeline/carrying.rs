@@ -228,7 +228,7 @@ pub(super) fn driven(made: Bound<'_, PyAny>) -> PyResult<Given<'_>> {
         return Ok(Given::Awaitable(made));
     }
     static AWAITED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    AWAITED.import(py, "corten.pipeline.fallbacks", "awaited")?.call1((made,)).map(Given::Awaitable)
+    AWAITED.import(py, "corten.pipeline.segments.fallbacks", "awaited")?.call1((made,)).map(Given::Awaitable)
 }
 
 /// Makes `original` the context of what a fallback raised, at the end of its own, unless it is in there.

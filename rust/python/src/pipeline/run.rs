@@ -209,5 +209,5 @@ fn trio_is_imported(py: Python<'_>) -> PyResult<bool> {
 /// Whether trio runs this call.
 fn on_trio(py: Python<'_>) -> PyResult<bool> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    FUNCTION.import(py, "corten.pipeline.backend", "on_trio")?.call0()?.is_truthy()
+    FUNCTION.import(py, "corten.event_loop", "on_trio")?.call0()?.is_truthy()
 }

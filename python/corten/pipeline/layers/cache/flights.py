@@ -12,12 +12,12 @@ from typing import Any
 import anyio
 
 from corten.errors import CortenError
-from corten.pipeline.traceback import trimmed
+from corten.pipeline.functions.traceback import trimmed
 
 _maker: ContextVar[Flight | None] = ContextVar("corten_flight", default=None)
 """The flight that this task, or the one that started it, is making."""
 _waiting = threading.RLock()
-"""Held by who looks whether it may wait, so that two threads don't decide at once to wait for each other."""
+"""HeldPolicies by who looks whether it may wait, so that two threads don't decide at once to wait for each other."""
 
 
 class Flight:
@@ -59,7 +59,7 @@ class Flight:
         if self.lock is not None:
             self.lock.release()
 
-    def wait_blocking(self) -> None:
+    def wait_sync(self) -> None:
         """Wait until it has ended, as a thread."""
         if self.lock is not None:
             with self.lock:

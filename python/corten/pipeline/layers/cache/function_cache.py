@@ -11,13 +11,13 @@ from typing import Any, Literal, cast
 from msgspec.structs import replace
 
 from corten._core import CacheLookup, MemoryCache
-from corten.pipeline.absent import MISS
+from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers.cache.flights import Flight
 from corten.pipeline.layers.cache.keys import Key, Values
 from corten.pipeline.layers.cache.shared_results import SharedResults
 from corten.pipeline.layers.cache.terms import TermsOf
-from corten.pipeline.layers.layer import Site
-from corten.pipeline.statistics import FunctionCacheStatistics
+from corten.pipeline.layers.layer import WrapContext
+from corten.pipeline.telemetry.statistics import FunctionCacheStatistics
 from corten.policies.cache import Cache
 
 Counted = Literal["joined", "shared_hits", "soft_timeouts", "hard_timeouts", "background_errors"]
@@ -28,7 +28,7 @@ _DEPENDS_ON = ("eviction", "version", "key")
 class FunctionCache:
     """One function's results, and the calls for them that are under way."""
 
-    def __init__(self, policy: Cache, site: Site) -> None:
+    def __init__(self, policy: Cache, site: WrapContext) -> None:
         self.policy = policy
         self.name = site.name
         self._site = replace(site, kept=None)  # or each would hold all that were before it
@@ -62,7 +62,7 @@ class FunctionCache:
         counts = site.around.counts if site.outermost else None
         self.lookup = CacheLookup(self.results, counts, MISS, self.key.explain).lookup
 
-    def _keeps_for(self, policy: Cache, site: Site) -> bool:
+    def _keeps_for(self, policy: Cache, site: WrapContext) -> bool:
         before = self.policy
         return (
             site.around.clock is self._clock

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from corten.pipeline.form import Form, name_of
-from corten.pipeline.traceback import TITLE
-from corten.pipeline.wrapper import Wrapper
+from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.functions.traceback import TITLE
+from corten.pipeline.functions.wrapper import Wrapper
 from corten.policies.cache import Cache
-from corten.policies.callables import Function, resolve_function
+from corten.policies.fields.callables import Function, resolve_function
 
 
 class Key:

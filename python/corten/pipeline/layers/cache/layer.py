@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import cast
 
 from corten.cache.tier import TaggedTier
-from corten.pipeline.absent import MISS
-from corten.pipeline.form import Form, result_type
+from corten.pipeline.functions.miss import MISS
+from corten.pipeline.functions.signature import Form, result_type
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.pipeline.layers.cache.shared_results import SharedResults
 from corten.pipeline.layers.cache.tasks import AsyncCache
 from corten.pipeline.layers.cache.threads import BlockingCache
-from corten.pipeline.layers.layer import Site, Wrapped
+from corten.pipeline.layers.layer import WrapContext, Wrapped
 from corten.pipeline.stages.stage import missing_parameter
 from corten.policies.cache import Cache
 
@@ -43,7 +43,7 @@ class CacheLayer:
                     return problem
         return None
 
-    def put(self, site: Site) -> Wrapped:
+    def put(self, site: WrapContext) -> Wrapped:
         """Put it in front of what is inside; results stay where only what they don't depend on changes."""
         policy, around = self._policy, site.around
         is_plain = site.form.kind == "plain"
@@ -59,5 +59,5 @@ class CacheLayer:
             result = result_type(site.function, site.form.kind)
             cache.shared = SharedResults(tier, prefix, policy.version, result, cast("float | None", policy.ttl))
         names = {"lookup": cache.lookup, "MISS": MISS, "on_miss": cache.on_miss, **cache.key.names}
-        text = "blocking_cached" if is_plain else "cached"
+        text = "sync_cached" if is_plain else "cached"
         return Wrapped(text, names, key=cache.key.text, kept=cache, change=cache.configure_results)

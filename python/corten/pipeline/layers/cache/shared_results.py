@@ -12,7 +12,7 @@ import msgspec
 from corten._core import Glob
 from corten.cache.tier import CacheTier, TaggedTier
 from corten.errors import CortenError
-from corten.pipeline.absent import MISS
+from corten.pipeline.functions.miss import MISS
 
 _log = logging.getLogger("corten.pipeline")
 

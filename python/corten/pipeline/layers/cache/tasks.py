@@ -7,10 +7,10 @@ from threading import get_ident
 from typing import Any, cast
 
 from corten.errors import DeadlineExceeded
-from corten.pipeline.absent import MISS
+from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers.cache.flights import Flight, enter, leave, waited_for
 from corten.pipeline.layers.cache.function_cache import FunctionCache
-from corten.pipeline.layers.layer import Site
+from corten.pipeline.layers.layer import WrapContext
 from corten.policies.cache import Cache
 
 
@@ -21,7 +21,7 @@ class AsyncCache(FunctionCache):
     thread, which is where an event loop's tasks are.
     """
 
-    def __init__(self, policy: Cache, site: Site) -> None:
+    def __init__(self, policy: Cache, site: WrapContext) -> None:
         super().__init__(policy, site)
         self._soft = cast("float | None", policy.soft_timeout)
         self._hard = cast("float | None", policy.hard_timeout)

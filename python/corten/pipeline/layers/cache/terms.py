@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from corten.pipeline.layers.cache.keys import Values
 from corten.policies.cache import MOST_TAGS, Cache
-from corten.policies.callables import resolve_function
+from corten.policies.fields.callables import resolve_function
 
 _log = logging.getLogger("corten.pipeline")
 

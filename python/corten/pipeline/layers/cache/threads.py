@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from corten.pipeline.absent import MISS
-from corten.pipeline.backend import in_event_loop
+from corten.event_loop import in_event_loop
+from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers.cache.flights import Flight, enter, leave, waited_for
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 
@@ -34,7 +34,7 @@ class BlockingCache(FunctionCache):
             with self._joining(), waited_for(flight, self.name):
                 makes_it = in_event_loop()
                 if not makes_it:
-                    flight.wait_blocking()
+                    flight.wait_sync()
             if makes_it:
                 return self._make(key, Flight(), args, kwargs)
             if flight.landed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corten.errors import described
-from corten.pipeline.traceback import trimmed
+from corten.pipeline.functions.traceback import trimmed
 
 
 def noted(pipeline: str, first: Exception, others: Sequence[Exception]) -> Exception:

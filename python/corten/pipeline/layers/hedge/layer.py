@@ -9,11 +9,11 @@ from typing import Any
 
 from corten import _core
 from corten.deadline import remaining
-from corten.pipeline.backend import on_trio
-from corten.pipeline.form import Form
+from corten.event_loop import on_trio
+from corten.pipeline.functions.signature import Form
 from corten.pipeline.layers.hedge.on_asyncio import hedge_on_asyncio
 from corten.pipeline.layers.hedge.on_trio import hedge_on_trio
-from corten.pipeline.layers.layer import Site, Wrapped
+from corten.pipeline.layers.layer import WrapContext, Wrapped
 from corten.policies.hedge import Hedge, HedgeStatistics
 from corten.policies.idempotence import is_idempotent
 
@@ -27,7 +27,7 @@ class FunctionHedge:
     :param previous: that of the policy before; latencies stay where the quantile is the same
     """
 
-    def __init__(self, policy: Hedge, site: Site, previous: FunctionHedge | None) -> None:
+    def __init__(self, policy: Hedge, site: WrapContext, previous: FunctionHedge | None) -> None:
         self.policy = policy
         self.around = site.around
         self.inside = site.inside
@@ -99,7 +99,7 @@ class HedgeLayer:
             return None
         return f"{function} is a plain function, of which nobody can begin two: leave the hedge out, or make it async"
 
-    def put(self, site: Site) -> Wrapped:
+    def put(self, site: WrapContext) -> Wrapped:
         """Put it around what is inside; a function that must not be done twice is called as it is."""
         if not is_idempotent(site.function):
             inside = site.inside

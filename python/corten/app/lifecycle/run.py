@@ -1,0 +1,248 @@
+"""``app.run()``: the App as the whole program, with signals, logging, and a code to exit with.
+
+The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. SIGHUP has the
+settings read again. Handlers are plain ones of the `signal` module: they act also while something blocks the event
+loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+
+import anyio
+
+from corten.app.lifecycle import exit_codes
+from corten.app.lifecycle.lifecycle import Lifecycle, StoppedWhileStarting
+from corten.errors import CortenError, described
+from corten.logs import LogLevel, configure
+
+if TYPE_CHECKING:
+    from corten.app.app import App
+
+_log = logging.getLogger("corten.app")
+
+Backend = Literal["asyncio", "trio"]
+Loop = Literal["uvloop"] | Callable[[], asyncio.AbstractEventLoop] | None
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RELOAD = getattr(signal, "SIGHUP", None)
+"""The signal that asks for the settings to be read again; None on Windows, which has none for that."""
+TOGETHER = 0.2
+"""Seconds within which several signals are one. Ctrl-C reaches the terminal's whole process group, and launchers such
+as `uv run` and `timeout` hand it on as well: it comes twice within milliseconds."""
+
+
+class Signals:
+    """What signals ask of a running App."""
+
+    def __init__(self, life: Lifecycle) -> None:
+        self._life = life
+        self._received: int | None = None
+        self._at = 0.0
+        self._wake: Callable[[Callable[[], object]], object] | None = None
+        self._asks_to_reload = False
+        self._has_terminal = _is_terminal()
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Called between two bytecodes of the main thread, whatever it is doing."""
+        now = time.monotonic()
+        if self._received is not None:
+            if now - self._at < TOGETHER:
+                return
+            # Not by sys.exit: whatever hangs would hold that up.
+            os.write(2, f"corten: second signal ({signal.Signals(number).name}): left at once\n".encode())
+            os._exit(exit_codes.SIGNAL + number)
+        self._received = number
+        self._at = now
+        if self._wake is not None:
+            self._wake(self._stop)
+
+    def handle_reload(self, number: int, frame: FrameType | None) -> None:
+        """Read the settings again; unless it says what it was made for: the terminal is gone."""
+        if self._has_terminal and not _is_terminal():
+            self.handle(number, frame)
+        elif self._wake is not None:
+            self._wake(self._life.reloading.ask)
+        else:  # there is no loop: the settings may just have been read
+            self._asks_to_reload = True
+
+    def attend(self) -> None:
+        """Act on signals from the event loop that runs now, also on one that came before."""
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_task():
+            self._wake = trio.lowlevel.current_trio_token().run_sync_soon
+        else:
+            self._wake = asyncio.get_running_loop().call_soon_threadsafe
+        if self._received is not None and self._wake is not None:
+            self._wake(self._stop)
+        if self._asks_to_reload and self._wake is not None:
+            self._wake(self._life.reloading.ask)
+
+    def leave(self) -> None:
+        """The event loop ends."""
+        self._wake = None
+
+    def _stop(self) -> None:
+        number = self._received
+        assert number is not None  # noqa: S101 - for the type checker
+        self._life.request_stop(signal.Signals(number).name, pre_drain=number == signal.SIGTERM)
+
+    @property
+    def were_received(self) -> bool:
+        """Whether there was any."""
+        return self._received is not None
+
+    @contextmanager
+    def installed(self) -> Generator[None, None, None]:
+        """Handle signals while inside, where this is the main thread and nobody else handles them."""
+        before: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    before[number] = signal.signal(number, self.handle)
+            # `nohup` has it ignored, so that it ends nothing; that it does not.
+            if RELOAD is not None and signal.getsignal(RELOAD) in (signal.SIG_DFL, signal.SIG_IGN):
+                before[RELOAD] = signal.signal(RELOAD, self.handle_reload)
+        try:
+            yield
+        finally:
+            if self._received is not None:
+                # An App that stops quickly must not leave the twin of the signal to the default: that kills.
+                time.sleep(max(0.0, self._at + TOGETHER - time.monotonic()))
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _is_terminal() -> bool:
+    """Whether there is a terminal that may hang up; none is where it has."""
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
+
+
+def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> int:
+    """Run an App to its end, and say on stderr what went wrong.
+
+    :returns: the exit code
+    """
+    life = app.life
+    signals = Signals(life)
+    with signals.installed():
+        try:
+            options = _backend_options(backend, loop)
+        except CortenError as error:
+            return _report(app, error, exit_codes.USAGE)
+        try:
+            app.load()
+        except Exception as error:  # noqa: BLE001 - reported below; a traceback helps few
+            if os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug":  # no settings could be read to say so
+                configure("DEBUG", app=app.name)
+            return _report(app, error, exit_codes.of(error))
+        with logging_set_up(app):
+            code: int = anyio.run(_main, app, life, signals, backend=backend, backend_options=options)
+    return code
+
+
+async def _main(app: App[Any], life: Lifecycle, signals: Signals) -> int:
+    signals.attend()
+    try:
+        return await _live(app, life)
+    finally:
+        signals.leave()
+
+
+async def _live(app: App[Any], life: Lifecycle) -> int:
+    try:
+        await life.enter()
+    except StoppedWhileStarting:
+        return exit_codes.OK
+    except Exception as error:  # noqa: BLE001 - reported; it has its exit code
+        return _report(app, error, exit_codes.of(error))
+    code = exit_codes.OK
+    try:
+        await life.over.wait()
+        if life.failure is not None:
+            code = _report(app, life.failure, exit_codes.FAILED, "has failed")
+    finally:
+        await life.stopped()
+        if life.left_behind:
+            _leave_behind(_report(app, ExceptionGroup("", life.errors), exit_codes.FAILED, "did not stop cleanly"))
+        try:
+            await life.leave(None)
+        except ExceptionGroup as group:
+            code = _report(app, group, exit_codes.FAILED, "did not stop cleanly")
+    return code
+
+
+def _is_puzzling(error: BaseException) -> bool:
+    """Whether somebody may want to see where it came from: it is not ours, or stands for one that is not."""
+    if isinstance(error, CortenError):
+        return error.__cause__ is not None and not isinstance(error.__cause__, CortenError | OSError)
+    return not isinstance(error, OSError)
+
+
+def _leave_behind(code: int) -> NoReturn:
+    """End the process although something in it does not end: it would hold up the event loop, and the interpreter."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _report(app: App[Any], error: BaseException, code: int, what: str = "did not start") -> int:
+    """Say it on stderr, one paragraph an error; the traceback goes to the log, for those who look at debug."""
+    lines = [f"corten: app {app.name!r} {what} (exit code {code})"]
+    for leaf in exit_codes.leaves(error):
+        words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
+        lines += [f"  {line}" for text in (words, *getattr(leaf, "__notes__", ())) for line in text.splitlines()]
+    file = app.sources.missing()
+    if file is not None and code == exit_codes.SETTINGS:
+        lines.append(f"  There is no settings file {file.absolute()}")
+    if any(_is_puzzling(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
+        lines.append("  For the traceback: CORTEN_LOGS__LEVEL=debug")
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+    _log.debug("app %s %s", app.name, what, exc_info=error)
+    return code
+
+
+@contextmanager
+def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
+    """Log while inside as the settings say, where nobody has set up logging."""
+    settings = app.own_settings.logs
+    level = cast("LogLevel", settings.level.upper())
+    app.life.log_setup = configure(level, settings.format, app=app.name)
+    try:
+        yield
+    finally:
+        if app.life.log_setup is not None:
+            app.life.log_setup()
+            app.life.log_setup = None
+
+
+def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:
+    if loop is None:
+        return {}
+    if backend != "asyncio":
+        raise CortenError(f"loop={loop!r} is for asyncio, and the backend is {backend}: leave one of them out")
+    if callable(loop):
+        return {"loop_factory": loop}
+    if loop != "uvloop":
+        raise CortenError(f'loop is {loop!r}; expected "uvloop" or a function that makes an event loop')
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        raise CortenError("uvloop is not installed: pip install uvloop, or leave loop out") from None
+    return {"loop_factory": uvloop.new_event_loop}

@@ -1,0 +1,1 @@
+"""Corten's own settings, and how an App reads them again."""

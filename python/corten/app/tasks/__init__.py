@@ -1,0 +1,1 @@
+"""The tasks of an App: supervised, scheduled, consuming, exporting."""

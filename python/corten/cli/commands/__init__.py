@@ -1,0 +1,1 @@
+"""The commands of ``corten``, one module each."""

@@ -1,0 +1,1 @@
+"""Blocks of code and async generators under a pipeline."""

@@ -1,0 +1,148 @@
+"""Async generators under a pipeline: admitted before the first item, held until the last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from corten.deadline import within
+from corten.pipeline.blocks.held_policies import HeldPolicies, Part, TimeLimit, inputs_of, parts_of
+from corten.pipeline.functions.miss import MISS
+from corten.pipeline.layers import Layer, PipelineContext, Wrapped
+from corten.pipeline.segments.trio_timeouts import exceeded
+
+
+class _Late(BaseException):
+    """A time limit has passed: to what is inside of it the iteration was cancelled."""
+
+
+class _Limit:
+    """An amount of time for all steps together."""
+
+    __slots__ = ("_around", "_seconds", "left", "passed")
+
+    def __init__(self, seconds: float, around: PipelineContext) -> None:
+        self._seconds = seconds
+        self._around = around
+        self.left = seconds
+        self.passed = False
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        return exceeded(self._around, self._seconds) if self.passed else error
+
+
+class Iteration:
+    """One iteration: a step for each item, each in the context and the cancel scopes of whoever asks for it.
+
+    No scope can stay open between steps, for whoever iterates may leave his own in the meantime. So a time limit is an
+    amount of time that steps use up: what is done with the items does not count. And what observers do around calls,
+    such as making a span the current one, is not done here: it would reach into the code between the steps.
+    """
+
+    __slots__ = ("_around", "_generator", "_held", "_inputs", "_limits", "_make", "_parts")
+
+    def __init__(
+        self,
+        make: Callable[[], AsyncGenerator[Any, Any]],
+        around: PipelineContext | None,
+        parts: Sequence[Part],
+        inputs: tuple[Any, ...],
+    ) -> None:
+        self._make = make
+        self._around = around
+        self._parts = parts
+        self._inputs = inputs
+        self._held = HeldPolicies()
+        self._limits: list[_Limit] = []
+        self._generator: AsyncGenerator[Any, Any] | None = None
+
+    async def step(self, verb: str, sent: object) -> Any:
+        """The next item, or ``MISS`` after the last.
+
+        :param verb: ``asend`` or ``athrow``
+        """
+        try:
+            if self._generator is None:
+                await self._begin()
+                self._generator = self._make()
+            if not self._limits:
+                return await getattr(self._generator, verb)(sent)
+            with self._timed():
+                return await getattr(self._generator, verb)(sent)
+        except StopAsyncIteration:
+            outcome = self._held.leave(None)
+        except BaseException as error:
+            outcome = self._held.leave(error)
+            if outcome is error:
+                raise
+        if outcome is not None:
+            raise outcome
+        return MISS
+
+    async def close(self) -> None:
+        """End it before the last item, which is no failure."""
+        error: BaseException | None = None
+        try:
+            if self._generator is not None:
+                await self._generator.aclose()
+        except BaseException as raised:  # noqa: BLE001 - raised again below
+            error = raised
+        if (outcome := self._held.leave(error)) is not None:
+            raise outcome
+
+    async def _begin(self) -> None:
+        if self._around is None:
+            return
+        first = 0
+        for part in self._parts:
+            if isinstance(part, TimeLimit):
+                limit = _Limit(part.seconds, self._around)
+                self._limits.append(limit)
+                self._held.entered.append(limit)
+                continue
+            end = first + len(part.inputs)
+            with self._timed():
+                await self._held.admit(part, self._inputs[first:end], self._around.clock)
+            first = end
+
+    @contextmanager
+    def _timed(self) -> Generator[None]:
+        """Use up the time limits, and end what is inside when the first of them has passed."""
+        if self._around is None or not self._limits:
+            yield
+            return
+        clock, finished = self._around.clock, False
+        limit = min(self._limits, key=lambda each: each.left)
+        seconds, began = max(0.0, limit.left), clock.now()
+        try:
+            with clock.move_on_after(seconds), within(seconds, clock):
+                yield
+                finished = True
+        finally:
+            took = clock.now() - began
+            for each in self._limits:
+                each.left -= took
+        if not finished:
+            # After a jump of the clock several may have passed: as everywhere the outermost decides.
+            next((each for each in self._limits if each.left <= 0), limit).passed = True
+            raise _Late
+
+
+def iterating(function: Callable[..., Any], layers: Sequence[Layer], around: PipelineContext) -> Wrapped:
+    """How the wrapper of an async generator function runs."""
+    parts = parts_of(layers, around)
+    return _wrapped(function, around, parts)
+
+
+def bare(function: Callable[..., Any]) -> Wrapped:
+    """How it runs without any policy."""
+    return _wrapped(function, None, ())
+
+
+def _wrapped(function: Callable[..., Any], around: PipelineContext | None, parts: tuple[Part, ...]) -> Wrapped:
+    def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Iteration:
+        return Iteration(lambda: function(*args, **kwargs), around, parts, inputs)
+
+    names = {"begin": begin, "MISS": MISS, "GeneratorExit": GeneratorExit, "BaseException": BaseException}
+    return Wrapped("iterated", names, inputs_of(parts))

@@ -1,0 +1,155 @@
+"""A block of code under a pipeline: ``async with pipeline.guard():``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+from corten.deadline import within
+from corten.errors import CortenError
+from corten.pipeline.blocks.held_policies import (
+    HeldPolicies,
+    Inside,
+    Part,
+    TimeLimit,
+    evaluated,
+    inputs_of,
+    objection,
+    parts_of,
+)
+from corten.pipeline.layers import Layer, PipelineContext
+from corten.pipeline.segments.segment import observation
+from corten.pipeline.segments.trio_timeouts import exceeded
+from corten.policies.policy import Policy
+
+
+class Blocks:
+    """What all blocks under the same policies have in common."""
+
+    def __init__(
+        self,
+        around: PipelineContext,
+        parts: Sequence[Part],
+        observe: Callable[[], AbstractContextManager[object]] | None = None,
+    ) -> None:
+        self.around = around
+        self.parts = parts
+        self.observe = observe
+        self.ask = bool(inputs_of(parts))
+        """Whether a policy wants to know anything of a block."""
+        self.limited = any(isinstance(part, TimeLimit) for part in parts)
+        self.unasked: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
+
+
+def blocks(policies: Sequence[Policy], layers: Sequence[Layer], around: PipelineContext) -> Blocks:
+    """What blocks under policies have in common, these being their layers.
+
+    :raises ValueError: a policy can't guard a block
+    """
+    if (wrong := objection(policies, "a block")) is not None:
+        raise ValueError(f"pipeline {around.pipeline!r}: {wrong}")
+    return Blocks(around, parts_of(layers, around), observation(around, "guard") if around.observers else None)
+
+
+class Guard:
+    """One block under a pipeline's policies, entered once.
+
+    :param values: what keyed limits, costs and priorities are told, by parameter
+    """
+
+    __slots__ = ("_blocks", "_entered", "_held", "_values")
+
+    def __init__(self, blocks: Blocks, values: dict[str, Any]) -> None:
+        self._blocks = blocks
+        self._values = values
+        self._held = HeldPolicies()
+        self._entered = False
+
+    async def __aenter__(self) -> None:
+        parts = self._begin()
+        held, around = self._held, self._blocks.around
+        try:
+            for part, inputs in parts:
+                if isinstance(part, TimeLimit):
+                    held.entered.append(_Limit(part.seconds, around))
+                else:
+                    await held.admit(part, inputs, around.clock)
+        except BaseException as error:
+            _raise(held.leave(error), error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _raise(self._held.leave(error), error)
+
+    def __enter__(self) -> None:
+        parts = self._begin(plain=True)
+        held, around = self._held, self._blocks.around
+        try:
+            for part, inputs in parts:
+                if not isinstance(part, TimeLimit):
+                    held.admit_sync(part, inputs, around.clock)
+        except BaseException as error:
+            _raise(held.leave(error), error)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _raise(self._held.leave(error), error)
+
+    def _begin(self, *, plain: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
+        """The parts, each with what it wants to know; all of that is found out before anything is entered."""
+        blocks = self._blocks
+        pipeline = blocks.around.pipeline
+        if self._entered:
+            raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
+        if plain and blocks.limited:
+            raise CortenError(
+                f"pipeline {pipeline!r}: its timeout can't guard a plain block, which nothing can interrupt: leave it "
+                "out, or write `async with`"
+            )
+        parts = blocks.unasked
+        if blocks.ask:
+            parts = [(part, evaluated(pipeline, part, self._values)) for part in blocks.parts]
+        self._entered = True
+        if blocks.observe is not None:
+            self._held.entered.append(Inside(blocks.observe()))
+        return parts
+
+
+def _raise(outcome: BaseException | None, error: BaseException | None) -> None:
+    """Raise what became of an error, unless it is still the same."""
+    if outcome is not None and outcome is not error:
+        raise outcome
+
+
+class _Limit:
+    """A time limit, as a cancel scope around what is entered after it."""
+
+    __slots__ = ("_around", "_known", "_scope", "_seconds")
+
+    def __init__(self, seconds: float, around: PipelineContext) -> None:
+        self._seconds = seconds
+        self._around = around
+        self._scope: AbstractContextManager[object] = around.clock.move_on_after(seconds)
+        self._scope.__enter__()
+        self._known = within(seconds, around.clock)
+        self._known.__enter__()
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        try:
+            self._known.__exit__(None, None, None)
+            if error is None:
+                self._scope.__exit__(None, None, None)
+                return None
+            if self._scope.__exit__(type(error), error, error.__traceback__):
+                late = exceeded(self._around, self._seconds)
+                late.__cause__ = error
+                return late
+        except BaseException as other:  # noqa: BLE001 - goes on outwards
+            return other
+        return error

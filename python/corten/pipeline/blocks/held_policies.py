@@ -1,0 +1,222 @@
+"""Policies held over a span, a block of code or an iteration, and not around a call.
+
+What admits, counts and limits can do that. What repeats a call or gives a result in its place can't: there is no call
+to repeat, and nowhere to put a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from corten._core import Call
+from corten.clock import Clock
+from corten.pipeline.layers import Layer, PipelineContext
+from corten.pipeline.segments.carry_out import wait_in_queue
+from corten.pipeline.segments.reentry import refuse_itself
+from corten.pipeline.segments.segment import Run
+from corten.pipeline.segments.sync import wait as block
+from corten.pipeline.segments.trio_timeouts import split
+from corten.pipeline.stages.stage import Input
+from corten.policies.policy import Policy
+
+_APPLY = frozenset({"rate_limit", "circuit_breaker", "bulkhead", "adaptive_limit", "timeout", "chaos"})
+"""The words of the policies that can hold over a span."""
+
+
+class Admission(Protocol):
+    """What a layer of Python does before a span."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What it wants to know of the span."""
+        ...
+
+    async def before(self, inputs: tuple[Any, ...]) -> None:
+        """Let the span begin, at once or after a while.
+
+        :raises Exception: it does not
+        """
+        ...
+
+    def before_sync(self, inputs: tuple[Any, ...]) -> None:
+        """The same for a plain block in a thread."""
+        ...
+
+
+@runtime_checkable
+class Admits(Protocol):
+    """A layer that can hold over a span."""
+
+    def admission(self, around: PipelineContext) -> Admission:
+        """What it does before one."""
+        ...
+
+
+class TimeLimit(NamedTuple):
+    """A time limit; it stands alone, for each of them is a cancel scope."""
+
+    seconds: float
+
+
+Part = TimeLimit | Run | Admission
+
+
+def objection(policies: Sequence[Policy], what: str) -> str | None:
+    """Why policies can't hold over a span, in words that end the pipeline's error; None: they can.
+
+    :param what: what the span is: ``a block``
+    """
+    words: list[str] = []
+    for policy in policies:
+        word = str(policy.__struct_config__.tag)
+        if word not in _APPLY:
+            words.append(word)
+        elif word == "chaos" and getattr(policy, "result_rate", False):
+            words.append("chaos with a result_rate")
+    if not words:
+        return None
+    return (
+        f"{', '.join(dict.fromkeys(words))} can't guard {what}: such a policy repeats a call or gives a result in its "
+        "place; leave it out, or guard a function"
+    )
+
+
+def parts_of(layers: Sequence[Layer], around: PipelineContext) -> tuple[Part, ...]:
+    """The policies one after the other, outermost first.
+
+    :raises ValueError: a layer can't hold over a span
+    """
+    parts: list[Part] = []
+    for layer in layers:
+        if isinstance(layer, Run):
+            parts.extend(each if isinstance(each, Run) else TimeLimit(each) for each in split(layer))
+        elif isinstance(layer, Admits):
+            parts.append(layer.admission(around))
+        else:
+            words = f"pipeline {around.pipeline!r}: {layer.word} can't guard a block or an iteration"
+            raise ValueError(words)  # noqa: TRY004 - it is the user's order of policies that does not fit
+    return tuple(parts)
+
+
+def inputs_of(parts: Sequence[Part]) -> tuple[Input, ...]:
+    """What all parts want to know, in their order."""
+    return tuple(each for part in parts if not isinstance(part, TimeLimit) for each in part.inputs)
+
+
+class Ending(Protocol):
+    """Something entered that is left with how it went."""
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        """Leave it; gives the error for those further outside, which may be another one, or None."""
+        ...
+
+
+class _Admitted:
+    """A run of stages that let the span begin."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        try:
+            if error is None:
+                self._call.succeeded()
+            else:
+                self._call.failed(error)
+        except BaseException as other:  # noqa: BLE001 - goes on outwards
+            return other
+        return error
+
+
+class Inside:
+    """A context manager, entered."""
+
+    __slots__ = ("_manager",)
+
+    def __init__(self, manager: AbstractContextManager[object]) -> None:
+        manager.__enter__()
+        self._manager = manager
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        """Leave it; it can't swallow the error."""
+        try:
+            if error is None:
+                self._manager.__exit__(None, None, None)
+            else:
+                self._manager.__exit__(type(error), error, error.__traceback__)
+        except BaseException as other:  # noqa: BLE001 - goes on outwards
+            return other
+        return error
+
+
+class HeldPolicies:
+    """What a span holds, left in reverse. Dropped, it gives everything back."""
+
+    __slots__ = ("entered",)
+
+    def __init__(self) -> None:
+        self.entered: list[Ending] = []
+
+    def leave(self, error: BaseException | None) -> BaseException | None:
+        """Leave everything; gives the error that is to be raised, or None."""
+        while self.entered:
+            error = self.entered.pop().leave(error)
+        return error
+
+    async def admit(self, part: Run | Admission, inputs: tuple[Any, ...], clock: Clock) -> None:
+        """Have a part let the span begin, and hold what it gives."""
+        if not isinstance(part, Run):
+            await part.before(inputs)
+            return
+        call = part.core.admit(inputs)
+        try:
+            while call.todo != "admitted":
+                if call.todo == "wait":
+                    await clock.sleep(call.seconds)
+                else:
+                    refuse_itself(call, part, wrappers=0)
+                    await wait_in_queue(call, clock)
+                call.enter()
+        except BaseException:
+            call.abandon()
+            raise
+        self.entered.append(_Admitted(call))
+
+    def admit_sync(self, part: Run | Admission, inputs: tuple[Any, ...], clock: Clock) -> None:
+        """The same for a plain block in a thread."""
+        if not isinstance(part, Run):
+            part.before_sync(inputs)
+            return
+        call = part.core.admit(inputs)
+        try:
+            while call.todo != "admitted":
+                if call.todo == "queue":
+                    refuse_itself(call, part, wrappers=0)
+                block(part.around.pipeline, call, clock)
+                call.enter()
+        except BaseException:
+            call.abandon()
+            raise
+        self.entered.append(_Admitted(call))
+
+
+def evaluated(pipeline: str, part: Part, values: dict[str, Any]) -> tuple[Any, ...]:
+    """What a part wants to know, out of named values.
+
+    :raises TypeError: a value is missing
+    """
+    if isinstance(part, TimeLimit):
+        return ()
+    found: list[Any] = []
+    for each in part.inputs:
+        if callable(each):
+            found.append(each(**values))
+        elif each in values:
+            found.append(values[each])
+        else:
+            raise TypeError(f"pipeline {pipeline!r}: a policy wants to know {each!r}: guard({each}=…)")
+    return tuple(found)

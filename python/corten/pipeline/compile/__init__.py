@@ -1,0 +1,1 @@
+"""Compiles policies into the layers and segments of a call."""

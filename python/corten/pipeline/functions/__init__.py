@@ -1,0 +1,1 @@
+"""Functions under a pipeline: signature, generated wrapper, short tracebacks."""

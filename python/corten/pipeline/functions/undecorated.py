@@ -1,0 +1,80 @@
+"""Functions that are called under a pipeline without being decorated: their wrappers, kept for the next call."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar, cast
+
+from corten.pipeline.functions.signature import kind_of, name_of
+
+R = TypeVar("R")
+
+_REMEMBERED = 256
+"""Functions whose wrappers are kept: those that were called last."""
+
+Verb = Literal["call", "call_sync"]
+
+
+class Undecorated:
+    """The wrappers of one pipeline's undecorated functions."""
+
+    def __init__(self) -> None:
+        # Each thing that is done to it is done at once, whatever other threads do.
+        self._wrappers: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
+
+    def wrapper(self, function: Any, verb: Verb, guard: Callable[[Any], Any]) -> Callable[..., Any]:
+        """The wrapper of a function; made by ``guard`` if it is not there."""
+        key: object = (verb, function)
+        try:
+            hash(key)
+        except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
+            key = (verb, id(function))
+        if (found := self._wrappers.get(key)) is None:
+            # Another thread may have made one meanwhile: then that is the one, with what it has cached.
+            found = self._wrappers.setdefault(key, guard(function))
+            while len(self._wrappers) > _REMEMBERED:
+                self._wrappers.popitem(last=False)
+            return found
+        try:  # noqa: SIM105 - a context manager would take longer than all the rest
+            self._wrappers.move_to_end(key)
+        except KeyError:  # another thread needed its room
+            pass
+        return found
+
+
+def plain(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
+    """A function that has to be plain.
+
+    :raises TypeError: what it returns has to be awaited
+    """
+    if kind_of(function) != "plain":
+        raise TypeError(
+            f"pipeline {pipeline!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, or "
+            "decorate it"
+        )
+    return function
+
+
+def awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+    """A function that may or may not say that it returns an awaitable, as one that does.
+
+    :raises TypeError: it is an async generator function, or can't be called
+    """
+    if not callable(cast("object", function)):
+        way = "give the function and its arguments: call(fn, 1)" if inspect.isawaitable(function) else "give a function"
+        raise TypeError(f"pipeline {pipeline!r}: {function!r} can't be called; {way}")
+    if kind_of(function) == "generator":
+        raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        result: Any = function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    call.__name__ = str(getattr(function, "__name__", type(function).__name__))
+    call.__qualname__ = str(getattr(function, "__qualname__", call.__name__))
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call

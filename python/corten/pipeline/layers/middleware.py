@@ -1,0 +1,62 @@
+"""A function of the user's around calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from corten.pipeline.functions.signature import Form, kind_of, name_of
+from corten.pipeline.functions.traceback import trimmed
+from corten.pipeline.layers.layer import WrapContext, Wrapped
+from corten.policies.middleware import Middleware, MiddlewareDetails
+
+
+class MiddlewareLayer:
+    """A middleware. Around what is awaited no function here awaits: so none is a frame in the tracebacks of errors."""
+
+    word = "middleware"
+
+    def __init__(self, policy: Middleware) -> None:
+        self._middleware = policy.resolve()
+
+    def objection(self, form: Form, function: str) -> str | None:
+        """Around what is awaited it must be awaited as well, and around plain functions it must be plain."""
+        name = name_of(self._middleware)
+        try:
+            awaited = kind_of(self._middleware) != "plain"
+        except TypeError:
+            return f"middleware: {name} is a generator function: it must return what call_next() gave"
+        if form.kind == "plain" and awaited:
+            return f"middleware: {name} is awaited, and {function} is a plain function: write the middleware with `def`"
+        if form.kind != "plain" and not awaited:
+            return f"middleware: {name} is a plain function, and {function} is awaited: write it with `async def`"
+        return None
+
+    def put(self, site: WrapContext) -> Wrapped:
+        """Put it around what is inside."""
+        middleware, pipeline, function = self._middleware, site.around.pipeline, site.name
+        plain = site.form.kind == "plain"
+        inside = _trimming(site.inside) if plain else site.inside
+
+        def around(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+            details = MiddlewareDetails(pipeline, function, args, kwargs)
+
+            def call_next(changed: MiddlewareDetails = details, /) -> Any:
+                return inside(*changed.args, **changed.kwargs)
+
+            return middleware(call_next, details)
+
+        return Wrapped("layered_sync" if plain else "layered", {"around": around})
+
+
+def _trimming(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function whose frames of ours do not show in tracebacks: each of its layers would be one."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            error.__traceback__ = trimmed(error)
+            raise
+
+    return call

@@ -1,0 +1,1 @@
+"""Segments: the policies that the compiled core decides, awaited or blocked on."""

@@ -1,0 +1,95 @@
+"""A run of stages of the core, which a call walks through in one crossing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from corten import _core
+from corten.pipeline.functions.signature import Form
+from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
+from corten.pipeline.segments.carry_out import carry_out_with
+from corten.pipeline.segments.fallbacks import Fallbacks
+from corten.pipeline.segments.reentry import Places
+from corten.pipeline.segments.sync import run_blocking_with
+from corten.pipeline.stages.stage import Compiled, Input
+from corten.pipeline.telemetry.details import CallDetails
+from corten.policies.idempotence import is_idempotent
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class Run:
+    """Policies without a layer of Python between them, compiled.
+
+    :param counts_calls: not where it is further inside: the outermost run counts the pipeline's calls
+    :param once: nothing is repeated that has begun
+    """
+
+    word = ""
+
+    def __init__(
+        self, around: PipelineContext, compiled: Sequence[Compiled], *, counts_calls: bool, once: bool = False
+    ) -> None:
+        self.around = around
+        self.once = once
+        self.compiled = tuple(compiled)
+        self.counts_calls = counts_calls
+        inputs = [(index, *each) for index, stage in enumerate(compiled) for each in stage.inputs]
+        self.inputs: tuple[Input, ...] = tuple(each for _, _, each in inputs)
+        """What each call brings, in the order in which the core takes it."""
+        self.core = _core.Pipeline(
+            around.pipeline,
+            around.clock,
+            around.counts,
+            [each.stage for each in compiled],
+            counts_calls,
+            [(index, what) for index, what, _ in inputs],
+            around.decisions.tell,
+            around.budget,
+            once,
+        )
+
+    def objection(self, form: Form, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
+        """None: its policies are asked one by one."""
+        return None
+
+    def put(self, site: WrapContext) -> Wrapped:
+        """Put it around what is inside."""
+        if not self.once and not is_idempotent(site.function):
+            return Run(self.around, self.compiled, counts_calls=self.counts_calls, once=True).put(site)
+        fallbacks = Fallbacks(self.compiled, site.form, site.name, self.around.clock, site.kept)
+        names: dict[str, Any] = {"function": site.inside, "places": Places(tuple(each.state for each in self.compiled))}
+        observed = bool(self.around.observers) and self.counts_calls
+        if observed:
+            names["observe"] = observation(self.around, site.name)
+        if site.form.kind == "plain":
+            names["run_sync"] = run_blocking_with(self, fallbacks)
+            return Wrapped("sync_observed" if observed else "blocking", names, self.inputs, kept=fallbacks)
+        names["run"] = self.core.run_keyed if self.inputs else self.core.run
+        names["Call"], names["type"] = _core.Call, type
+        names["carry_out"] = carry_out_with(self, fallbacks)
+        text = "observed" if observed else "run"
+        if fallbacks.last_good:
+            text, names["remember"] = f"{text}_remembered", fallbacks.remember
+        return Wrapped(text, names, self.inputs, kept=fallbacks)
+
+
+def observation(around: PipelineContext, function: str) -> Callable[[], AbstractContextManager[object]]:
+    """What surrounds each call with what observers do."""
+    details = CallDetails(around.pipeline, function)
+    calls = [each.call for each in around.observers if each.call is not None]
+    if len(calls) == 1:
+        only = calls[0]
+        return lambda: only(details)
+
+    @contextmanager
+    def observe() -> Generator[None]:
+        with ExitStack() as stack:
+            for call in calls:
+                stack.enter_context(call(details))
+            yield
+
+    return observe

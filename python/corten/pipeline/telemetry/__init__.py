@@ -1,0 +1,1 @@
+"""Statistics, metrics and events of a pipeline."""

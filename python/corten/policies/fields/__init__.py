@@ -1,0 +1,1 @@
+"""The types and checks that fields of policies share."""

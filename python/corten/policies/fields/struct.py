@@ -1,0 +1,39 @@
+"""What the structs of policies have in common: they say which field was misspelt or left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from msgspec import StructMeta
+else:
+    StructMeta = type(msgspec.Struct)  # has a name of its own only in the latest ones
+
+
+class _Told(StructMeta):
+    """msgspec says ``Unexpected keyword argument``, and not of what."""
+
+    if not TYPE_CHECKING:  # signatures are those of the fields
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
+            try:
+                return super().__call__(*args, **kwargs)
+            except TypeError as error:
+                fields = cls.__struct_fields__
+                for name in kwargs:
+                    if name not in fields:
+                        from corten.plugins.discovery import nearest
+
+                        raise TypeError(f"{cls.__name__} has no field {name!r}{nearest(name, fields)}") from None
+                if len(args) > len(fields):
+                    raise TypeError(f"{cls.__name__} has fields {', '.join(fields)}, and no more") from None
+                missing = [name for name in fields[len(args) :] if name not in kwargs]
+                if missing and str(error).startswith("Missing required argument"):
+                    raise TypeError(f"{cls.__name__} needs {error.args[0].rpartition(' ')[2]}") from None
+                raise
+
+
+class PolicyFields(msgspec.Struct, metaclass=_Told, frozen=True):
+    """The base of all policies."""

@@ -1,0 +1,1 @@
+"""Rate limiters as objects, for use without a pipeline."""

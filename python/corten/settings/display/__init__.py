@@ -1,0 +1,1 @@
+"""Shows settings without their secrets."""

@@ -1,0 +1,1 @@
+"""Reads settings from files, the environment and arguments."""

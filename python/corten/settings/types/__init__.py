@@ -1,0 +1,1 @@
+"""Converts raw settings to typed ones."""
