@@ -80,7 +80,7 @@ lint: build ## style and types
 	@$(BIN)/pyright --warnings
 
 .PHONY: bench
-bench: build servers ## our figures and the peers', side by side, into docs/benchmarks.md (about 15 minutes)
+bench: build servers ## our figures and the peers', side by side, into docs/explanation/benchmarks.md (about 15 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt -c constraints.txt
 	@$(BIN)/python benches/run.py
 

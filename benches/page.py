@@ -1,4 +1,4 @@
-"""The figures of a run as tables in docs/benchmarks.md, between its marks, and as a plot beside it."""
+"""The figures of a run as tables in docs/explanation/benchmarks.md, between its marks, and as a plot beside it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
-PLOT = ROOT / "docs" / "benchmarks.svg"
+PAGE = ROOT / "docs" / "explanation" / "benchmarks.md"
+PLOT = ROOT / "docs" / "explanation" / "benchmarks.svg"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 

@@ -1,4 +1,4 @@
-"""The plot of docs/benchmarks.md: what each library takes for the same job, on a logarithmic axis."""
+"""The plot of docs/explanation/benchmarks.md: what each library takes for the same job, on a logarithmic axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs every bench of this folder, one process each, and writes what was measured to docs/benchmarks.md and its plot.
+"""Runs each bench of this folder in its own process and writes the figures and plot of docs/explanation/benchmarks.md.
 
 ``python benches/run.py [NAME …]`` runs only those named, with this Python alone, and writes nothing. ``--local`` leaves
 out those that start servers. What measures the library alone runs on this Python and, where one is found, on another

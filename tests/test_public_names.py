@@ -72,17 +72,17 @@ def test_what_is_public_has_a_docstring(file: Path) -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_and_its_manual_says_when(hook: str) -> None:
-    assert f"`{hook}`" in (DOCS / "hooks.md").read_text("utf-8")
+    assert f"`{hook}`" in (DOCS / "reference" / "hooks.md").read_text("utf-8")
     assert "Called" in (inspect.getdoc(getattr(Hooks, hook)) or "")
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_error_is_documented(error: str) -> None:
-    assert f"`{error}`" in (DOCS / "errors.md").read_text("utf-8")
+    assert f"`{error}`" in (DOCS / "reference" / "errors.md").read_text("utf-8")
 
 
 def test_no_hook_is_documented_that_is_none() -> None:
-    words = (DOCS / "hooks.md").read_text("utf-8").split("`")
+    words = (DOCS / "reference" / "hooks.md").read_text("utf-8").split("`")
     named = {word for word in words if word.startswith("corten_") and word.isidentifier()}
     assert named == set(HOOKS)
 
@@ -90,7 +90,7 @@ def test_no_hook_is_documented_that_is_none() -> None:
 def test_every_exit_code_is_documented() -> None:
     from corten.app.lifecycle import exit_codes
 
-    text = (DOCS / "exit_codes.md").read_text("utf-8")
+    text = (DOCS / "reference" / "exit_codes.md").read_text("utf-8")
     for name, code in vars(exit_codes).items():
         if name.isupper() and isinstance(code, int) and name != "SIGNAL":
             assert f"| {code} |" in text, name

@@ -30,7 +30,7 @@ def test_a_setting_is_documented(section: str, field: str) -> None:
         pages = (ROOT / "docs" / "plugins" / f"{section}.md", ROOT / "plugins" / section / "README.md")
         forms = f"`{field}`"
     else:
-        pages = (ROOT / "docs" / "settings.md",)
+        pages = (ROOT / "docs" / "reference" / "settings.md",)
         # `tasks.window`, `pipelines.NAME.policies`, `flags.NAME`; in a list the section is said once: `.window`
         forms = rf"`({section})?(\.NAME)?\.?{field}(\.NAME)?`"
     assert any(re.search(forms, page.read_text("utf-8")) for page in pages)

@@ -1,4 +1,4 @@
-"""docs/comparison.md: every tick of ours names a test that is there."""
+"""docs/explanation/comparison.md: every tick of ours names a test that is there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "comparison.md"
+PAGE = ROOT / "docs" / "explanation" / "comparison.md"
 ROWS = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and not line.startswith("| |")]
 OURS = re.compile(r"\[✓ ([^\]]+)\]\(([^)]+)\)")
 

@@ -349,7 +349,7 @@ class App(Composition, Generic[S]):
         Sets up logging and signal handlers, where nobody did.
 
         :param loop: ``"uvloop"``, or a function that makes an event loop
-        :raises SystemExit: it did not end well; the codes are in ``docs/exit_codes.md``
+        :raises SystemExit: it did not end well; the codes are in ``docs/reference/exit_codes.md``
         """
         from corten.app.lifecycle.run import run
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command; its exit codes are those of ``docs/exit_codes.md``."""
+    """Run the command; its exit codes are those of ``docs/reference/exit_codes.md``."""
     for needed in ("click", "rich"):
         if find_spec(needed) is None:
             sys.stderr.write(f"corten: the command needs {needed}, which is not installed: pip install 'corten[cli]'\n")

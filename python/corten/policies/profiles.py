@@ -85,7 +85,7 @@ def profile(name: str) -> tuple[Policy, ...]:
 
     ``http`` calls another service, ``database`` asks a database, ``email`` sends mail, ``scrape`` fetches pages of
     somebody else's site. In settings the same is ``extends = "http"``. Their numbers and the reasons for them are in
-    ``docs/profiles.md``.
+    ``docs/reference/profiles.md``.
 
     :raises ValueError: there is none of that name
     """

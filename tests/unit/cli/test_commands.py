@@ -440,7 +440,7 @@ def test_the_module_of_each_command_holds_that_command_alone() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    documented = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    documented = (Path(__file__).parents[3] / "docs" / "reference" / "commands.md").read_text()
     for command in COMMANDS:
         assert f"`corten {command}" in documented
 

@@ -37,7 +37,7 @@ from corten.settings import load
 
 DOCS = Path(__file__).parents[3] / "docs"
 SETTINGS = sorted((DOCS.parent / "examples").glob("*/corten.toml"))
-PAGE = (DOCS / "choosing_an_order.md").read_text("utf-8")
+PAGE = (DOCS / "explanation" / "choosing_an_order.md").read_text("utf-8")
 
 
 def of(word: str, **fields: Any) -> Any:

@@ -71,7 +71,7 @@ def test_the_attempts_and_their_waits_fit_into_the_time_in_all(name: str) -> Non
 
 
 def test_every_profile_is_documented() -> None:
-    text = (ROOT / "docs" / "profiles.md").read_text()
+    text = (ROOT / "docs" / "reference" / "profiles.md").read_text()
     for name in PROFILES:
         assert f"`{name}`" in text
 

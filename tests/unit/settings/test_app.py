@@ -72,7 +72,7 @@ def test_every_setting_of_cortens_own_is_documented() -> None:
     from corten.app.settings.settings import OWN_SECTIONS
     from corten.settings.types.schema import fields
 
-    documented = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+    documented = (Path(__file__).parents[3] / "docs" / "reference" / "settings.md").read_text()
     for section in OWN_SECTIONS:
         for field in fields(section.type):
             path = f"{section.name}.{field.name}".removeprefix(".")

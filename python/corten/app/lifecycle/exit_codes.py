@@ -1,4 +1,4 @@
-"""Exit codes of ``app.run()`` and of the command; the table for users is ``docs/exit_codes.md``.
+"""Exit codes of ``app.run()`` and of the command; the table for users is ``docs/reference/exit_codes.md``.
 
 The numbers above 63 are those of BSD's sysexits.h.
 """
