@@ -13,7 +13,7 @@ from corten.errors import CortenError
 from corten.health import Check, Probe
 from corten.messages.consumer import Consumer
 from corten.pipeline import Pipeline
-from corten.pipeline.functions.signature import kind_of
+from corten.pipeline.functions.signature import flavor_of
 from corten.plugins.descriptions import Task
 from corten.policies.policy import Policy
 from corten.settings import parse_duration
@@ -177,7 +177,7 @@ def _awaited(what: str, function: Any) -> Any:
 
     :raises TypeError: it is a ``def`` that says nothing of an awaitable
     """
-    if isinstance(function, FunctionType) and function.__name__ != "<lambda>" and kind_of(function) == "plain":
+    if isinstance(function, FunctionType) and function.__name__ != "<lambda>" and flavor_of(function) == "sync":
         raise TypeError(
             f"{what} awaits {function.__qualname__}, which is a plain function: make it `async def`, or annotate it "
             "`-> Awaitable[...]`"

@@ -1,16 +1,6 @@
 """Notable things as they happen, told to whoever subscribed."""
 
 from corten.events.bus import Events, EventsStatistics, Occurrence
-from corten.events.decision import (
-    CallDegraded,
-    CallFailed,
-    CallHedged,
-    CallRefused,
-    CallRetried,
-    CallTimedOut,
-    Decision,
-    FaultInjected,
-)
 from corten.events.event import (
     AlertChanged,
     AlertState,
@@ -27,6 +17,16 @@ from corten.events.event import (
     TaskFailed,
     TaskRestarted,
 )
+from corten.events.pipeline_event import (
+    CallDegraded,
+    CallFailed,
+    CallHedged,
+    CallRefused,
+    CallRetried,
+    CallTimedOut,
+    FaultInjected,
+    PipelineEvent,
+)
 
 __all__ = [
     "AlertChanged",
@@ -40,7 +40,6 @@ __all__ = [
     "CallRetried",
     "CallTimedOut",
     "DeadLettered",
-    "Decision",
     "Degraded",
     "Event",
     "Events",
@@ -48,6 +47,7 @@ __all__ = [
     "FaultInjected",
     "Occurrence",
     "PhaseFinished",
+    "PipelineEvent",
     "Recovered",
     "SettingsRejected",
     "SettingsReloaded",

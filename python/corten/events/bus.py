@@ -11,8 +11,8 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from corten.events.decision import Decision
 from corten.events.event import Event
+from corten.events.pipeline_event import PipelineEvent
 
 _log = logging.getLogger("corten.events")
 
@@ -90,7 +90,7 @@ class Events:
         """Tell the subscribers. Never raises because of one of them."""
         with self._lock:
             self._emitted += 1
-            if not isinstance(event, Decision):  # those come by the thousand, and would push out what is rare
+            if not isinstance(event, PipelineEvent):  # those come by the thousand, and would push out what is rare
                 self._history.append(Occurrence(self._wall(), event))
             subscriptions = self._subscriptions
         for subscription in subscriptions:

@@ -16,11 +16,11 @@ from corten.metrics.registry import Registry, default_registry
 from corten.pipeline import switches
 from corten.pipeline.compile.compiler import Compiler
 from corten.pipeline.controls.named import NamedControls
-from corten.pipeline.functions.function import Guarded, without_policies
+from corten.pipeline.functions.function import GuardedFunction, without_policies
 from corten.pipeline.functions.undecorated import Undecorated, awaited, plain
 from corten.pipeline.layers import Layer, PipelineContext
 from corten.pipeline.steering import Steered
-from corten.pipeline.telemetry.events import Decisions
+from corten.pipeline.telemetry.events import PipelineEvents
 from corten.pipeline.telemetry.metrics import measure
 from corten.policies.chaos import Chaos
 from corten.policies.policy import Policy
@@ -74,13 +74,13 @@ class Pipeline(Steered):
         self._compiler = Compiler()
         self._breakers = _process_breakers
         self._counts = _core.PipelineCounts(name, self.registry.core)
-        self._decisions = Decisions(name)
+        self._call_events = PipelineEvents(name)
         self._warned: set[str] = set()
         self._chaos_allowed = False
         self._announced = ""
         self._layers: tuple[Layer, ...] | None = None
         self._blocks: tuple[tuple[Layer, ...], Callable[[dict[str, Any]], Guard]] | None = None
-        self._functions: weakref.WeakSet[Guarded] = weakref.WeakSet()
+        self._functions: weakref.WeakSet[GuardedFunction] = weakref.WeakSet()
         self._undecorated = Undecorated()
         if policies:
             self.configure(policies)
@@ -129,10 +129,10 @@ class Pipeline(Steered):
             return type(wrapped)(self(wrapped.__func__))
         if not callable(function):
             raise TypeError(f"pipeline {self.name!r}: {function!r} can't be called; it guards functions")
-        guarded = Guarded(self.name, function, self)
+        guarded = GuardedFunction(self.name, function, self)
         if self._layers is not None:
             guarded.check(self.policies)
-            guarded.prepare(self._layers, self._surroundings())()
+            guarded.prepare(self._layers, self._context())()
         if switches.is_on("no_policies", self):
             guarded.bypass(on=True)
         self._functions.add(guarded)
@@ -182,7 +182,7 @@ class Pipeline(Steered):
         if switches.is_on("no_policies", self):
             from corten.pipeline.blocks.guard import Blocks, Guard
 
-            return Guard(Blocks(self._surroundings(), ()), {})
+            return Guard(Blocks(self._context(), ()), {})
         if self._blocks is None or self._blocks[0] is not self._layers:
             self._blocks = (self._layers, self._guarding(self._layers))
         return self._blocks[1](values)
@@ -190,7 +190,7 @@ class Pipeline(Steered):
     def _guarding(self, layers: tuple[Layer, ...]) -> Callable[[dict[str, Any]], Guard]:
         from corten.pipeline.blocks.guard import Guard, blocks
 
-        return partial(Guard, blocks(self.policies, layers, self._surroundings()))
+        return partial(Guard, blocks(self.policies, layers, self._context()))
 
     def configure(self, policies: Sequence[Policy]) -> None:
         """Set or replace the policies, all at once; calls under way end as they began.
@@ -223,10 +223,10 @@ class Pipeline(Steered):
             from corten.policies.order import warn_of_order
 
             warn_of_order(self.name, effective, self._warned)
-        around = self._surroundings()
-        compiled = self._compiler.prepare(effective, around)
-        around = replace(around, budget=compiled.budget)
-        installs = [guarded.prepare(compiled.layers, around) for guarded in functions]
+        context = self._context()
+        compiled = self._compiler.prepare(effective, context)
+        context = replace(context, budget=compiled.budget)
+        installs = [guarded.prepare(compiled.layers, context) for guarded in functions]
 
         def commit() -> None:
             self._compiler.commit(compiled)
@@ -279,7 +279,7 @@ class Pipeline(Steered):
             self.registry = registry
             self._counts = _core.PipelineCounts(self.name, registry.core, self._counts)
         self._observers = tuple(each for each in observers if each.call is not None)
-        self._decisions.bind(events, observers, errors)
+        self._call_events.bind(events, observers, errors)
         self._tiers = tuple(tiers)
         self._limiters = tuple(limiters)
         self._events = events
@@ -311,12 +311,12 @@ class Pipeline(Steered):
             if self._policies is not None:
                 self.configure(self._policies)
 
-    def _surroundings(self) -> PipelineContext:
+    def _context(self) -> PipelineContext:
         return PipelineContext(
             self.name,
             self.clock,
             self._counts,
-            self._decisions,
+            self._call_events,
             self._breakers,
             self._observers,
             self._tiers,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from corten.pipeline.controls.cache import CacheControl, SyncCacheControl
     from corten.pipeline.controls.circuit_breaker import BreakerControl
     from corten.pipeline.controls.rate_limit import RateLimitControl
-    from corten.pipeline.functions.function import Guarded
-    from corten.pipeline.telemetry.events import Decisions
+    from corten.pipeline.functions.function import GuardedFunction
+    from corten.pipeline.telemetry.events import PipelineEvents
     from corten.pipeline.telemetry.statistics import PipelineStatistics
 
 P = ParamSpec("P")
@@ -33,8 +33,8 @@ class Steered(ABC):
     name: str
     _compiler: Compiler
     _counts: _core.PipelineCounts
-    _decisions: Decisions
-    _functions: WeakSet[Guarded]
+    _call_events: PipelineEvents
+    _functions: WeakSet[GuardedFunction]
 
     @property
     @abstractmethod
@@ -110,9 +110,9 @@ class Steered(ABC):
             hits=hits,
             misses=ended if cached else 0,
             retries=retries,
-            hedged=self._decisions.counts("hedged"),
-            degraded=self._decisions.counts("degraded"),
-            injected=self._decisions.counts("injected"),
+            hedged=self._call_events.counts("hedged"),
+            degraded=self._call_events.counts("degraded"),
+            injected=self._call_events.counts("injected"),
             breakers=tuple(breaker.statistics() for breaker in self.breakers),
             bulkheads=tuple(bulkhead.statistics() for bulkhead in self.bulkheads),
             adaptive_limits=tuple(limit.statistics() for limit in self.adaptive_limits),

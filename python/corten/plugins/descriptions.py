@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from corten.events.decision import Decision
+from corten.events.pipeline_event import PipelineEvent
 from corten.messages.message import MessageDetails
 from corten.metrics.snapshot import Snapshot
 from corten.pipeline.telemetry.details import CallDetails
@@ -67,7 +67,7 @@ class Observer(msgspec.Struct, frozen=True):
     message: Callable[[MessageDetails], AbstractContextManager[object]] | None = None
     inject: Callable[[], Mapping[str, bytes]] | None = None
     """Headers that carry the current context to whoever receives a published message."""
-    decision: Callable[[Decision], object] | None = None
+    event: Callable[[PipelineEvent], object] | None = None
     """Told of what pipelines decide about calls: refused, retried, timed out, … Must be quick and must not raise."""
 
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from corten.errors import DeadlineExceeded
-from corten.events import CallDegraded, CallFailed, CallRefused, CallRetried, CallTimedOut, Decision, Event, Events
+from corten.events import CallDegraded, CallFailed, CallRefused, CallRetried, CallTimedOut, Event, Events, PipelineEvent
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.plugins import Observer
@@ -107,13 +107,13 @@ async def test_decisions_are_not_remembered_among_recent_events(clock: FakeClock
 
 
 async def test_an_observer_that_raises_harms_nobody(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    seen: list[Decision] = []
+    seen: list[PipelineEvent] = []
 
-    def observe(decision: Decision) -> None:
-        seen.append(decision)
+    def observe(event: PipelineEvent) -> None:
+        seen.append(event)
         raise RuntimeError("broken observer")
 
-    told = Told(clock, RateLimit("1/s", burst=1), observer=Observer("test", decision=observe))
+    told = Told(clock, RateLimit("1/s", burst=1), observer=Observer("test", event=observe))
 
     @told.pipeline
     async def work() -> None: ...

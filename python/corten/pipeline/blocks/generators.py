@@ -20,16 +20,16 @@ class _Late(BaseException):
 class _Limit:
     """An amount of time for all steps together."""
 
-    __slots__ = ("_around", "_seconds", "left", "passed")
+    __slots__ = ("_context", "_seconds", "left", "passed")
 
-    def __init__(self, seconds: float, around: PipelineContext) -> None:
+    def __init__(self, seconds: float, context: PipelineContext) -> None:
         self._seconds = seconds
-        self._around = around
+        self._context = context
         self.left = seconds
         self.passed = False
 
     def leave(self, error: BaseException | None) -> BaseException | None:
-        return exceeded(self._around, self._seconds) if self.passed else error
+        return exceeded(self._context, self._seconds) if self.passed else error
 
 
 class Iteration:
@@ -40,17 +40,17 @@ class Iteration:
     such as making a span the current one, is not done here: it would reach into the code between the steps.
     """
 
-    __slots__ = ("_around", "_generator", "_held", "_inputs", "_limits", "_make", "_parts")
+    __slots__ = ("_context", "_generator", "_held", "_inputs", "_limits", "_make", "_parts")
 
     def __init__(
         self,
         make: Callable[[], AsyncGenerator[Any, Any]],
-        around: PipelineContext | None,
+        context: PipelineContext | None,
         parts: Sequence[Part],
         inputs: tuple[Any, ...],
     ) -> None:
         self._make = make
-        self._around = around
+        self._context = context
         self._parts = parts
         self._inputs = inputs
         self._held = HeldPolicies()
@@ -92,27 +92,27 @@ class Iteration:
             raise outcome
 
     async def _begin(self) -> None:
-        if self._around is None:
+        if self._context is None:
             return
         first = 0
         for part in self._parts:
             if isinstance(part, TimeLimit):
-                limit = _Limit(part.seconds, self._around)
+                limit = _Limit(part.seconds, self._context)
                 self._limits.append(limit)
                 self._held.entered.append(limit)
                 continue
             end = first + len(part.inputs)
             with self._timed():
-                await self._held.admit(part, self._inputs[first:end], self._around.clock)
+                await self._held.admit(part, self._inputs[first:end], self._context.clock)
             first = end
 
     @contextmanager
     def _timed(self) -> Generator[None]:
         """Use up the time limits, and end what is inside when the first of them has passed."""
-        if self._around is None or not self._limits:
+        if self._context is None or not self._limits:
             yield
             return
-        clock, finished = self._around.clock, False
+        clock, finished = self._context.clock, False
         limit = min(self._limits, key=lambda each: each.left)
         seconds, began = max(0.0, limit.left), clock.now()
         try:
@@ -129,10 +129,10 @@ class Iteration:
             raise _Late
 
 
-def iterating(function: Callable[..., Any], layers: Sequence[Layer], around: PipelineContext) -> Wrapped:
+def iterating(function: Callable[..., Any], layers: Sequence[Layer], context: PipelineContext) -> Wrapped:
     """How the wrapper of an async generator function runs."""
-    parts = parts_of(layers, around)
-    return _wrapped(function, around, parts)
+    parts = parts_of(layers, context)
+    return _wrapped(function, context, parts)
 
 
 def bare(function: Callable[..., Any]) -> Wrapped:
@@ -140,9 +140,9 @@ def bare(function: Callable[..., Any]) -> Wrapped:
     return _wrapped(function, None, ())
 
 
-def _wrapped(function: Callable[..., Any], around: PipelineContext | None, parts: tuple[Part, ...]) -> Wrapped:
+def _wrapped(function: Callable[..., Any], context: PipelineContext | None, parts: tuple[Part, ...]) -> Wrapped:
     def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Iteration:
-        return Iteration(lambda: function(*args, **kwargs), around, parts, inputs)
+        return Iteration(lambda: function(*args, **kwargs), context, parts, inputs)
 
     names = {"begin": begin, "MISS": MISS, "GeneratorExit": GeneratorExit, "BaseException": BaseException}
     return Wrapped("iterated", names, inputs_of(parts))

@@ -30,11 +30,11 @@ class Blocks:
 
     def __init__(
         self,
-        around: PipelineContext,
+        context: PipelineContext,
         parts: Sequence[Part],
         observe: Callable[[], AbstractContextManager[object]] | None = None,
     ) -> None:
-        self.around = around
+        self.context = context
         self.parts = parts
         self.observe = observe
         self.ask = bool(inputs_of(parts))
@@ -43,14 +43,14 @@ class Blocks:
         self.unasked: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
 
 
-def blocks(policies: Sequence[Policy], layers: Sequence[Layer], around: PipelineContext) -> Blocks:
+def blocks(policies: Sequence[Policy], layers: Sequence[Layer], context: PipelineContext) -> Blocks:
     """What blocks under policies have in common, these being their layers.
 
     :raises ValueError: a policy can't guard a block
     """
     if (wrong := objection(policies, "a block")) is not None:
-        raise ValueError(f"pipeline {around.pipeline!r}: {wrong}")
-    return Blocks(around, parts_of(layers, around), observation(around, "guard") if around.observers else None)
+        raise ValueError(f"pipeline {context.name!r}: {wrong}")
+    return Blocks(context, parts_of(layers, context), observation(context, "guard") if context.observers else None)
 
 
 class Guard:
@@ -69,13 +69,13 @@ class Guard:
 
     async def __aenter__(self) -> None:
         parts = self._begin()
-        held, around = self._held, self._blocks.around
+        held, context = self._held, self._blocks.context
         try:
             for part, inputs in parts:
                 if isinstance(part, TimeLimit):
-                    held.entered.append(_Limit(part.seconds, around))
+                    held.entered.append(_Limit(part.seconds, context))
                 else:
-                    await held.admit(part, inputs, around.clock)
+                    await held.admit(part, inputs, context.clock)
         except BaseException as error:
             _raise(held.leave(error), error)
             raise
@@ -87,11 +87,11 @@ class Guard:
 
     def __enter__(self) -> None:
         parts = self._begin(plain=True)
-        held, around = self._held, self._blocks.around
+        held, context = self._held, self._blocks.context
         try:
             for part, inputs in parts:
                 if not isinstance(part, TimeLimit):
-                    held.admit_sync(part, inputs, around.clock)
+                    held.admit_sync(part, inputs, context.clock)
         except BaseException as error:
             _raise(held.leave(error), error)
             raise
@@ -104,7 +104,7 @@ class Guard:
     def _begin(self, *, plain: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
         """The parts, each with what it wants to know; all of that is found out before anything is entered."""
         blocks = self._blocks
-        pipeline = blocks.around.pipeline
+        pipeline = blocks.context.name
         if self._entered:
             raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
         if plain and blocks.limited:
@@ -130,14 +130,14 @@ def _raise(outcome: BaseException | None, error: BaseException | None) -> None:
 class _Limit:
     """A time limit, as a cancel scope around what is entered after it."""
 
-    __slots__ = ("_around", "_known", "_scope", "_seconds")
+    __slots__ = ("_context", "_known", "_scope", "_seconds")
 
-    def __init__(self, seconds: float, around: PipelineContext) -> None:
+    def __init__(self, seconds: float, context: PipelineContext) -> None:
         self._seconds = seconds
-        self._around = around
-        self._scope: AbstractContextManager[object] = around.clock.move_on_after(seconds)
+        self._context = context
+        self._scope: AbstractContextManager[object] = context.clock.move_on_after(seconds)
         self._scope.__enter__()
-        self._known = within(seconds, around.clock)
+        self._known = within(seconds, context.clock)
         self._known.__enter__()
 
     def leave(self, error: BaseException | None) -> BaseException | None:
@@ -147,7 +147,7 @@ class _Limit:
                 self._scope.__exit__(None, None, None)
                 return None
             if self._scope.__exit__(type(error), error, error.__traceback__):
-                late = exceeded(self._around, self._seconds)
+                late = exceeded(self._context, self._seconds)
                 late.__cause__ = error
                 return late
         except BaseException as other:  # noqa: BLE001 - goes on outwards

@@ -49,7 +49,7 @@ class Admission(Protocol):
 class Admits(Protocol):
     """A layer that can hold over a span."""
 
-    def admission(self, around: PipelineContext) -> Admission:
+    def admission(self, context: PipelineContext) -> Admission:
         """What it does before one."""
         ...
 
@@ -83,7 +83,7 @@ def objection(policies: Sequence[Policy], what: str) -> str | None:
     )
 
 
-def parts_of(layers: Sequence[Layer], around: PipelineContext) -> tuple[Part, ...]:
+def parts_of(layers: Sequence[Layer], context: PipelineContext) -> tuple[Part, ...]:
     """The policies one after the other, outermost first.
 
     :raises ValueError: a layer can't hold over a span
@@ -93,9 +93,9 @@ def parts_of(layers: Sequence[Layer], around: PipelineContext) -> tuple[Part, ..
         if isinstance(layer, Run):
             parts.extend(each if isinstance(each, Run) else TimeLimit(each) for each in split(layer))
         elif isinstance(layer, Admits):
-            parts.append(layer.admission(around))
+            parts.append(layer.admission(context))
         else:
-            words = f"pipeline {around.pipeline!r}: {layer.word} can't guard a block or an iteration"
+            words = f"pipeline {context.name!r}: {layer.kind} can't guard a block or an iteration"
             raise ValueError(words)  # noqa: TRY004 - it is the user's order of policies that does not fit
     return tuple(parts)
 
@@ -196,7 +196,7 @@ class HeldPolicies:
             while call.todo != "admitted":
                 if call.todo == "queue":
                     refuse_itself(call, part, wrappers=0)
-                block(part.around.pipeline, call, clock)
+                block(part.context.name, call, clock)
                 call.enter()
         except BaseException:
             call.abandon()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def shared_budget(
-    policies: Sequence[Policy], previous: _core.RetryBudget | None, around: PipelineContext
+    policies: Sequence[Policy], previous: _core.RetryBudget | None, context: PipelineContext
 ) -> _core.RetryBudget | None:
     """The one that a policy says, with what was left of the previous one; None where none needs any.
 
@@ -26,18 +26,18 @@ def shared_budget(
     if any(each != said[0] for each in said):
         other = next(each for each in said if each != said[0])
         raise ValueError(
-            f"pipeline {around.pipeline!r}: its policies say different retry budgets, {said[0]!r} and {other!r}: "
+            f"pipeline {context.name!r}: its policies say different retry budgets, {said[0]!r} and {other!r}: "
             "a pipeline has one, so say it once"
         )
     if not said and any(isinstance(each, Hedge) for each in policies):
         said.append(RetryBudget())
     if not said:
         return None
-    return budget_of(said[0], previous, around)
+    return budget_of(said[0], previous, context)
 
 
-def budget_of(policy: RetryBudget, previous: _core.RetryBudget | None, around: PipelineContext) -> _core.RetryBudget:
+def budget_of(policy: RetryBudget, previous: _core.RetryBudget | None, context: PipelineContext) -> _core.RetryBudget:
     """The core's budget of a policy."""
     return _core.RetryBudget(
-        policy.ratio, policy.min_per_second, policy.burst, around.clock.core, around.counts, previous
+        policy.ratio, policy.min_per_second, policy.burst, context.clock.core, context.counts, previous
     )

@@ -45,7 +45,7 @@ class Compiler:
         self.budget: RetryBudget | None = None
         """Of all further attempts of the policies compiled last; None: there is none."""
 
-    def prepare(self, policies: Sequence[Policy], around: PipelineContext) -> Compilation:
+    def prepare(self, policies: Sequence[Policy], context: PipelineContext) -> Compilation:
         """Compile policies: those of Python are layers of their own; what is between them is a run.
 
         Nothing changes before :meth:`commit`. The outermost run counts the calls: only a cache stands outside of it,
@@ -53,11 +53,11 @@ class Compiler:
 
         :raises ValueError: a policy can't be compiled, there are too many, or two share a name
         """
-        kept = self._state if around.clock is self._clock else {}  # times of one clock mean nothing to another
+        kept = self._state if context.clock is self._clock else {}  # times of one clock mean nothing to another
         state: dict[Place, Any] = {}
         changes: list[Callable[[], object]] = []  # of what is kept: made only when all could be compiled
-        budget = shared_budget(policies, self.budget if around.clock is self._clock else None, around)
-        around = replace(around, budget=budget)
+        budget = shared_budget(policies, self.budget if context.clock is self._clock else None, context)
+        context = replace(context, budget=budget)
         runs: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:
@@ -73,22 +73,22 @@ class Compiler:
                 runs.append((made, []))
                 continue
             if compiler is None:
-                raise ValueError(f"pipeline {around.pipeline!r}: {_unknown(policy)}")
+                raise ValueError(f"pipeline {context.name!r}: {_unknown(policy)}")
             old = kept.get(place)
             if isinstance(policy, CircuitBreaker | Bulkhead):  # one with a name is not this pipeline's alone
-                old = around.breakers.find(policy, around.pipeline, around.clock, old)
+                old = context.breakers.find(policy, context.name, context.clock, old)
                 if any(each is old for each in state.values()):
                     raise ValueError(
-                        f"pipeline {around.pipeline!r}: {word} {policy.name!r} stands in it twice: policies of one "
+                        f"pipeline {context.name!r}: {word} {policy.name!r} stands in it twice: policies of one "
                         "name are one, which a call would have to pass while it holds it; leave one out, or rename it"
                     )
-            compiled = compiler().compile_stage(policy, old, around.clock)
+            compiled = compiler().compile_stage(policy, old, context.clock)
             if compiled.state is not None:
                 state[place] = compiled.state
             if compiled.change is not None:
                 changes.append(compiled.change)
             lift = SHARED_LAYERS.get(type(policy))
-            if lift is not None and (lifted := lift(policy, compiled, around, place[1])) is not None:
+            if lift is not None and (lifted := lift(policy, compiled, context, place[1])) is not None:
                 runs.append((lifted, []))
                 continue
             runs[-1][1].append(compiled)
@@ -99,8 +99,8 @@ class Compiler:
             if layer is not None:
                 layers.append(layer)
             if run or index == 0:
-                layers.append(Run(around, run, counts_calls=index == 0))
-        return Compilation(tuple(layers), state, changes, around.clock, budget)
+                layers.append(Run(context, run, counts_calls=index == 0))
+        return Compilation(tuple(layers), state, changes, context.clock, budget)
 
     def commit(self, compiled: Compilation) -> None:
         """Let what was prepared hold."""

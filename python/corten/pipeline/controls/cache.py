@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from corten.errors import CortenError
-from corten.pipeline.functions.function import Guarded
+from corten.pipeline.functions.function import GuardedFunction
 from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers.cache import FunctionCache
 from corten.pipeline.telemetry.statistics import FunctionCacheStatistics
@@ -32,7 +32,9 @@ class Warming(msgspec.Struct, frozen=True):
 class _Control(Generic[P, R]):
     """What the handles of async and plain functions have in common."""
 
-    def __init__(self, pipeline: str, guarded: Guarded, function: Callable[..., Any], bound: tuple[Any, ...]) -> None:
+    def __init__(
+        self, pipeline: str, guarded: GuardedFunction, function: Callable[..., Any], bound: tuple[Any, ...]
+    ) -> None:
         self._pipeline = pipeline
         self._guarded = guarded
         self._function = function
@@ -239,20 +241,22 @@ class SyncCacheControl(_Control[P, R]):
         return Warming(succeeded, failed, last)
 
 
-def cache_control(pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]) -> CacheControl[Any, Any]:
+def cache_control(
+    pipeline: str, functions: Iterable[GuardedFunction], function: Callable[..., Any]
+) -> CacheControl[Any, Any]:
     """The handle of an async function's cache, by the function, guarded or bare, or by a method of an instance.
 
     :raises ValueError: the pipeline does not guard the function, or it is a plain one
     :raises CortenError: it has no cache
     """
     guarded, bound = _found(pipeline, functions, function)
-    if guarded.kind == "plain":
+    if guarded.flavor == "sync":
         raise ValueError(f"{guarded.function.__qualname__} is a plain function: its cache is pipeline.cache_sync(…)")
     return CacheControl(pipeline, guarded, guarded.function, bound)
 
 
 def sync_cache_control(
-    pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
+    pipeline: str, functions: Iterable[GuardedFunction], function: Callable[..., Any]
 ) -> SyncCacheControl[Any, Any]:
     """The handle of a plain function's cache.
 
@@ -260,14 +264,14 @@ def sync_cache_control(
     :raises CortenError: it has no cache
     """
     guarded, bound = _found(pipeline, functions, function)
-    if guarded.kind != "plain":
+    if guarded.flavor != "sync":
         raise ValueError(f"{guarded.function.__qualname__} is an async function: its cache is pipeline.cache(…)")
     return SyncCacheControl(pipeline, guarded, guarded.function, bound)
 
 
 def _found(
-    pipeline: str, functions: Iterable[Guarded], function: Callable[..., Any]
-) -> tuple[Guarded, tuple[Any, ...]]:
+    pipeline: str, functions: Iterable[GuardedFunction], function: Callable[..., Any]
+) -> tuple[GuardedFunction, tuple[Any, ...]]:
     bare = getattr(function, "__func__", function)
     bound: tuple[Any, ...] = () if bare is function else (getattr(function, "__self__", None),)
     for guarded in functions:
@@ -279,7 +283,7 @@ def _found(
     )
 
 
-def caches_of(guarded: Guarded) -> Iterator[FunctionCache]:
+def caches_of(guarded: GuardedFunction) -> Iterator[FunctionCache]:
     """The caches around a function, outermost first."""
     place = 0
     while isinstance(cache := guarded.kept("cache", place), FunctionCache):
@@ -287,7 +291,7 @@ def caches_of(guarded: Guarded) -> Iterator[FunctionCache]:
         place += 1
 
 
-def statistics_of(functions: Iterable[Guarded]) -> tuple[FunctionCacheStatistics, ...]:
+def statistics_of(functions: Iterable[GuardedFunction]) -> tuple[FunctionCacheStatistics, ...]:
     """The statistics of all functions' caches, by name and place; those of one name are added up."""
     found: dict[tuple[str, int], FunctionCacheStatistics] = {}
     for guarded in list(functions):

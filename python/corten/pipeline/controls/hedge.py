@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from corten.pipeline.functions.function import Guarded
+from corten.pipeline.functions.function import GuardedFunction
 from corten.pipeline.layers.hedge import FunctionHedge
 from corten.policies.hedge import HedgeStatistics
 
 
-def hedges_of(functions: Iterable[Guarded]) -> tuple[HedgeStatistics, ...]:
+def hedges_of(functions: Iterable[GuardedFunction]) -> tuple[HedgeStatistics, ...]:
     """The statistics of all functions' hedges, by name; of one name the counts are added up."""
     found: dict[str, HedgeStatistics] = {}
     for guarded in list(functions):

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from msgspec.structs import replace
 
 from corten.errors import CortenError
-from corten.pipeline.functions.signature import Form, Kind, form_of, name_of
+from corten.pipeline.functions.signature import Flavor, FunctionSignature, name_of, signature_of
 from corten.pipeline.functions.traceback import TITLE
 from corten.pipeline.functions.wrapper import Wrapper
 from corten.pipeline.layers import LAYERS, Layer, PipelineContext, WrapContext, Wrapped
@@ -24,7 +24,7 @@ def without_policies(pipeline: str) -> str:
     )
 
 
-class Guarded:
+class GuardedFunction:
     """A function of the user's and the one that stands in for it.
 
     The outermost layer is the wrapper itself; each further one is a wrapper between it and the function.
@@ -36,9 +36,9 @@ class Guarded:
         self._pipeline = pipeline
         self._owner = owner
         self._original = function
-        self._form: Form = form_of(function)
+        self._signature: FunctionSignature = signature_of(function)
         self._outer = self._wrapper()
-        iterated = self._form.kind == "generator"
+        iterated = self._signature.flavor == "async_generator"
         self._current = Wrapped("unconfigured_iterated" if iterated else "unconfigured", {"refuse": self._refuse})
         self._bypassed = False
         self._run(self._current)
@@ -51,7 +51,7 @@ class Guarded:
         raise CortenError(without_policies(self._pipeline))
 
     def _wrapper(self) -> Wrapper:
-        return Wrapper(self._original, self._form, f"{TITLE} {self._pipeline}: {name_of(self._original)}")
+        return Wrapper(self._original, self._signature, f"{TITLE} {self._pipeline}: {name_of(self._original)}")
 
     @property
     def original(self) -> Callable[..., Any]:
@@ -59,13 +59,13 @@ class Guarded:
         return self._original
 
     @property
-    def kind(self) -> Kind:
+    def flavor(self) -> Flavor:
         """Whether it gives a coroutine, another awaitable, or a value."""
-        return self._form.kind
+        return self._signature.flavor
 
-    def kept(self, word: str, place: int = 0) -> object | None:
-        """What the layer of that word, at that place among its like, keeps for this function."""
-        return self._kept.get((word, place))
+    def kept(self, kind: str, place: int = 0) -> object | None:
+        """What the layer of that kind, at that place among its like, keeps for this function."""
+        return self._kept.get((kind, place))
 
     def check(self, policies: Sequence[Policy]) -> None:
         """Whether these policies can guard the function.
@@ -73,30 +73,30 @@ class Guarded:
         :raises ValueError: they can't
         """
         name = name_of(self._original)
-        if self._form.kind == "generator":
+        if self._signature.flavor == "async_generator":
             from corten.pipeline.blocks.held_policies import objection as objection_of_spans
 
             if wrong := objection_of_spans(policies, f"the async generator {name}"):
                 raise ValueError(f"pipeline {self._pipeline!r}: {wrong}")
         for policy in policies:
             if (make := LAYERS.get(type(policy))) is not None:
-                objection = make(policy).objection(self._form, name)
+                objection = make(policy).objection(self._signature, name)
             elif (compiler := STAGES.get(type(policy))) is not None:
-                objection = compiler().objection(policy, self._form, name)
+                objection = compiler().objection(policy, self._signature, name)
             else:
                 continue  # the compiler says what it is instead
             if objection is not None:
                 raise ValueError(f"pipeline {self._pipeline!r}: {objection}")
 
-    def prepare(self, layers: Sequence[Layer], around: PipelineContext) -> Callable[[], None]:
+    def prepare(self, layers: Sequence[Layer], context: PipelineContext) -> Callable[[], None]:
         """Make layers between the wrapper and the function; from the call of what is given back on they hold.
 
         :raises ValueError: a layer can't guard the function
         """
-        if self._form.kind == "generator":
+        if self._signature.flavor == "async_generator":
             from corten.pipeline.blocks.generators import iterating
 
-            iterated = iterating(self._original, layers, around)
+            iterated = iterating(self._original, layers, context)
 
             def commit_iterated() -> None:
                 self._current = iterated
@@ -108,15 +108,17 @@ class Guarded:
         seen: dict[str, int] = {}
         places: list[tuple[str, int]] = []
         for layer in layers:
-            places.append((layer.word, seen.get(layer.word, 0)))
-            seen[layer.word] = places[-1][1] + 1
+            places.append((layer.kind, seen.get(layer.kind, 0)))
+            seen[layer.kind] = places[-1][1] + 1
         kept: dict[tuple[str, int], object] = {}
         changes: list[Callable[[], object]] = []
 
-        def put(index: int) -> Wrapped:
+        def wrap(index: int) -> Wrapped:
             place = places[index]
-            site = WrapContext(around, self._original, self._form, inside, index == 0, self._kept.get(place))
-            wrapped = layers[index].put(site)
+            before = self._kept.get(place)
+            wrapped = layers[index].wrap(
+                WrapContext(context, self._original, self._signature, inside, index == 0, before)
+            )
             if wrapped.kept is not None:
                 kept[place] = wrapped.kept
             if wrapped.change is not None:
@@ -124,11 +126,11 @@ class Guarded:
             return wrapped
 
         for index in reversed(range(1, len(layers))):
-            wrapped, wrapper = put(index), self._wrapper()
+            wrapped, wrapper = wrap(index), self._wrapper()
             wrapper.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
             inside = wrapper.function
-        outermost = put(0)
-        if len(layers) > (2 if layers[0].word == "cache" else 1):  # each further wrapper is a frame, and so is a race
+        outermost = wrap(0)
+        if len(layers) > (2 if layers[0].kind == "cache" else 1):  # each further wrapper is a frame, and so is a race
             outermost = replace(outermost, trims=True)
 
         def commit() -> None:
@@ -147,12 +149,12 @@ class Guarded:
         self._run(self._bare() if on else self._current)
 
     def _bare(self) -> Wrapped:
-        match self._form.kind:
-            case "generator":
+        match self._signature.flavor:
+            case "async_generator":
                 from corten.pipeline.blocks.generators import bare
 
                 return bare(self._original)
-            case "plain":
+            case "sync":
                 return Wrapped("bypassed_sync", {"function": self._original})
             case _:
                 return Wrapped("bypassed", {"function": self._original})
@@ -161,9 +163,9 @@ class Guarded:
         self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key, trims=wrapped.trims)
 
     def _called(self) -> Callable[..., Any]:
-        """The function in a form whose coroutine can be driven: what else is awaitable is made once admitted."""
+        """The function as one whose coroutine can be driven: what else is awaitable is made once admitted."""
         function = self._original
-        if self._form.kind != "awaitable":
+        if self._signature.flavor != "awaitable":
             return function
 
         async def call(*args: Any, **kwargs: Any) -> Any:

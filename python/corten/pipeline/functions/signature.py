@@ -11,15 +11,16 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["coroutine", "awaitable", "plain", "generator"]
+Flavor = Literal["sync", "coroutine", "awaitable", "async_generator"]
+"""Whether calling a function gives a value, a coroutine, another awaitable, or an async generator."""
 
 _EMPTY = inspect.Parameter.empty
 
 
-class Form(msgspec.Struct, frozen=True):
+class FunctionSignature(msgspec.Struct, frozen=True):
     """How a function is called, in pieces of source text that hold nothing but its parameters' names."""
 
-    kind: Kind
+    flavor: Flavor
     names: tuple[str, ...]
     head: str
     """Parameters as a ``def`` declares them; defaults are set on the function, not in its text."""
@@ -34,17 +35,18 @@ class Form(msgspec.Struct, frozen=True):
 
     Where it uses a function of ours its name has ``{_}`` in front, for a prefix that no parameter has.
     """
-    signature: inspect.Signature | None
+    inspected: inspect.Signature | None
+    """None: the function does not say what it takes."""
 
 
-def kind_of(function: Callable[..., Any]) -> Kind:
+def flavor_of(function: Callable[..., Any]) -> Flavor:
     """Whether calling it gives a coroutine, another awaitable, a value, or an async generator.
 
     :raises TypeError: it is a plain generator function
     """
     called = getattr(_of_partial(function), "__call__", None)  # noqa: B004
     if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(called):
-        return "generator"
+        return "async_generator"
     if inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE:
         raise TypeError(
             f"{name_of(function)} is a generator function: a pipeline guards calls that end with a result, and async "
@@ -58,7 +60,7 @@ def kind_of(function: Callable[..., Any]) -> Kind:
         return "awaitable"
     if inspect.iscoroutinefunction(inspect.unwrap(function)):  # a plain decorator around an async function
         return "awaitable"
-    return "awaitable" if _is_awaitable(returns(function)) else "plain"
+    return "awaitable" if _is_awaitable(returns(function)) else "sync"
 
 
 def _of_partial(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,10 +97,10 @@ def _is_awaitable(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Awaitable | Coroutine)
 
 
-def result_type(function: Callable[..., Any], kind: Kind) -> Any:
+def result_type(function: Callable[..., Any], flavor: Flavor) -> Any:
     """What awaiting, or calling, the function gives."""
     annotation = returns(function)
-    if kind == "coroutine" or kind == "plain" or not _is_awaitable(annotation):
+    if flavor in ("coroutine", "sync") or not _is_awaitable(annotation):
         return annotation
     arguments = typing.get_args(annotation)
     return arguments[-1] if arguments else Any
@@ -109,29 +111,29 @@ def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 
-def form_of(function: Callable[..., Any]) -> Form:
-    """Read a function's form; one without a readable signature takes anything.
+def signature_of(function: Callable[..., Any]) -> FunctionSignature:
+    """Read how a function is called; one without a readable signature takes anything.
 
     :raises TypeError: it is a generator function
     """
-    kind = kind_of(function)
+    flavor = flavor_of(function)
     try:
-        signature = inspect.signature(function)
+        inspected = inspect.signature(function)
     except (TypeError, ValueError):
-        signature = None
-    parameters = [] if signature is None else list(signature.parameters.values())
-    if signature is None or not all(
+        inspected = None
+    parameters = [] if inspected is None else list(inspected.parameters.values())
+    if inspected is None or not all(
         each.name.isidentifier() and not keyword.iskeyword(each.name) for each in parameters
     ):
-        return Form(
-            kind,
+        return FunctionSignature(
+            flavor,
             ("args", "kwargs"),
             "*args, **kwargs",
             "*args, **kwargs",
             "(*args,)",
             "{**kwargs}",
             "({_}len(args), *args, *{_}sorted(kwargs.items()))",
-            signature,
+            inspected,
         )
     head: list[str] = []
     call: list[str] = []
@@ -172,13 +174,13 @@ def form_of(function: Callable[..., Any]) -> Form:
     if previous is inspect.Parameter.POSITIONAL_ONLY:
         head.append("/")
     alone = len(key) == 1 and key[0].isidentifier()
-    return Form(
-        kind,
+    return FunctionSignature(
+        flavor,
         tuple(each.name for each in parameters),
         ", ".join(head),
         ", ".join(call),
         f"({', '.join(args)},)" if args else "()",
         f"{{{', '.join(kwargs)}}}",
         key[0] if alone else f"({', '.join(key)},)" if key else "()",
-        signature,
+        inspected,
     )

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar, cast
 
-from corten.pipeline.functions.signature import kind_of, name_of
+from corten.pipeline.functions.signature import flavor_of, name_of
 
 R = TypeVar("R")
 
@@ -49,7 +49,7 @@ def plain(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
 
     :raises TypeError: what it returns has to be awaited
     """
-    if kind_of(function) != "plain":
+    if flavor_of(function) != "sync":
         raise TypeError(
             f"pipeline {pipeline!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, or "
             "decorate it"
@@ -65,7 +65,7 @@ def awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..
     if not callable(cast("object", function)):
         way = "give the function and its arguments: call(fn, 1)" if inspect.isawaitable(function) else "give a function"
         raise TypeError(f"pipeline {pipeline!r}: {function!r} can't be called; {way}")
-    if kind_of(function) == "generator":
+    if flavor_of(function) == "async_generator":
         raise TypeError(f"pipeline {pipeline!r}: {name_of(function)} is an async generator function: decorate it")
     if inspect.iscoroutinefunction(function):
         return function

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.functions.traceback import trimmed
 from corten.pipeline.stages.stage import Input
 
@@ -175,17 +175,17 @@ def _forget(files: list[str]) -> None:
 
 
 class Wrapper:
-    """A function of a form, whose text and globals can be changed while others hold it.
+    """A function of a signature, whose text and globals can be changed while others hold it.
 
     :param function: the user's function, whose name, documentation and signature it takes
-    :param form: how that is called
+    :param signature: how that is called
     :param title: for tracebacks, in place of a file name
     """
 
-    def __init__(self, function: Callable[..., Any], form: Form, title: str) -> None:
-        self.form = form
+    def __init__(self, function: Callable[..., Any], signature: FunctionSignature, title: str) -> None:
+        self.signature = signature
         self._prefix = "_corten_"
-        while any(name.startswith(self._prefix) for name in form.names):
+        while any(name.startswith(self._prefix) for name in signature.names):
             self._prefix = f"_{self._prefix}"
         self._title = title
         self._name = str(getattr(function, "__name__", type(function).__name__))
@@ -199,7 +199,7 @@ class Wrapper:
             f"{self._prefix}sorted": sorted,
         }
         self._files: list[str] = []
-        unconfigured = "unconfigured_iterated" if form.kind == "generator" else "unconfigured"
+        unconfigured = "unconfigured_iterated" if signature.flavor == "async_generator" else "unconfigured"
         self.function = FunctionType(self._code(unconfigured), self._globals, self._name)
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
@@ -215,7 +215,7 @@ class Wrapper:
     ) -> None:
         """Run another text with these globals from the next call on; calls under way end as they began.
 
-        :param key: what makes a cache's key, of parameters' names and our own; by default the form's
+        :param key: what makes a cache's key, of parameters' names and our own; by default the signature's
         :param trims: take frames of ours out of the tracebacks of errors that pass by
         """
         if trims:
@@ -226,7 +226,7 @@ class Wrapper:
                 expressions.append(each)
             else:
                 names = {**names, f"input{number}": each}
-                expressions.append(f"{self._prefix}input{number}({self.form.call})")
+                expressions.append(f"{self._prefix}input{number}({self.signature.call})")
         code = self._code(text, tuple(expressions), key, trims=trims)
         self._globals.update({f"{self._prefix}{name}": value for name, value in names.items()})
         if self.function.__code__ is not code:
@@ -243,8 +243,8 @@ class Wrapper:
         found = self._codes.get((text, inputs, key, trims))
         if found is not None:
             return found
-        form = self.form
-        define = "def" if form.kind == "plain" else "async def"
+        signature = self.signature
+        define = "def" if signature.flavor == "sync" else "async def"
         tail = f", ({', '.join(inputs)},)" if inputs else ""
         source = ""
         if any("(" in each for each in inputs):
@@ -253,16 +253,16 @@ class Wrapper:
             tail = f", {self._prefix}inputs"
         source += _TEXTS[text].format(
             _=self._prefix,
-            call=form.call,
-            args=form.args,
-            kwargs=form.kwargs,
-            key=(form.key if key is None else key).replace("{_}", self._prefix),
+            call=signature.call,
+            args=signature.args,
+            kwargs=signature.kwargs,
+            key=(signature.key if key is None else key).replace("{_}", self._prefix),
             inputs=tail,
         )
         if trims:
             body = textwrap.indent(source, "    ")
             source = "    try:\n" + body + _TRIMMING.format(_=self._prefix)
-        source = f"{define} {self._prefix}guarded({form.head}):\n{source}"
+        source = f"{define} {self._prefix}guarded({signature.head}):\n{source}"
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
@@ -283,9 +283,9 @@ class Wrapper:
         wrapper.__dict__.update(getattr(function, "__dict__", {}))
         if hasattr(function, "__type_params__"):  # since Python 3.12
             wrapper.__type_params__ = function.__type_params__  # type: ignore[attr-defined]
-        if self.form.signature is not None:
-            parameters = self.form.signature.parameters.values()
-            empty = self.form.signature.empty
+        if self.signature.inspected is not None:
+            parameters = self.signature.inspected.parameters.values()
+            empty = self.signature.inspected.empty
             positional = [
                 each.default
                 for each in parameters
@@ -297,5 +297,5 @@ class Wrapper:
                 for each in parameters
                 if each.kind is each.KEYWORD_ONLY and each.default is not empty
             } or None
-            wrapper.__signature__ = self.form.signature  # type: ignore[attr-defined]
+            wrapper.__signature__ = self.signature.inspected  # type: ignore[attr-defined]
         wrapper.__wrapped__ = function  # type: ignore[attr-defined]

@@ -11,10 +11,10 @@ from corten import _core
 from corten.clock import Clock
 from corten.errors import CortenError
 from corten.event_loop import in_event_loop
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.stages.stage import Input, missing_parameter
-from corten.pipeline.telemetry.events import Decisions
+from corten.pipeline.telemetry.events import PipelineEvents
 from corten.policies.chaos import Chaos, made
 from corten.policies.policy import Policy
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("corten.pipeline")
 class ChaosLayer:
     """Chaos. A call that is spared goes on without a frame of ours."""
 
-    word = "chaos"
+    kind = "chaos"
 
     def __init__(self, policy: Chaos) -> None:
         self.policy = policy
@@ -50,17 +50,17 @@ class ChaosLayer:
             self.state = self._decisions(state)
         return self.state
 
-    def objection(self, form: Form, function: str) -> str | None:
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:
         """It must know the parameter by which it chooses."""
-        return missing_parameter("chaos", "chooses by", self.policy.key, form, function)
+        return missing_parameter("chaos", "chooses by", self.policy.key, signature, function)
 
-    def admission(self, around: PipelineContext) -> Harm:
+    def admission(self, context: PipelineContext) -> Harm:
         """What it does before a block or an iteration: it makes it wait, or fail."""
-        return Harm(self, around)
+        return Harm(self, context)
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it around what is inside."""
-        inside, harm = site.inside, Harm(self, site.around)
+        inside, harm = wrap_context.inside, Harm(self, wrap_context.pipeline)
         decide = harm.decide
 
         def around(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Any:
@@ -80,7 +80,7 @@ class ChaosLayer:
             return inside(*args, **kwargs)
 
         inputs = harm.inputs
-        if site.form.kind == "plain":
+        if wrap_context.signature.flavor == "sync":
             return Wrapped("layered_sync", {"around": around_sync}, inputs)
         return Wrapped("layered", {"around": around}, inputs)
 
@@ -92,16 +92,16 @@ Injection = tuple[float, int | None]
 class Harm:
     """Carries out what the core decided about a call, and tells it."""
 
-    def __init__(self, layer: ChaosLayer, around: PipelineContext) -> None:
+    def __init__(self, layer: ChaosLayer, context: PipelineContext) -> None:
         policy = layer.policy
         self.result = policy.result
         self.inputs: tuple[Input, ...] = () if policy.key is None else (policy.key,)
         self._decide = layer.state.decide
         self._keys = policy.keys
         self._errors = policy.errors()
-        self._pipeline = around.pipeline
-        self._clock: Clock = around.clock
-        self._decisions: Decisions = around.decisions
+        self._pipeline = context.name
+        self._clock: Clock = context.clock
+        self._events: PipelineEvents = context.events
 
     def decide(self, inputs: tuple[Any, ...] = ()) -> Injection | None:
         """What is done to the next call; None: nothing."""
@@ -149,13 +149,13 @@ class Harm:
         """
         seconds, instead = injection
         if instead is None:
-            self._decisions.tell("injected", "chaos", seconds=seconds, words="latency")
+            self._events.emit("injected", "chaos", seconds=seconds, words="latency")
             return False
         if instead < 0:
-            self._decisions.tell("injected", "chaos", seconds=seconds, words="another result")
+            self._events.emit("injected", "chaos", seconds=seconds, words="another result")
             return True
         error = made(self._errors[instead])
-        self._decisions.tell("injected", "chaos", error, seconds=seconds)
+        self._events.emit("injected", "chaos", error, seconds=seconds)
         raise error
 
 

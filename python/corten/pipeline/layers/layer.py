@@ -9,14 +9,14 @@ import msgspec
 
 from corten._core import PipelineCounts, RetryBudget
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.stages.stage import Input
 
 if TYPE_CHECKING:
     from corten.cache.tier import CacheTier
     from corten.pipeline.background import Background
     from corten.pipeline.controls.named import NamedControls
-    from corten.pipeline.telemetry.events import Decisions
+    from corten.pipeline.telemetry.events import PipelineEvents
     from corten.plugins.descriptions import Observer
     from corten.rate_limit.backend import LimiterBackend
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 class PipelineContext(msgspec.Struct, frozen=True):
     """What all layers of a pipeline have in common."""
 
-    pipeline: str
+    name: str
+    """The name of the pipeline."""
     clock: Clock
     counts: PipelineCounts
-    decisions: Decisions
+    events: PipelineEvents
     breakers: NamedControls
     observers: Sequence[Observer] = ()
     tiers: Sequence[CacheTier] = ()
@@ -42,19 +43,19 @@ class PipelineContext(msgspec.Struct, frozen=True):
 class WrapContext(msgspec.Struct, frozen=True):
     """Where a layer is put."""
 
-    around: PipelineContext
+    pipeline: PipelineContext
     function: Callable[..., Any]
     """The user's function."""
-    form: Form
+    signature: FunctionSignature
     inside: Callable[..., Any]
     """What is further inside, called as the function is: a coroutine function where that is awaited."""
     outermost: bool
     """Whether nothing of the pipeline stands further outside."""
     kept: object | None
-    """What the layer of the same word at the same place kept for this function."""
+    """What the layer of the same kind at the same place kept for this function."""
 
     @property
-    def name(self) -> str:
+    def function_name(self) -> str:
         """The function's qualified name."""
         return name_of(self.function)
 
@@ -70,7 +71,7 @@ class Wrapped(msgspec.Struct, frozen=True):
     inputs: tuple[Input, ...] = ()
     """What of the call's arguments is handed to it besides, as a tuple."""
     key: str | None = None
-    """Source text for a cache's key, in place of the form's own."""
+    """Source text for a cache's key, in place of the signature's own."""
     kept: object | None = None
     """Handed to whatever takes its place, when the pipeline is compiled again."""
     change: Callable[[], object] | None = None
@@ -83,15 +84,15 @@ class Layer(Protocol):
     """A policy in Python, or a run of stages of the core."""
 
     @property
-    def word(self) -> str:
-        """The policy's word; by it and its place among its like it finds what it kept."""
+    def kind(self) -> str:
+        """The kind of its policy; by it and its place among its like it finds what it kept."""
         ...
 
-    def objection(self, form: Form, function: str) -> str | None:
-        """Why it can't guard a function of this form, in words that end the pipeline's error; None: it can."""
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:
+        """Say why it can't guard a function, in words that end the pipeline's error; None: it can."""
         ...
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it around what is inside.
 
         :raises ValueError: the function is not one that it can guard
@@ -104,5 +105,5 @@ class KeepsState(Protocol):
     """A layer that has state of its own for the whole pipeline."""
 
     def keep(self, state: object | None) -> object:
-        """Go on with what a predecessor of the same word and place kept, or None; gives what is kept from now on."""
+        """Go on with what a predecessor of the same kind and place kept, or None; gives what is kept from now on."""
         ...

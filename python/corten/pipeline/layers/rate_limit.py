@@ -10,7 +10,7 @@ import msgspec
 
 from corten.deadline import remaining
 from corten.errors import CortenError, RateLimited
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.sync import refuse_to_block
 from corten.pipeline.stages.rate_limit import input_of
@@ -26,12 +26,12 @@ _READABLE = 200
 """Keys up to so many bytes are sent as they are, longer ones as their hash."""
 
 
-def shared_rate_limit(policy: RateLimit, compiled: Compiled, around: PipelineContext, place: int) -> Layer | None:
+def shared_rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, place: int) -> Layer | None:
     """The layer of a policy that wants to be shared; None where nobody offers to, so that it stays in the core."""
-    if not policy.shared or not around.limiters:
+    if not policy.shared or not context.limiters:
         return None
     limiter = cast("Limiter | KeyedLimiter", compiled.state)
-    return SharedRateLimit(policy, limiter, around.limiters[0], f"rate_limit:{around.pipeline}:{place}")
+    return SharedRateLimit(policy, limiter, context.limiters[0], f"rate_limit:{context.name}:{place}")
 
 
 class SharedRateLimit:
@@ -41,7 +41,7 @@ class SharedRateLimit:
     :param name: by which the backend knows it
     """
 
-    word = "rate_limit"
+    kind = "rate_limit"
 
     def __init__(self, policy: RateLimit, limiter: Limiter | KeyedLimiter, backend: LimiterBackend, name: str) -> None:
         self.policy = policy
@@ -55,17 +55,17 @@ class SharedRateLimit:
             inputs.append(input_of("cost", policy.cost))
         self.inputs = tuple(inputs)
 
-    def objection(self, form: Form, function: str) -> str | None:
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:
         """It must know the parameters that it counts by."""
-        return stage_objection(self.policy, form, function)
+        return stage_objection(self.policy, signature, function)
 
-    def admission(self, around: PipelineContext) -> SharedAdmission:
+    def admission(self, context: PipelineContext) -> SharedAdmission:
         """What it does before a call, a block or an iteration."""
-        return SharedAdmission(self, around)
+        return SharedAdmission(self, context)
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it before what is inside."""
-        admission = self.admission(site.around)
+        admission = self.admission(wrap_context.pipeline)
 
         def admit(_: None, inputs: tuple[Any, ...] = ()) -> Awaitable[None]:
             return admission.before(inputs)
@@ -73,8 +73,8 @@ class SharedRateLimit:
         def admit_sync(_: None, inputs: tuple[Any, ...] = ()) -> None:
             admission.before_sync(inputs)
 
-        names: dict[str, Any] = {"function": site.inside}
-        if site.form.kind == "plain":
+        names: dict[str, Any] = {"function": wrap_context.inside}
+        if wrap_context.signature.flavor == "sync":
             return Wrapped("admitted_sync", {**names, "admit": admit_sync}, self.inputs)
         return Wrapped("admitted", {**names, "admit": admit}, self.inputs)
 
@@ -82,13 +82,13 @@ class SharedRateLimit:
 class SharedAdmission:
     """A shared limit among the surroundings of one pipeline."""
 
-    def __init__(self, layer: SharedRateLimit, around: PipelineContext) -> None:
+    def __init__(self, layer: SharedRateLimit, context: PipelineContext) -> None:
         self.inputs = layer.inputs
         self._name = layer.name
         self._policy = layer.policy
         self._limiter = layer.limiter
         self._backend = layer.backend
-        self._around = around
+        self._context = context
 
     async def before(self, inputs: tuple[Any, ...]) -> None:
         """Take what a call costs, waiting for it as long as it may.
@@ -107,7 +107,7 @@ class SharedAdmission:
             raise self._refusal("no token is left", wait)
         if wait > 0:
             try:
-                await self._around.clock.sleep(wait)
+                await self._context.clock.sleep(wait)
             except BaseException:
                 self._cancel_here(key, claim, n)
                 raise
@@ -120,8 +120,8 @@ class SharedAdmission:
             raise self._refusal("no token is left", wait)
         if wait > 0:
             try:
-                refuse_to_block(self._around.pipeline)
-                self._around.clock.block(wait)
+                refuse_to_block(self._context.name)
+                self._context.clock.block(wait)
             except BaseException:
                 self._cancel_here(key, claim, n)
                 raise
@@ -143,14 +143,14 @@ class SharedAdmission:
         return self._policy.max_wait if left is None else min(self._policy.max_wait, left)
 
     async def _reserve(self, key: object, n: int, max_wait: float) -> Verdict:
-        limiter, counts, clock = self._limiter, self._limiter.shared, self._around.clock
+        limiter, counts, clock = self._limiter, self._limiter.shared, self._context.clock
         limit = SharedLimit(self._policy.algorithm, limiter.rate, limiter.burst)
         name = self._name if self._policy.key is None else f"{self._name}:{text_of(key)}"
         verdict = await self._backend.reserve(name, limit, n, max_wait)
         if counts.degraded_since is not None:
             _log.info(
                 "pipeline %s: the shared rate limit is kept by %s again, after %.3g s",
-                self._around.pipeline,
+                self._context.name,
                 self._backend.name,
                 clock.now() - counts.degraded_since,
             )
@@ -159,16 +159,16 @@ class SharedAdmission:
         return verdict
 
     def _degraded(self, error: CortenError) -> None:
-        counts, around = self._limiter.shared, self._around
+        counts, context = self._limiter.shared, self._context
         counts.degraded += 1
         if counts.degraded_since is None:
-            counts.degraded_since = around.clock.now()
+            counts.degraded_since = context.clock.now()
             _log.warning(
                 "pipeline %s: the shared rate limit can't be asked, so this process counts by itself: %s",
-                around.pipeline,
+                context.name,
                 error,
             )
-        around.decisions.tell("degraded", "rate_limit", error)
+        context.events.emit("degraded", "rate_limit", error)
 
     def _reserve_here(self, key: object, n: int, max_wait: float) -> tuple[bool, float, int]:
         if isinstance(self._limiter, KeyedLimiter):
@@ -185,8 +185,8 @@ class SharedAdmission:
             self._limiter.cancel(claim, n)
 
     def _refusal(self, reason: str, retry_after: float | None) -> RateLimited:
-        error = RateLimited(self._around.pipeline, "rate_limit", reason, retry_after)
-        self._around.decisions.tell("refused", "rate_limit", error, seconds=retry_after)
+        error = RateLimited(self._context.name, "rate_limit", reason, retry_after)
+        self._context.events.emit("refused", "rate_limit", error, seconds=retry_after)
         return error
 
 

@@ -40,12 +40,12 @@ def _hedge(policy: Hedge) -> Layer:
     return HedgeLayer(policy)
 
 
-def _rate_limit(policy: RateLimit, compiled: Compiled, around: PipelineContext, place: int) -> Layer | None:
+def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, place: int) -> Layer | None:
     if not policy.shared:
         return None
     from corten.pipeline.layers.rate_limit import shared_rate_limit
 
-    return shared_rate_limit(policy, compiled, around, place)
+    return shared_rate_limit(policy, compiled, context, place)
 
 
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {

@@ -42,7 +42,7 @@ def carry_out_with(run: Run, fallbacks: Fallbacks, scoped: ScopedRun | None = No
 
     remembers = bool(fallbacks.last_good) and scoped is None  # the parts of a run leave that to the innermost
     scoped = scoped if scoped is not None else ScopedRun(run, fallbacks)
-    clock = run.around.clock
+    clock = run.context.clock
 
     async def carry_out(
         call: Call,

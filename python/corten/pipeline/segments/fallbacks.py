@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from corten._core import Call, MemoryCache
 from corten.clock import Clock
 from corten.pipeline.functions.miss import MISS
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.policies.fallback import Fallback
 from corten.policies.fields.callables import resolve_function
 
@@ -41,9 +41,11 @@ _TAKES_ONE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 class LastGood:
     """One function's last good results by its arguments; ``self`` and ``cls`` are left out, as a cache does."""
 
-    def __init__(self, policy: Fallback, form: Form, function: str, clock: Clock, previous: LastGood | None) -> None:
+    def __init__(
+        self, policy: Fallback, signature: FunctionSignature, function: str, clock: Clock, previous: LastGood | None
+    ) -> None:
         self._bounds = (policy.max_entries, policy.max_age, clock)
-        self._skipped = 1 if form.names[:1] in (("self",), ("cls",)) else 0
+        self._skipped = 1 if signature.names[:1] in (("self",), ("cls",)) else 0
         self._function = function
         self._warned = False
         if previous is not None and previous._bounds == self._bounds:
@@ -82,7 +84,12 @@ class Fallbacks:
     """
 
     def __init__(
-        self, compiled: Sequence[Compiled], form: Form, function: str, clock: Clock, previous: object | None
+        self,
+        compiled: Sequence[Compiled],
+        signature: FunctionSignature,
+        function: str,
+        clock: Clock,
+        previous: object | None,
     ) -> None:
         before = list(previous.last_good) if isinstance(previous, Fallbacks) else []
         self.last_good: list[LastGood] = []
@@ -93,7 +100,7 @@ class Fallbacks:
             policy: Fallback = each.stage[5]
             if policy.last_good:
                 old = before[len(self.last_good)] if len(self.last_good) < len(before) else None
-                self.last_good.append(LastGood(policy, form, function, clock, old))
+                self.last_good.append(LastGood(policy, signature, function, clock, old))
                 self._gives[id(each.stage)] = self.last_good[-1].give
             else:
                 self._gives[id(each.stage)] = _give_of(policy)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from corten import _core
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.carry_out import carry_out_with
 from corten.pipeline.segments.fallbacks import Fallbacks
@@ -28,12 +28,12 @@ class Run:
     :param once: nothing is repeated that has begun
     """
 
-    word = ""
+    kind = ""
 
     def __init__(
-        self, around: PipelineContext, compiled: Sequence[Compiled], *, counts_calls: bool, once: bool = False
+        self, context: PipelineContext, compiled: Sequence[Compiled], *, counts_calls: bool, once: bool = False
     ) -> None:
-        self.around = around
+        self.context = context
         self.once = once
         self.compiled = tuple(compiled)
         self.counts_calls = counts_calls
@@ -41,31 +41,33 @@ class Run:
         self.inputs: tuple[Input, ...] = tuple(each for _, _, each in inputs)
         """What each call brings, in the order in which the core takes it."""
         self.core = _core.Pipeline(
-            around.pipeline,
-            around.clock,
-            around.counts,
+            context.name,
+            context.clock,
+            context.counts,
             [each.stage for each in compiled],
             counts_calls,
             [(index, what) for index, what, _ in inputs],
-            around.decisions.tell,
-            around.budget,
+            context.events.emit,
+            context.budget,
             once,
         )
 
-    def objection(self, form: Form, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
         """None: its policies are asked one by one."""
         return None
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it around what is inside."""
-        if not self.once and not is_idempotent(site.function):
-            return Run(self.around, self.compiled, counts_calls=self.counts_calls, once=True).put(site)
-        fallbacks = Fallbacks(self.compiled, site.form, site.name, self.around.clock, site.kept)
-        names: dict[str, Any] = {"function": site.inside, "places": Places(tuple(each.state for each in self.compiled))}
-        observed = bool(self.around.observers) and self.counts_calls
+        if not self.once and not is_idempotent(wrap_context.function):
+            return Run(self.context, self.compiled, counts_calls=self.counts_calls, once=True).wrap(wrap_context)
+        name, signature = wrap_context.function_name, wrap_context.signature
+        fallbacks = Fallbacks(self.compiled, signature, name, self.context.clock, wrap_context.kept)
+        places = Places(tuple(each.state for each in self.compiled))
+        names: dict[str, Any] = {"function": wrap_context.inside, "places": places}
+        observed = bool(self.context.observers) and self.counts_calls
         if observed:
-            names["observe"] = observation(self.around, site.name)
-        if site.form.kind == "plain":
+            names["observe"] = observation(self.context, name)
+        if signature.flavor == "sync":
             names["run_sync"] = run_blocking_with(self, fallbacks)
             return Wrapped("sync_observed" if observed else "blocking", names, self.inputs, kept=fallbacks)
         names["run"] = self.core.run_keyed if self.inputs else self.core.run
@@ -77,10 +79,10 @@ class Run:
         return Wrapped(text, names, self.inputs, kept=fallbacks)
 
 
-def observation(around: PipelineContext, function: str) -> Callable[[], AbstractContextManager[object]]:
+def observation(context: PipelineContext, function: str) -> Callable[[], AbstractContextManager[object]]:
     """What surrounds each call with what observers do."""
-    details = CallDetails(around.pipeline, function)
-    calls = [each.call for each in around.observers if each.call is not None]
+    details = CallDetails(context.name, function)
+    calls = [each.call for each in context.observers if each.call is not None]
     if len(calls) == 1:
         only = calls[0]
         return lambda: only(details)

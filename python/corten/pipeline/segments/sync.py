@@ -50,7 +50,7 @@ def wait(name: str, call: Call, clock: Clock) -> None:
 
 def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
     """The function that makes a call of a plain function under the policies of a run."""
-    name, clock, core = run.around.pipeline, run.around.clock, run.core
+    name, clock, core = run.context.name, run.context.clock, run.core
 
     def run_sync(
         function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()

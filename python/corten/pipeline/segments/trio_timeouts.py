@@ -19,10 +19,10 @@ Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
 """What is further inside; its argument is the earliest deadline outside."""
 
 
-def exceeded(around: PipelineContext, seconds: float) -> DeadlineExceeded:
+def exceeded(context: PipelineContext, seconds: float) -> DeadlineExceeded:
     """The error of a time limit that has passed, once it was told."""
-    error = DeadlineExceeded(around.pipeline, seconds, around.pipeline)
-    around.decisions.tell("timed_out", "timeout", error, seconds=seconds)
+    error = DeadlineExceeded(context.name, seconds, context.name)
+    context.events.emit("timed_out", "timeout", error, seconds=seconds)
     return error
 
 
@@ -35,7 +35,7 @@ def split(run: Run) -> list[float | Run]:
     def flush() -> None:
         nonlocal counts_calls
         if compiled or counts_calls:
-            parts.append(Run(run.around, compiled, counts_calls=counts_calls, once=run.once))
+            parts.append(Run(run.context, compiled, counts_calls=counts_calls, once=run.once))
             counts_calls = False
             compiled.clear()
 
@@ -59,7 +59,7 @@ class ScopedRun:
     def __init__(self, run: Run, fallbacks: Fallbacks) -> None:
         self.whole = run
         self._fallbacks = fallbacks
-        self._around = run.around
+        self._context = run.context
         self._parts: list[float | Run] | None = None
         self._untold: WeakSet[DeadlineExceeded] = WeakSet()
 
@@ -67,7 +67,7 @@ class ScopedRun:
         """Tell of a time limit that has passed, if this is its error and nothing repeats the call."""
         if self._untold and isinstance(error, DeadlineExceeded) and error in self._untold:
             self._untold.discard(error)
-            self._around.decisions.tell("timed_out", "timeout", error, seconds=error.seconds)
+            self._context.events.emit("timed_out", "timeout", error, seconds=error.seconds)
 
     def run(
         self, make: Make, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...]
@@ -90,25 +90,25 @@ class ScopedRun:
                 end = begin
             else:
                 chain = self._limited(part, chain)
-        return chain(context_deadline(self._around.clock))
+        return chain(context_deadline(self._context.clock))
 
     def _split(self) -> list[float | Run]:
         parts = split(self.whole)
         if not isinstance(parts[-1], Run):  # the core drives the innermost part, so that the deadline is known there
-            parts.append(Run(self._around, (), counts_calls=False))
+            parts.append(Run(self._context, (), counts_calls=False))
         return parts
 
     def _limited(self, seconds: float, inner: Inner) -> Inner:
         async def limited(horizon: float | None) -> Any:
-            deadline = self._around.clock.now() + seconds
-            with self._around.clock.move_on_at(deadline):
+            deadline = self._context.clock.now() + seconds
+            with self._context.clock.move_on_at(deadline):
                 return await inner(deadline if horizon is None else min(deadline, horizon))
             raise self._late(seconds)
 
         return limited
 
     def _late(self, seconds: float) -> DeadlineExceeded:
-        late = DeadlineExceeded(self._around.pipeline, seconds, self._around.pipeline)
+        late = DeadlineExceeded(self._context.name, seconds, self._context.name)
         self._untold.add(late)  # a retry further outside may repeat the call: then nothing has timed out
         return late
 

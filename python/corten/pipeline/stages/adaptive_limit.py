@@ -7,7 +7,7 @@ from typing import Any
 
 from corten import _core
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.fields.exceptions import resolve
@@ -27,6 +27,6 @@ def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled: 
     return Compiled(stage, limit, change)
 
 
-def objection(policy: AdaptiveLimit, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+def objection(policy: AdaptiveLimit, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
     """It guards whatever can be called."""
     return None

@@ -6,7 +6,7 @@ from functools import partial
 
 from corten.clock import Clock
 from corten.pipeline.controls.bulkhead import BulkheadControl
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled, missing_parameter
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.fields.callables import resolve_function
@@ -28,8 +28,8 @@ def compile_stage(policy: Bulkhead, state: BulkheadControl | None, clock: Clock)
     )
 
 
-def objection(policy: Bulkhead, form: Form, function: str) -> str | None:
+def objection(policy: Bulkhead, signature: FunctionSignature, function: str) -> str | None:
     """It must know the parameter that says how urgent a call is."""
     if isinstance(policy.priority, str) and ":" in policy.priority:
         return None
-    return missing_parameter("bulkhead", "takes its priority from", policy.priority, form, function)
+    return missing_parameter("bulkhead", "takes its priority from", policy.priority, signature, function)

@@ -6,7 +6,7 @@ from functools import partial
 
 from corten.clock import Clock
 from corten.pipeline.controls.circuit_breaker import BreakerControl
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.fields.callables import resolve_function
@@ -25,6 +25,6 @@ def compile_stage(policy: CircuitBreaker, state: BreakerControl | None, clock: C
     return Compiled(stage, breaker, change)
 
 
-def objection(policy: CircuitBreaker, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+def objection(policy: CircuitBreaker, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
     """It guards whatever can be called."""
     return None

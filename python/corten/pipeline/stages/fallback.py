@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.segments.fallbacks import takes_arguments
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.fallback import Fallback
@@ -22,16 +22,16 @@ def compile_stage(policy: Fallback, state: Any, clock: Clock) -> Compiled:  # no
     return Compiled(("fallback", resolve(policy.on), resolve(policy.ignore), predicate, None, policy))
 
 
-def objection(policy: Fallback, form: Form, function: str) -> str | None:
+def objection(policy: Fallback, signature: FunctionSignature, function: str) -> str | None:
     """Its function must take the arguments, and give what is not awaited to what is not awaited."""
     if policy.call is None:
         return None
     call = resolve_function("fallback", "call", policy.call)
-    if form.kind == "plain" and inspect.iscoroutinefunction(call):
+    if signature.flavor == "sync" and inspect.iscoroutinefunction(call):
         return f"the fallback {name_of(call)} is async, and {function} is a plain function that nobody awaits"
-    if form.signature is None or not takes_arguments(call):
+    if signature.inspected is None or not takes_arguments(call):
         return None
-    parameters = form.signature.parameters.values()
+    parameters = signature.inspected.parameters.values()
     positional = [each for each in parameters if each.kind in (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)]
     try:
         inspect.signature(call).bind(

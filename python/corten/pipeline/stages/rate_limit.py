@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
 from corten.policies.fields.callables import resolve_function
 from corten.policies.rate_limit import RateLimit
@@ -44,11 +44,11 @@ def input_of(field: str, value: Any) -> Input:
     return resolve_function("rate_limit", field, value)
 
 
-def objection(policy: RateLimit, form: Form, function: str) -> str | None:
+def objection(policy: RateLimit, signature: FunctionSignature, function: str) -> str | None:
     """It must know the parameters that it counts by."""
     for what, name in (("counts by", policy.key), ("takes as its cost", policy.cost)):
         if isinstance(name, str) and ":" not in name:
-            wrong = missing_parameter("rate_limit", what, name, form, function)
+            wrong = missing_parameter("rate_limit", what, name, signature, function)
             if wrong is not None:
                 return wrong
     return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from corten import _core
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.fields.callables import resolve_function
 from corten.policies.fields.exceptions import resolve
@@ -31,6 +31,6 @@ def _waits(policy: Retry) -> tuple[Any, ...]:
     return ("growing", policy.wait, policy.backoff, policy.jitter)
 
 
-def objection(policy: Retry, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+def objection(policy: Retry, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
     """It guards whatever can be called."""
     return None

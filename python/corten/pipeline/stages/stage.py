@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 
 Input = str | Callable[..., Any]
 """What a policy wants to know of each call: a parameter's name, or a function of the call's arguments."""
@@ -37,13 +37,13 @@ class StageCompiler(Protocol):
         """
         ...
 
-    def objection(self, policy: Any, form: Form, function: str) -> str | None:
-        """Why the policy can't guard a function of this form, in words that end the pipeline's error; None: it can."""
+    def objection(self, policy: Any, signature: FunctionSignature, function: str) -> str | None:
+        """Say why the policy can't guard a function, in words that end the pipeline's error; None: it can."""
         ...
 
 
-def missing_parameter(word: str, what: str, name: object, form: Form, function: str) -> str | None:
+def missing_parameter(word: str, what: str, name: object, signature: FunctionSignature, function: str) -> str | None:
     """The objection to a name that is no parameter of the function; None where it is one, or no name at all."""
-    if not isinstance(name, str) or name in form.names:
+    if not isinstance(name, str) or name in signature.names:
         return None
-    return f"{word} {what} {name!r}, which is no parameter of {function}: it has {', '.join(form.names) or 'none'}"
+    return f"{word} {what} {name!r}, which is no parameter of {function}: it has {', '.join(signature.names) or 'none'}"

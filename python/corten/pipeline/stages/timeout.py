@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from corten.clock import Clock
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.timeout import Timeout
 
@@ -15,8 +15,8 @@ def compile_stage(policy: Timeout, state: Any, clock: Clock) -> Compiled:  # noq
     return Compiled(("timeout", policy.seconds))
 
 
-def objection(policy: Timeout, form: Form, function: str) -> str | None:  # noqa: ARG001 - as every stage
+def objection(policy: Timeout, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
     """A plain function can't be interrupted."""
-    if form.kind != "plain":
+    if signature.flavor != "sync":
         return None
     return f"{function} is a plain function, which nothing can interrupt: leave the timeout out, or make it async"

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from corten.errors import described
-from corten.events.decision import (
+from corten.events.pipeline_event import (
     CallDegraded,
     CallFailed,
     CallHedged,
     CallRefused,
     CallRetried,
     CallTimedOut,
-    Decision,
     FaultInjected,
+    PipelineEvent,
 )
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from corten.events import Events
     from corten.plugins.descriptions import Observer
 
-Kind = Literal["refused", "retried", "timed_out", "failed", "degraded", "hedged", "injected"]
-"""What was decided; the words of `DecisionStatistics`."""
+EventName = Literal["refused", "retried", "timed_out", "failed", "degraded", "hedged", "injected"]
+"""The events of a pipeline; `PipelineStatistics` counts some of them by these names."""
 
 _FINAL = ("failed", "timed_out")
 """Kinds that say that a call ended with an error; a refusal is a decision, and no error of anything."""
@@ -34,7 +34,7 @@ _FINAL = ("failed", "timed_out")
 _log = logging.getLogger("corten.pipeline")
 
 
-class Decisions:
+class PipelineEvents:
     """One pipeline's; what the core and the layers decide on their rarer paths comes here.
 
     Nothing is made of it while nobody listens: then a decision costs a call and a counter.
@@ -44,26 +44,26 @@ class Decisions:
         self._pipeline = pipeline
         self._component = f"pipeline {pipeline}"
         self._lock = threading.RLock()  # the collector may run a finalizer at any moment, and that a guarded call
-        self._counts: Counter[tuple[Kind, str]] = Counter()
+        self._counts: Counter[tuple[EventName, str]] = Counter()
         self._events: Events | None = None
-        self._observers: tuple[Callable[[Decision], object], ...] = ()
+        self._observers: tuple[Callable[[PipelineEvent], object], ...] = ()
         self._errors: ErrorHandler | None = None
 
     def bind(self, events: Events | None, observers: Sequence[Observer], errors: ErrorHandler | None = None) -> None:
         """Tell an App's events, its error handler and its plugins' observers from now on."""
         self._events = events
         self._errors = errors
-        self._observers = tuple(each.decision for each in observers if each.decision is not None)
+        self._observers = tuple(each.event for each in observers if each.event is not None)
 
-    def counts(self, kind: Kind) -> Mapping[str, int]:
+    def counts(self, name: EventName) -> Mapping[str, int]:
         """How often that was decided, by the policy's word."""
         with self._lock:
             counts = dict(self._counts)
-        return {policy: count for (each, policy), count in counts.items() if each == kind}
+        return {policy: count for (each, policy), count in counts.items() if each == name}
 
-    def tell(
+    def emit(
         self,
-        kind: Kind,
+        name: EventName,
         policy: str,
         error: BaseException | None = None,
         attempt: int = 0,
@@ -79,28 +79,28 @@ class Decisions:
         :param words: what was decided, where that is not in ``error``
         """
         with self._lock:
-            self._counts[kind, policy] += 1
-        if self._errors is not None and error is not None and kind in _FINAL:
+            self._counts[name, policy] += 1
+        if self._errors is not None and error is not None and name in _FINAL:
             self._errors.report(self._component, error)
         events = self._events
-        listened = events is not None and events.wants(Decision)
+        listened = events is not None and events.wants(PipelineEvent)
         if not (listened or self._observers):
             return
-        decision = self._decision(kind, policy, error, attempt, seconds, words)
+        event = self._event(name, policy, error, attempt, seconds, words)
         if events is not None and listened:
-            events.emit(decision)
+            events.emit(event)
         for observer in self._observers:
             try:
-                observer(decision)
+                observer(event)
             except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
-                _log.exception("pipeline %s: an observer failed on %s", self._pipeline, type(decision).__name__)
+                _log.exception("pipeline %s: an observer failed on %s", self._pipeline, type(event).__name__)
 
-    def _decision(
-        self, kind: Kind, policy: str, error: BaseException | None, attempt: int, seconds: float | None, words: str
-    ) -> Decision:
+    def _event(
+        self, name: EventName, policy: str, error: BaseException | None, attempt: int, seconds: float | None, words: str
+    ) -> PipelineEvent:
         pipeline = self._pipeline
         words = words if error is None else described(error)
-        match kind:
+        match name:
             case "refused":
                 reason = str(getattr(error, "reason", error))
                 return CallRefused(pipeline=pipeline, policy=policy, reason=reason, retry_after=seconds)

@@ -28,23 +28,23 @@ _DEPENDS_ON = ("eviction", "version", "key")
 class FunctionCache:
     """One function's results, and the calls for them that are under way."""
 
-    def __init__(self, policy: Cache, site: WrapContext) -> None:
+    def __init__(self, policy: Cache, wrap_context: WrapContext) -> None:
         self.policy = policy
-        self.name = site.name
-        self._site = replace(site, kept=None)  # or each would hold all that were before it
-        self._clock = site.around.clock
-        self._inside = site.inside
-        self.key = Key(policy, site.function, site.form)
-        self.terms = TermsOf(policy, site.name, Values(site.function, site.form))
+        self.name = wrap_context.function_name
+        self._wrap_context = replace(wrap_context, kept=None)  # or each would hold all that were before it
+        self._clock = wrap_context.pipeline.clock
+        self._inside = wrap_context.inside
+        self.key = Key(policy, wrap_context.function, wrap_context.signature)
+        self.terms = TermsOf(policy, wrap_context.function_name, Values(wrap_context.function, wrap_context.signature))
         self._are_plain = self.terms.are_plain
         self.shared: SharedResults | None = None
         self._flights: dict[Any, Flight] = {}
         """By key; for async functions by thread and key, as an event loop's tasks are in one thread."""
         self._timed = policy.early_refresh > 0
         self._counted: Counter[Counted] = Counter()
-        self._lock = threading.RLock()  # see Decisions: finalizers come at any moment
-        old = site.kept
-        if isinstance(old, FunctionCache) and old._keeps_for(policy, site):
+        self._lock = threading.RLock()  # see PipelineEvents: finalizers come at any moment
+        old = wrap_context.kept
+        if isinstance(old, FunctionCache) and old._keeps_for(policy, wrap_context):
             self.results: MemoryCache[Any, Any] = old.results
             self._flights = old._flights
             self._counted, self._lock = old._counted, old._lock
@@ -59,13 +59,13 @@ class FunctionCache:
                 stale=cast("float", policy.stale),
                 early_refresh=policy.early_refresh,
             )
-        counts = site.around.counts if site.outermost else None
+        counts = wrap_context.pipeline.counts if wrap_context.outermost else None
         self.lookup = CacheLookup(self.results, counts, MISS, self.key.explain).lookup
 
-    def _keeps_for(self, policy: Cache, site: WrapContext) -> bool:
+    def _keeps_for(self, policy: Cache, wrap_context: WrapContext) -> bool:
         before = self.policy
         return (
-            site.around.clock is self._clock
+            wrap_context.pipeline.clock is self._clock
             and all(getattr(before, name) == getattr(policy, name) for name in _DEPENDS_ON)
             and (before.max_bytes is None) == (policy.max_bytes is None)  # nothing was weighed before
         )
@@ -159,7 +159,7 @@ class FunctionCache:
         found = self.results.stale(key) if self._may_be_stale else None
         if found is None:
             return MISS
-        self._site.around.decisions.tell("degraded", "cache", error)
+        self._wrap_context.pipeline.events.emit("degraded", "cache", error)
         return found[0]
 
     @property
@@ -178,8 +178,8 @@ class FunctionCache:
             self._counted[what] += 1
 
     def _count_hit(self) -> None:
-        if self._site.outermost:
-            self._site.around.counts.hit()
+        if self._wrap_context.outermost:
+            self._wrap_context.pipeline.counts.hit()
 
     def statistics(self, place: int = 0) -> FunctionCacheStatistics:
         """What it has counted, and what it holds."""
@@ -204,8 +204,8 @@ class FunctionCache:
         try:
             yield
         except BaseException as error:
-            if self._site.outermost:
-                counts = self._site.around.counts
+            if self._wrap_context.outermost:
+                counts = self._wrap_context.pipeline.counts
                 if isinstance(error, Exception):
                     counts.shared_error()
                 else:
@@ -216,5 +216,5 @@ class FunctionCache:
         self.count("joined")
         if flight.landed:
             self._count_hit()
-        elif self._site.outermost:
-            self._site.around.counts.shared_error()
+        elif self._wrap_context.outermost:
+            self._wrap_context.pipeline.counts.shared_error()

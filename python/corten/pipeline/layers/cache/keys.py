@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from corten.pipeline.functions.signature import Form, name_of
+from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.functions.traceback import TITLE
 from corten.pipeline.functions.wrapper import Wrapper
 from corten.policies.cache import Cache
@@ -18,18 +18,18 @@ from corten.policies.fields.callables import Function, resolve_function
 class Key:
     """How the key of a function's calls is made, by what the policy says."""
 
-    def __init__(self, policy: Cache, function: Callable[..., Any], form: Form) -> None:
+    def __init__(self, policy: Cache, function: Callable[..., Any], signature: FunctionSignature) -> None:
         self._function = function
-        self._form = form
+        self._signature = signature
         self._parameters = policy.parameters()
         self.text: str | None = None
-        """For the wrapper, in place of the form's own; ``{_}`` stands before the names of ours."""
+        """For the wrapper, in place of the signature's own; ``{_}`` stands before the names of ours."""
         self.names: dict[str, Any] = {}
         """What that text uses."""
         if self._parameters is not None:
-            self.text = expression(form, self._parameters)
+            self.text = expression(signature, self._parameters)
         elif policy.key is not None:
-            self.text = f"{{_}}key({form.call})"
+            self.text = f"{{_}}key({signature.call})"
             self.names["key"] = resolve_function("cache", "key", cast("Function", policy.key))
         self._of: Callable[..., Any] | None = None
 
@@ -39,7 +39,7 @@ class Key:
         :raises TypeError: they are not the function's
         """
         if self._of is None:
-            self._of = _written(self._function, self._form, "key", self.text, self.names)
+            self._of = _written(self._function, self._signature, "key", self.text, self.names)
         return self._of(*args, **kwargs)
 
     def checked(self, *args: Any, **kwargs: Any) -> Any:
@@ -86,33 +86,33 @@ class Key:
 class Values:
     """Makes functions that give some of a call's arguments as a tuple, defaults included."""
 
-    def __init__(self, function: Callable[..., Any], form: Form) -> None:
+    def __init__(self, function: Callable[..., Any], signature: FunctionSignature) -> None:
         self._function = function
-        self._form = form
+        self._signature = signature
 
     def of(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """The function for these parameters."""
-        text = f"({', '.join(_parts(self._form, names))},)" if names else "()"
-        return _written(self._function, self._form, "key", text, {})
+        text = f"({', '.join(_parts(self._signature, names))},)" if names else "()"
+        return _written(self._function, self._signature, "key", text, {})
 
 
-def expression(form: Form, names: Sequence[str]) -> str:
+def expression(signature: FunctionSignature, names: Sequence[str]) -> str:
     """Source text for a key of these parameters: the only one itself, or a tuple."""
-    parts = _parts(form, names)
+    parts = _parts(signature, names)
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)},)" if parts else "()"
 
 
-def _parts(form: Form, names: Sequence[str]) -> list[str]:
-    mappings = {"kwargs"} if form.signature is None else set[str]()
-    if form.signature is not None:
-        parameters = form.signature.parameters.values()
+def _parts(signature: FunctionSignature, names: Sequence[str]) -> list[str]:
+    mappings = {"kwargs"} if signature.inspected is None else set[str]()
+    if signature.inspected is not None:
+        parameters = signature.inspected.parameters.values()
         mappings = {each.name for each in parameters if each.kind is each.VAR_KEYWORD}
     return [f"(*{{_}}sorted({name}.items()),)" if name in mappings else name for name in names]
 
 
 def _written(
-    function: Callable[..., Any], form: Form, text: str, key: str | None, names: dict[str, Any]
+    function: Callable[..., Any], signature: FunctionSignature, text: str, key: str | None, names: dict[str, Any]
 ) -> Callable[..., Any]:
-    wrapper = Wrapper(function, replace(form, kind="plain"), f"{TITLE} key of {name_of(function)}")
+    wrapper = Wrapper(function, replace(signature, flavor="sync"), f"{TITLE} key of {name_of(function)}")
     wrapper.become(text, names, key=key)
     return wrapper.function

@@ -6,7 +6,7 @@ from typing import cast
 
 from corten.cache.tier import TaggedTier
 from corten.pipeline.functions.miss import MISS
-from corten.pipeline.functions.signature import Form, result_type
+from corten.pipeline.functions.signature import FunctionSignature, result_type
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.pipeline.layers.cache.shared_results import SharedResults
 from corten.pipeline.layers.cache.tasks import AsyncCache
@@ -19,15 +19,15 @@ from corten.policies.cache import Cache
 class CacheLayer:
     """A cache, asked before what is inside it begins."""
 
-    word = "cache"
+    kind = "cache"
 
     def __init__(self, policy: Cache) -> None:
         self._policy = policy
 
-    def objection(self, form: Form, function: str) -> str | None:
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:
         """A parameter that the function does not have; a time limit for what nothing can interrupt."""
         policy = self._policy
-        if form.kind == "plain":
+        if signature.flavor == "sync":
             for name in ("soft_timeout", "hard_timeout"):
                 if getattr(policy, name) is not None:
                     return (
@@ -35,28 +35,30 @@ class CacheLayer:
                         f"{name} out, or make it async"
                     )
         for name in policy.parameters() or ():
-            if problem := missing_parameter("cache", "has a key by", name, form, function):
+            if problem := missing_parameter("cache", "has a key by", name, signature, function):
                 return problem
         for template in policy.templates():
             for name in template.names:
-                if problem := missing_parameter("cache", f"has the tag {template.text!r} by", name, form, function):
+                if problem := missing_parameter(
+                    "cache", f"has the tag {template.text!r} by", name, signature, function
+                ):
                     return problem
         return None
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it in front of what is inside; results stay where only what they don't depend on changes."""
-        policy, around = self._policy, site.around
-        is_plain = site.form.kind == "plain"
-        cache: FunctionCache = BlockingCache(policy, site) if is_plain else AsyncCache(policy, site)
-        if policy.shared and around.tiers and not is_plain:
-            tier = around.tiers[0]
+        policy, context = self._policy, wrap_context.pipeline
+        is_plain = wrap_context.signature.flavor == "sync"
+        cache: FunctionCache = BlockingCache(policy, wrap_context) if is_plain else AsyncCache(policy, wrap_context)
+        if policy.shared and context.tiers and not is_plain:
+            tier = context.tiers[0]
             if policy.tags and not isinstance(tier, TaggedTier):
                 raise ValueError(
-                    f"pipeline {around.pipeline!r}: cache has tags and is shared, and the shared tier {tier.name!r} "
+                    f"pipeline {context.name!r}: cache has tags and is shared, and the shared tier {tier.name!r} "
                     "does not know tags: leave them out, or don't share"
                 )
-            prefix = f"{around.pipeline}:{site.function.__module__}.{site.name}"
-            result = result_type(site.function, site.form.kind)
+            prefix = f"{context.name}:{wrap_context.function.__module__}.{wrap_context.function_name}"
+            result = result_type(wrap_context.function, wrap_context.signature.flavor)
             cache.shared = SharedResults(tier, prefix, policy.version, result, cast("float | None", policy.ttl))
         names = {"lookup": cache.lookup, "MISS": MISS, "on_miss": cache.on_miss, **cache.key.names}
         text = "sync_cached" if is_plain else "cached"

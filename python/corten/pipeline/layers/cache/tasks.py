@@ -21,8 +21,8 @@ class AsyncCache(FunctionCache):
     thread, which is where an event loop's tasks are.
     """
 
-    def __init__(self, policy: Cache, site: WrapContext) -> None:
-        super().__init__(policy, site)
+    def __init__(self, policy: Cache, wrap_context: WrapContext) -> None:
+        super().__init__(policy, wrap_context)
         self._soft = cast("float | None", policy.soft_timeout)
         self._hard = cast("float | None", policy.hard_timeout)
         self._is_simple = self._soft is None and self._hard is None and not self._timed
@@ -105,7 +105,7 @@ class AsyncCache(FunctionCache):
             # Who made the call was cancelled: the first to come round makes it now.
 
     def _in_background(self, place: Any, flight: Flight, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        background = self._site.around.background
+        background = self._wrap_context.pipeline.background
         if background is None:
             return False
         self._flights[place] = flight
@@ -173,7 +173,7 @@ class AsyncCache(FunctionCache):
             return value
         error = self._exceeded(hard)
         self.count("hard_timeouts")
-        self._site.around.decisions.tell("timed_out", "cache", error, seconds=hard)
+        self._wrap_context.pipeline.events.emit("timed_out", "cache", error, seconds=hard)
         raise error
 
     async def _produce(self, key: Any, flight: Flight, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -205,7 +205,7 @@ class AsyncCache(FunctionCache):
         return late
 
     def _exceeded(self, seconds: float) -> DeadlineExceeded:
-        return DeadlineExceeded(f"pipeline {self._site.around.pipeline!r}: {self.name}", seconds)
+        return DeadlineExceeded(f"pipeline {self._wrap_context.pipeline.name!r}: {self.name}", seconds)
 
 
 def _refreshing() -> Flight:

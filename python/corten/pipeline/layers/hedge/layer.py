@@ -10,7 +10,7 @@ from typing import Any
 from corten import _core
 from corten.deadline import remaining
 from corten.event_loop import on_trio
-from corten.pipeline.functions.signature import Form
+from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.hedge.on_asyncio import hedge_on_asyncio
 from corten.pipeline.layers.hedge.on_trio import hedge_on_trio
 from corten.pipeline.layers.layer import WrapContext, Wrapped
@@ -27,16 +27,16 @@ class FunctionHedge:
     :param previous: that of the policy before; latencies stay where the quantile is the same
     """
 
-    def __init__(self, policy: Hedge, site: WrapContext, previous: FunctionHedge | None) -> None:
+    def __init__(self, policy: Hedge, wrap_context: WrapContext, previous: FunctionHedge | None) -> None:
         self.policy = policy
-        self.around = site.around
-        self.inside = site.inside
-        self.function = site.name
+        self.pipeline = wrap_context.pipeline
+        self.inside = wrap_context.inside
+        self.function = wrap_context.function_name
         self.started: int = 0 if previous is None else previous.started
         self.won: int = 0 if previous is None else previous.won
         self.latencies: _core.Latencies | None = None
-        around = site.around
-        self.core = _core.Pipeline(around.pipeline, around.clock, around.counts, (), False)
+        pipeline = wrap_context.pipeline
+        self.core = _core.Pipeline(pipeline.name, pipeline.clock, pipeline.counts, (), False)
         """Drives attempts from their first step on."""
         if policy.quantile is None:
             return
@@ -60,15 +60,15 @@ class FunctionHedge:
     def deadline(self) -> float | None:
         """That around the caller, as a time of the clock; None: there is none."""
         left = remaining()
-        return None if left is None else self.around.clock.now() + left
+        return None if left is None else self.pipeline.clock.now() + left
 
     def may_begin(self, attempt: int, after: float) -> bool:
         """Whether the budget has room for another attempt; that is told and counted."""
-        budget = self.around.budget
-        if budget is not None and not budget.withdraw(self.around.counts):
+        budget = self.pipeline.budget
+        if budget is not None and not budget.withdraw(self.pipeline.counts):
             return False
         self.started += 1
-        self.around.decisions.tell("hedged", "hedge", attempt=attempt, seconds=after)
+        self.pipeline.events.emit("hedged", "hedge", attempt=attempt, seconds=after)
         return True
 
     async def attempt(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], deadline: float | None) -> Any:
@@ -88,33 +88,33 @@ class FunctionHedge:
 class HedgeLayer:
     """Another attempt beside a slow one, each of them through everything inside."""
 
-    word = "hedge"
+    kind = "hedge"
 
     def __init__(self, policy: Hedge) -> None:
         self._policy = policy
 
-    def objection(self, form: Form, function: str) -> str | None:
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:
         """A plain function can't be made twice at once."""
-        if form.kind != "plain":
+        if signature.flavor != "sync":
             return None
         return f"{function} is a plain function, of which nobody can begin two: leave the hedge out, or make it async"
 
-    def put(self, site: WrapContext) -> Wrapped:
+    def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it around what is inside; a function that must not be done twice is called as it is."""
-        if not is_idempotent(site.function):
-            inside = site.inside
+        if not is_idempotent(wrap_context.function):
+            inside = wrap_context.inside
 
             def once(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 return inside(*args, **kwargs)
 
             return Wrapped("layered", {"around": once})
-        previous = site.kept if isinstance(site.kept, FunctionHedge) else None
-        hedge = FunctionHedge(self._policy, site, previous)
+        previous = wrap_context.kept if isinstance(wrap_context.kept, FunctionHedge) else None
+        hedge = FunctionHedge(self._policy, wrap_context, previous)
         names: dict[str, Any] = {
-            "function": site.inside,
+            "function": wrap_context.inside,
             "core": hedge.core,
             "run": hedge.core.run,
-            "now": site.around.clock.now,
+            "now": wrap_context.pipeline.clock.now,
             "copy_context": copy_context,
             "Call": _core.Call,
             "type": type,

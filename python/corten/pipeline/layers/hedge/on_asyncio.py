@@ -28,7 +28,7 @@ HedgeSlow = Callable[[Call, float, Context, tuple[Any, ...], Mapping[str, Any]],
 
 def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
     """The function that takes over a call whose first attempt has suspended."""
-    here = Here(hedge.around.clock)
+    here = Here(hedge.pipeline.clock)
 
     async def hedge_slow(
         call: Call, started: float, context: Context, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -36,7 +36,7 @@ def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
         delay = hedge.delay()
         if delay is None:
             await call
-            hedge.took(hedge.around.clock.now() - started)
+            hedge.took(hedge.pipeline.clock.now() - started)
             return call.result()
         race = _Race(hedge, here(), started, delay, context, args, kwargs)
         try:
@@ -51,7 +51,7 @@ def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
         try:
             if (winner := await race.others()) is not None:
                 return winner.result()
-            raise noted(hedge.around.pipeline, failed, race.errors)
+            raise noted(hedge.pipeline.name, failed, race.errors)
         finally:
             del failed  # its traceback holds this frame
 
@@ -132,7 +132,7 @@ class _Race:
         self._host: asyncio.Task[Any] | None = current_task(self._loop)
         self._cancelling = 0 if self._host is None else self._host.cancelling()
         left = pipeline_time_left()  # what `within` set is in the context
-        self._deadline = None if left is None else hedge.around.clock.now() + left
+        self._deadline = None if left is None else hedge.pipeline.clock.now() + left
         self._begun = 1
         self._running: dict[asyncio.Task[Any], anyio.CancelScope | None] = {}
         """Those beside the first, with their scopes once they have taken their first step."""
@@ -147,7 +147,7 @@ class _Race:
         """The timer went off: another attempt."""
         if self._first_ended or self._winner is not None:
             return
-        now = self._hedge.around.clock.now()
+        now = self._hedge.pipeline.clock.now()
         if not self._hedge.may_begin(self._begun + 1, now - self._started):
             return
         self._begun += 1
@@ -234,7 +234,7 @@ class _Race:
 
     def _took(self) -> None:
         """As long as the first attempt took, or would have taken at least: a quantile learns from both."""
-        self._hedge.took(self._hedge.around.clock.now() - self._started)
+        self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def _end_others(self) -> None:
         """Cancel what is under way and wait until it is over, whoever cancels us meanwhile."""

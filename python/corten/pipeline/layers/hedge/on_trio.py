@@ -22,10 +22,10 @@ def hedge_on_trio(hedge: FunctionHedge) -> HedgeAll:
 
     async def hedge_all(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         delay = hedge.delay()
-        started = hedge.around.clock.now()
+        started = hedge.pipeline.clock.now()
         if delay is None:
             result = await hedge.inside(*args, **kwargs)
-            hedge.took(hedge.around.clock.now() - started)
+            hedge.took(hedge.pipeline.clock.now() - started)
             return result
         race = _Race(hedge, started, delay, args, kwargs)
         async with anyio.create_task_group() as group:
@@ -37,7 +37,7 @@ def hedge_on_trio(hedge: FunctionHedge) -> HedgeAll:
             attempt, result = race.results[0]
             hedge.won += attempt > 1
             return result
-        raise noted(hedge.around.pipeline, race.errors[0], race.errors[1:])
+        raise noted(hedge.pipeline.name, race.errors[0], race.errors[1:])
 
     return hedge_all
 
@@ -72,11 +72,11 @@ class _Race:
                 self.errors.insert(0, error)
         self._first_ended = True
         if self.results:  # as long as it took, or would have taken at least: a quantile learns from both
-            self._hedge.took(self._hedge.around.clock.now() - self._started)
+            self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def begin_others(self, group: TaskGroup) -> None:
         """Begin another attempt each time that the delay passes."""
-        clock = self._hedge.around.clock
+        clock = self._hedge.pipeline.clock
         for attempt in range(2, self._hedge.policy.max_hedges + 2):
             await clock.sleep(self._started + (attempt - 1) * self._delay - clock.now())
             if self._first_ended or self.results:

@@ -1,4 +1,4 @@
-"""What pipelines decide about calls: one frozen struct for each kind of decision.
+"""Events of pipelines: one frozen struct for each.
 
 They come as often as calls are refused or repeated, so `Events.recent` does not remember them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from corten.events.event import Event
 
 
-class Decision(Event, frozen=True, kw_only=True):
+class PipelineEvent(Event, frozen=True, kw_only=True):
     """Something other than letting a call through and returning what came."""
 
     pipeline: str
@@ -16,7 +16,7 @@ class Decision(Event, frozen=True, kw_only=True):
     """The word of the policy that decided; empty where none did."""
 
 
-class CallRefused(Decision, frozen=True, kw_only=True):
+class CallRefused(PipelineEvent, frozen=True, kw_only=True):
     """A policy did not let a call through."""
 
     reason: str
@@ -24,7 +24,7 @@ class CallRefused(Decision, frozen=True, kw_only=True):
     """Seconds after which a call may succeed, where that is known."""
 
 
-class CallRetried(Decision, frozen=True, kw_only=True):
+class CallRetried(PipelineEvent, frozen=True, kw_only=True):
     """An attempt failed and the call will be made again."""
 
     attempt: int
@@ -35,21 +35,21 @@ class CallRetried(Decision, frozen=True, kw_only=True):
     """Its type and words."""
 
 
-class CallTimedOut(Decision, frozen=True, kw_only=True):
+class CallTimedOut(PipelineEvent, frozen=True, kw_only=True):
     """A time limit ended a call."""
 
     seconds: float
     """The limit."""
 
 
-class CallFailed(Decision, frozen=True, kw_only=True):
+class CallFailed(PipelineEvent, frozen=True, kw_only=True):
     """A call ended with an error that its caller gets."""
 
     error: str
     """Its type and words."""
 
 
-class CallHedged(Decision, frozen=True, kw_only=True):
+class CallHedged(PipelineEvent, frozen=True, kw_only=True):
     """A call took long, and was made once more beside the first."""
 
     attempt: int
@@ -58,14 +58,14 @@ class CallHedged(Decision, frozen=True, kw_only=True):
     """Seconds since the call began."""
 
 
-class CallDegraded(Decision, frozen=True, kw_only=True):
+class CallDegraded(PipelineEvent, frozen=True, kw_only=True):
     """A caller got less than was asked for: a fallback's value, or a result from a cache that was too old."""
 
     error: str
     """For which error: its type and words."""
 
 
-class FaultInjected(Decision, frozen=True, kw_only=True):
+class FaultInjected(PipelineEvent, frozen=True, kw_only=True):
     """Chaos disturbed a call on purpose."""
 
     fault: str
