@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextvars
 import inspect
 import logging
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, cast
 
@@ -19,6 +18,7 @@ import msgspec
 
 from corten.clock import Clock
 from corten.errors import described
+from corten.event_loop import loop_caller
 from corten.metrics.registry import Registry
 
 _log = logging.getLogger("corten.errors")
@@ -281,14 +281,14 @@ class ErrorHandler:
 
     async def run(self) -> None:
         """Call async callbacks, one after the other, until :meth:`stop`; the App does this."""
-        wake_from_outside = _from_any_thread()
+        call_soon = loop_caller()
         ended = self._ended = anyio.Event()
         token = _telling.set(True)
         try:
             while True:
                 moved = anyio.Event()
                 with self._lock:
-                    self._wake = partial(wake_from_outside, moved.set)
+                    self._wake = partial(call_soon, moved.set)
                     item = self._waiting.popleft() if self._waiting else None
                     is_over = self._is_over
                 if item is not None:
@@ -333,20 +333,3 @@ def _is_new(component: str, error: Exception) -> bool:
         return True
     came_by.add(component)
     return False
-
-
-def _from_any_thread() -> Callable[[Callable[[], object]], object]:
-    """What has the event loop that runs now call a function, from any thread; harmless when the loop is gone."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        schedule = trio.lowlevel.current_trio_token().run_sync_soon
-    else:
-        import asyncio  # only where a loop runs, which has imported it
-
-        schedule = asyncio.get_running_loop().call_soon_threadsafe
-
-    def call(function: Callable[[], object]) -> None:
-        with suppress(RuntimeError):  # it is closed; trio.RunFinishedError is one too
-            schedule(function)
-
-    return call

@@ -1,26 +1,21 @@
-"""Which event loop runs the call, asked without importing one that is not there."""
+"""The event loop around a call: which one it is, and calls into it from other threads."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import get_ident
 
 
 def on_trio() -> bool:
-    """Whether trio runs the current task."""
+    """Return whether trio runs the current task; never imports trio."""
     trio = sys.modules.get("trio")
-    if trio is None:
-        return False
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        return False
-    return True
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
 def in_event_loop() -> bool:
-    """Whether this thread runs an event loop right now, so that waiting here would stop it."""
+    """Return whether this thread runs an event loop now, which a blocking call would stop."""
     import asyncio
 
     try:
@@ -30,21 +25,34 @@ def in_event_loop() -> bool:
     return True
 
 
-def from_any_thread(callback: Callable[[], object]) -> Callable[[], None]:
-    """A callable that calls ``callback`` in this event loop: at once from its own thread, soon from another."""
-    thread = get_ident()
-    soon: Callable[[Callable[[], object]], object]
-    if on_trio():
-        soon = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
-    else:
-        import asyncio
+def loop_caller() -> Callable[[Callable[[], object]], None]:
+    """Return a function that any thread can use to have this event loop call another function soon.
 
-        soon = asyncio.get_running_loop().call_soon_threadsafe
+    After the loop has ended, it does nothing.
+    """
+    schedule: Callable[[Callable[[], object]], object]
+    if on_trio():
+        schedule = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
+    else:
+        import asyncio  # only where a loop runs, which has imported it
+
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+
+    def call_soon(function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop has ended; trio.RunFinishedError is a RuntimeError too
+            schedule(function)
+
+    return call_soon
+
+
+def from_any_thread(callback: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that calls ``callback`` in this event loop: at once from its thread, soon from another."""
+    thread, call_soon = get_ident(), loop_caller()
 
     def call() -> None:
         if get_ident() == thread:
             callback()
         else:
-            soon(callback)
+            call_soon(callback)
 
     return call

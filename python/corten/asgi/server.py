@@ -8,13 +8,13 @@ import errno
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
 from corten.errors import CortenError, ResourceUnavailable
+from corten.event_loop import on_trio
 from corten.plugins.descriptions import Task
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class HttpServer:
         :raises ResourceUnavailable: the port cannot be had
         :raises CortenError: uvicorn is not installed, this is not asyncio, or the application refused to start
         """
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
+        if on_trio():
             raise CortenError(
                 "corten.asgi.serve runs on asyncio only (uvicorn does): start the App with backend='asyncio'"
             )

@@ -13,10 +13,10 @@ import confluent_kafka
 from confluent_kafka import KafkaException
 
 from corten.errors import CortenError, ResourceUnavailable
+from corten.event_loop import loop_caller
 from corten.messages.publisher import OutgoingMessage
 from corten_kafka.delivery import Delivery
 from corten_kafka.errors import send_error
-from corten_kafka.loops import loop_caller
 
 _POLL = 0.2
 """Seconds for which the thread waits in librdkafka before it looks whether it is to end."""

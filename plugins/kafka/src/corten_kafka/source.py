@@ -17,11 +17,11 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from corten.errors import CortenError, ResourceUnavailable
+from corten.event_loop import loop_caller
 from corten.messages.message import Message
 from corten.messages.source import Partition, Subscription
 from corten_kafka.errors import describe
 from corten_kafka.lag import Lag
-from corten_kafka.loops import loop_caller
 
 _log = logging.getLogger("corten.kafka")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import weakref
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import anyio
 
 from corten.app.resources import KeptResource, Resources, named
 from corten.errors import CortenError, described
+from corten.event_loop import on_trio
 from corten.events import PhaseFinished
 from corten.pipeline.background import Background
 
@@ -337,5 +337,4 @@ def _after_fork() -> None:
 
 
 def _backend() -> str:
-    trio = sys.modules.get("trio")
-    return "trio" if trio is not None and trio.lowlevel.in_trio_task() else "asyncio"
+    return "trio" if on_trio() else "asyncio"

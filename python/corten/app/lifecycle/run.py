@@ -25,6 +25,7 @@ import anyio
 from corten.app.lifecycle import exit_codes
 from corten.app.lifecycle.lifecycle import Lifecycle, StoppedWhileStarting
 from corten.errors import CortenError, described
+from corten.event_loop import loop_caller
 from corten.logs import LogLevel, configure
 
 if TYPE_CHECKING:
@@ -79,11 +80,7 @@ class Signals:
 
     def attend(self) -> None:
         """Act on signals from the event loop that runs now, also on one that came before."""
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
-            self._wake = trio.lowlevel.current_trio_token().run_sync_soon
-        else:
-            self._wake = asyncio.get_running_loop().call_soon_threadsafe
+        self._wake = loop_caller()
         if self._received is not None and self._wake is not None:
             self._wake(self._stop)
         if self._asks_to_reload and self._wake is not None:
