@@ -2,12 +2,11 @@
 
 Both publish and consume 336,776 messages through one real Kafka and store into one real PostgreSQL, each run with a
 topic, a group and a database of its own. Rows a second count from the first message published to the last row stored.
-
-``python benches/flights.py [ROUNDS]``
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -56,7 +55,9 @@ def peer(kafka: KafkaServer, dsn: str, topic: str) -> float:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    parser = argparse.ArgumentParser(description="Run the flights and their peer in turn; rows a second.")
+    parser.add_argument("rounds", type=int, nargs="?", default=3, help="runs of each, 3 by default")
+    rounds = parser.parse_args().rounds
     pairs: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder, PostgresServer() as postgres:
         for number in range(rounds):

@@ -2,12 +2,11 @@
 
 The same messages, types, lookups, batches, tables and guarantees (commit after store, idempotent writes), the same
 broker and PostgreSQL. Retries, breaker and bulkhead are left out, which favours the peer.
-
-``python benches/flights_peer.py BOOTSTRAP DSN TOPIC``; prints one line of JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
@@ -141,4 +140,7 @@ async def main(bootstrap: str, dsn: str, topic: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    parser = argparse.ArgumentParser(description="Run the flights job without Corten; prints one line of JSON.")
+    for name in ("bootstrap", "dsn", "topic"):
+        parser.add_argument(name)
+    asyncio.run(main(**vars(parser.parse_args())))

@@ -27,7 +27,7 @@ throttled = optional("throttled")
 pyrate = optional("pyrate_limiter")
 
 
-class ConsumerState:
+class Floor:
     """The least that a method call with a comparison costs in Python."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def main() -> None:
             "limits": limits_case("a"),
             "throttled-py (gcra)": throttled_case("a"),
             "pyrate-limiter": pyrate_case(),
-            "a Python method": Case("acquire()", acquire=ConsumerState().try_acquire),
+            "a Python method": Case("acquire()", acquire=Floor().try_acquire),
         },
         floor="a Python method",
         targets={"aiolimiter": 1 / 15},
@@ -105,12 +105,12 @@ def main() -> None:
             "corten": Case("acquire(key)", acquire=KeyedTokenBucket(RATE).try_acquire, key="user:1"),
             "limits": limits_case("user:1"),
             "throttled-py (gcra)": throttled_case("user:1"),
-            "a Python method": Case("acquire()", acquire=ConsumerState().try_acquire),
+            "a Python method": Case("acquire()", acquire=Floor().try_acquire),
         },
         floor="a Python method",
         targets={"limits": 1 / 30},
     )
-    floor = Case("acquire()", acquire=ConsumerState().try_acquire)
+    floor = Case("acquire()", acquire=Floor().try_acquire)
     compare(
         "rate_limit: leaky bucket",
         {

@@ -1,12 +1,12 @@
 """Runs each bench of this folder in its own process and writes the figures and plot of docs/explanation/benchmarks.md.
 
-``python benches/run.py [NAME …]`` runs only those named, with this Python alone, and writes nothing. ``--local`` leaves
-out those that start servers. What measures the library alone runs on this Python and, where one is found, on another
-version too: see `interpreters.py`.
+Benches of the library alone run on this Python and, where `interpreters.py` finds one, on a second version. With names,
+only those benches run, on this Python, and the page stays as it is.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -34,18 +34,34 @@ WITH_SERVERS = ("redis_plugin", "postgres", "kafka", "flights")
 RECORDS = ROOT / "target" / "benches"
 
 
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Measure Corten and its peers, about 15 minutes, and write docs/explanation/benchmarks.md."
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"run only these, on this Python, and write nothing: {', '.join((*LOCAL, *WITH_SERVERS))}",
+    )
+    parser.add_argument("--local", action="store_true", help=f"leave out {', '.join(WITH_SERVERS)}: they start servers")
+    found = parser.parse_args()
+    if unknown := set(found.names) - {*LOCAL, *WITH_SERVERS}:
+        parser.error(f"no bench {', '.join(sorted(unknown))}; there are {', '.join((*LOCAL, *WITH_SERVERS))}")
+    return found
+
+
 def main() -> int:
+    """Run the benches, and return 1 if one of them failed."""
+    options = arguments()
+    names = options.names
     began = time.monotonic()
-    names = [name for name in sys.argv[1:] if not name.startswith("-")]
-    unknown = set(names) - {*LOCAL, *WITH_SERVERS}
-    if unknown:
-        print(f"no bench {', '.join(sorted(unknown))}; there are {', '.join((*LOCAL, *WITH_SERVERS))}")
-        return 2
     pythons = {interpreters.version(sys.executable): Path(sys.executable)}
     if not names:
         pythons |= interpreters.others(already=set(pythons))
     plan = [(version, python, name) for version, python in pythons.items() for name in names or LOCAL]
-    if not names and "--local" not in sys.argv:
+    if not names and not options.local:
         plan += [(*next(iter(pythons.items())), name) for name in WITH_SERVERS]
     RECORDS.mkdir(parents=True, exist_ok=True)
     records = {version: RECORDS / f"{version}.jsonl" for version in pythons}

@@ -136,3 +136,22 @@ class TestRustupHome:
     def test_no_home_at_all_is_no_error(self, path: Path) -> None:
         done = run("rustup-home", path=path)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+class TestBenches:
+    @staticmethod
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, ROOT / "benches" / script, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+    def test_help_names_every_bench_and_runs_none(self) -> None:
+        done = self.run("run.py", "--help")
+        assert done.returncode == 0
+        assert "policies" in done.stdout
+        assert "--local" in done.stdout
+
+    @pytest.mark.parametrize("argument", ["nothing", "--everything"])
+    def test_an_unknown_bench_or_option_is_an_error_that_names_it(self, argument: str) -> None:
+        done = self.run("run.py", argument)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert argument in done.stderr
