@@ -12,6 +12,7 @@ from corten.cache import TaggedTier
 from corten.clock import Clock
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache
 from corten.secrets import Secret
 from corten_redis import Redis, RedisSettings, RedisTier
@@ -77,7 +78,7 @@ async def test_what_is_wanted_of_a_prefix_is_forgotten_and_nothing_else(redis: R
 def pipeline(tier: RedisTier, policy: Cache) -> Pipeline:
     """As another process has it."""
     made = Pipeline("users", policy, registry=Registry())
-    made.bind(owner=object(), clock=Clock(), registry=Registry(), tiers=[tier])
+    runtime_of(made).bind(owner=object(), clock=Clock(), registry=Registry(), tiers=[tier])
     return made
 
 

@@ -13,6 +13,7 @@ from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.pipeline import Pipeline
 from corten.pipeline.controls.named import NamedControls
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins.descriptions import Exporter, Observer, Resource, Task
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _(item: Pipeline, app: App[Any]) -> None:
     first = app.components.pipelines.setdefault(item.name, item)
     if first is not item:
         raise CortenError(f"app {app.name!r} has a pipeline {item.name!r} already: names of pipelines are unique")
-    item.share(app.components.breakers)
+    runtime_of(item).share(app.components.breakers)
 
 
 @attach.register(Resource)

@@ -11,8 +11,9 @@ import msgspec
 from corten.app.settings.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
-from corten.pipeline.compile.compiler import word_of
+from corten.pipeline.compile.compiler import kind_of
 from corten.pipeline.controls.named import ContradictionError, contradictions
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins.discovery import nearest
 from corten.policies import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
@@ -105,13 +106,13 @@ class Resolver:
         policies = list(base.policies)
         seen: dict[str, int] = {}
         for policy in replace:
-            word = word_of(policy)
-            places = [at for at, each in enumerate(base.policies) if word_of(each) == word]
-            place = seen[word] = seen.get(word, -1) + 1
+            kind = kind_of(policy)
+            places = [at for at, each in enumerate(base.policies) if kind_of(each) == kind]
+            place = seen[kind] = seen.get(kind, -1) + 1
             if place >= len(places):
-                words = ", ".join(map(word_of, base.policies))
-                expected = f"policies of {base.source}, which has {words}; or all policies in place of extends"
-                self._wrong(name, "replace", "replaces what is not there", expected, word)
+                kinds = ", ".join(map(kind_of, base.policies))
+                expected = f"policies of {base.source}, which has {kinds}; or all policies in place of extends"
+                self._wrong(name, "replace", "replaces what is not there", expected, kind)
                 return None
             policies[places[place]] = policy
         return Resolved(policies, _both(base.source, f"[pipelines.{name}]"))
@@ -139,7 +140,7 @@ def pipeline_policies(
     problems = resolver.problems
     named = {problem.path.split(".")[1] for problem in problems}
     for name, pipeline in app.components.pipelines.items():
-        if pipeline.from_settings and name not in found and name not in named:
+        if runtime_of(pipeline).from_settings and name not in found and name not in named:
             path = f"pipelines.{name}"
             expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends = "http"'
             problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
@@ -186,7 +187,7 @@ def prepared(
     contradicting = [SettingsProblem(f"pipelines.{name}.policies", words) for name, words in contradictions(of_all)]
     for name, wanted in policies.items():
         try:
-            commits.append(app.components.pipelines[name].prepare(wanted))
+            commits.append(runtime_of(app.components.pipelines[name]).prepare(wanted))
         except ContradictionError as error:
             if not contradicting:  # otherwise those say it, and where the other one is
                 problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
@@ -205,7 +206,7 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
             "pipeline %s: its rate limit is to be shared, and no plugin offers to: each process keeps its own",
             pipeline.name,
         )
-    pipeline.bind(
+    runtime_of(pipeline).bind(
         owner=app,
         clock=app.clock,
         registry=app.registry,

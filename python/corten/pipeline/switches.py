@@ -1,59 +1,57 @@
-"""What tests switch for pipelines that are there already and those that come: see `corten.testing`."""
+"""Switches of tests, for all pipelines or for some: see `corten.testing`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
 
 from msgspec.structs import replace
 
+from corten.policies.hedge import Hedge
 from corten.policies.policy import Policy
 from corten.policies.retry import Retry
 
 if TYPE_CHECKING:
-    from corten.pipeline.pipeline import Pipeline
+    from corten.pipeline.runtime import PipelineRuntime
 
 Switch = Literal["no_policies", "only_first_attempt"]
 
-_pipelines: WeakSet[Pipeline] = WeakSet()
+_pipelines: WeakSet[PipelineRuntime] = WeakSet()
 _on: list[tuple[Switch, frozenset[int] | None]] = []
-"""What is on, and for which pipelines by their identity; None: for all."""
+"""Switches that are on, and for which pipelines by their identity; None: for all."""
 
 
-def register(pipeline: Pipeline) -> None:
-    """Let a pipeline follow what is switched from now on."""
+def register(pipeline: PipelineRuntime) -> None:
+    """Have a pipeline follow the switches from now on."""
     _pipelines.add(pipeline)
 
 
-def is_on(switch: Switch, pipeline: Pipeline) -> bool:
-    """Whether it is on for a pipeline."""
-    return any(each == switch and (of is None or id(pipeline) in of) for each, of in _on)
+def is_on(switch: Switch, pipeline: PipelineRuntime) -> bool:
+    """Return whether a switch is on for a pipeline."""
+    return bool(_on) and any(each == switch and (of is None or id(pipeline) in of) for each, of in _on)
 
 
-def effective(policies: Sequence[Policy], pipeline: Pipeline) -> tuple[Policy, ...]:
-    """The policies as they are compiled: those of the user, less what is switched off."""
+def effective(policies: Sequence[Policy], pipeline: PipelineRuntime) -> tuple[Policy, ...]:
+    """Return the policies to compile: the user's, less those that are switched off."""
     if not is_on("only_first_attempt", pipeline):
         return tuple(policies)
     return tuple(
         replace(each, max_attempts=1) if isinstance(each, Retry) else each
         for each in policies
-        if each.__struct_config__.tag != "hedge"
+        if not isinstance(each, Hedge)
     )
 
 
 @contextmanager
-def switched(switch: Switch, pipelines: Sequence[Pipeline], changed: Callable[[Pipeline], object]) -> Generator[None]:
-    """Turn a switch on for some pipelines, or for all that are and will be where none are named.
-
-    :param changed: has a pipeline follow; called for each when the switch is turned on, and when it is turned off
-    """
+def switched(switch: Switch, pipelines: Sequence[PipelineRuntime]) -> Generator[None]:
+    """Turn a switch on for some pipelines; where none are named, for all, also those made later."""
     entry = (switch, frozenset(map(id, pipelines)) if pipelines else None)
 
     def follow() -> None:
         for pipeline in list(pipelines or _pipelines):
-            changed(pipeline)
+            pipeline.follow_switches()
 
     _on.append(entry)
     try:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from corten.events import BreakerState
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.pipeline.switches import switched
 
 
@@ -16,12 +17,12 @@ def no_policies(*pipelines: Pipeline) -> AbstractContextManager[None]:
     Also where the policies come from the settings of an App that has not started. Nothing is counted meanwhile, and
     limits, breakers and caches are afterwards as they were before.
     """
-    return switched("no_policies", pipelines, Pipeline.follow_switches)
+    return switched("no_policies", tuple(map(runtime_of, pipelines)))
 
 
 def only_first_attempt(*pipelines: Pipeline) -> AbstractContextManager[None]:
     """Make each call once: no retry repeats it and no hedge doubles it; all other policies hold."""
-    return switched("only_first_attempt", pipelines, Pipeline.follow_switches)
+    return switched("only_first_attempt", tuple(map(runtime_of, pipelines)))
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def breaker_state(pipeline: Pipeline, state: BreakerState, breaker: int = 0) -> 
     if not 0 <= breaker < len(breakers):
         raise ValueError(f"pipeline {pipeline.name!r} has {len(breakers)} circuit breakers, and none number {breaker}")
     control = breakers[breaker]
-    control.core.set(state, pipeline.clock.core)
+    control.core.set(state, runtime_of(pipeline).context.clock.core)
     try:
         yield
     finally:

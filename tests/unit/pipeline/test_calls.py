@@ -22,6 +22,7 @@ from typing_extensions import TypeAliasType
 from corten.errors import CircuitOpen, CortenError, DeadlineExceeded, RateLimited
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins import CallDetails, Observer
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
 from corten.testing import FakeClock
@@ -335,9 +336,9 @@ async def test_statistics_and_metrics_agree(pipeline: Callable[..., Pipeline], r
 
 def test_two_apps_cannot_have_one_pipeline(pipeline: Callable[..., Pipeline], clock: FakeClock, registry: Any) -> None:
     guard = pipeline(Retry())
-    guard.bind(owner=object(), clock=clock, registry=registry)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=registry)
     with pytest.raises(CortenError, match="belongs to another App"):
-        guard.bind(owner=object(), clock=clock, registry=registry)
+        runtime_of(guard).bind(owner=object(), clock=clock, registry=registry)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # nobody else can drive a coroutine of trio's
@@ -381,7 +382,7 @@ async def test_observers_surround_calls_but_not_hits(clock: FakeClock) -> None:
     assert (await guarded(1))[0] == 1
     assert seen == []
     observers = [Observer("one", call=observe), Observer("two", call=observe), Observer("none")]
-    guard.bind(owner=object(), clock=clock, registry=Registry(), observers=observers)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), observers=observers)
     assert (await guarded(2))[0] == (await guarded(2))[0] == 2
     assert seen == ["begin shop", "begin shop", "end", "end"]
     await guarded(1)

@@ -11,6 +11,7 @@ from corten.errors import DeadlineExceeded
 from corten.events import CallDegraded, CallFailed, CallRefused, CallRetried, CallTimedOut, Event, Events, PipelineEvent
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins import Observer
 from corten.policies import Bulkhead, Cache, Fallback, RateLimit, Retry, Timeout
 from corten.policies.policy import Policy
@@ -27,7 +28,9 @@ class Told:
         self.events.subscribe(self.heard.append)
         self.pipeline = Pipeline("p", *policies)
         observers = () if observer is None else (observer,)
-        self.pipeline.bind(owner=self, clock=clock, registry=Registry(), events=self.events, observers=observers)
+        runtime_of(self.pipeline).bind(
+            owner=self, clock=clock, registry=Registry(), events=self.events, observers=observers
+        )
 
 
 async def test_a_refusal_says_which_policy_and_when_to_come_again(clock: FakeClock) -> None:

@@ -18,6 +18,7 @@ from corten import deadline
 from corten.errors import BulkheadFull, ChaosError, CircuitOpen, CortenError, DeadlineExceeded, RateLimited
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins import CallDetails, Observer
 from corten.policies import (
     AdaptiveLimit,
@@ -415,7 +416,7 @@ async def test_observers_do_not_reach_into_the_code_between_the_steps(clock: Fak
         yield
 
     guard = Pipeline("shop", Bulkhead(1))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), observers=[Observer("test", call=observe)])
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), observers=[Observer("test", call=observe)])
     assert [each async for each in guard(rows)(2)] == [0, 1]
     assert surrounded == []
 

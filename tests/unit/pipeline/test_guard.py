@@ -22,6 +22,7 @@ from corten.errors import (
 )
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.plugins import CallDetails, Observer
 from corten.policies import (
     AdaptiveLimit,
@@ -323,7 +324,7 @@ async def test_observers_surround_blocks(clock: FakeClock) -> None:
             seen.append(details)
 
     guard = Pipeline("shop", Bulkhead(1))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), observers=[Observer("test", call=observe)])
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), observers=[Observer("test", call=observe)])
     async with guard.guard():
         assert seen == []
     assert seen == [CallDetails("shop", "guard")]

@@ -10,6 +10,7 @@ import pytest
 from corten.errors import BulkheadFull, RateLimited
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Bulkhead, CircuitBreaker, RateLimit
 from corten.testing import FakeClock
 
@@ -68,7 +69,7 @@ def test_a_pipeline_that_is_gone_is_not_shown(clock: FakeClock, registry: Regist
 
 def test_a_pipeline_that_an_app_took_is_shown_by_its_registry_alone(clock: FakeClock, registry: Registry) -> None:
     guard, other = Pipeline("users", Bulkhead(7), registry=registry, clock=clock), Registry()
-    guard.bind(owner=object(), clock=clock, registry=other)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=other)
     assert "corten_bulkhead_running" not in registry.render()
     assert 'corten_bulkhead_max_concurrent{pipeline="users"} 7' in other.render()
 

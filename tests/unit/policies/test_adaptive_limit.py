@@ -15,6 +15,7 @@ import pytest
 from corten.errors import BulkheadFull, ConcurrencyLimited, MessageError, RateLimited, Refused
 from corten.events import CallRefused, Events
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import AdaptiveLimit, Bulkhead, CircuitBreaker, Policy, RateLimit, Retry, Timeout
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -71,7 +72,7 @@ async def test_who_finds_no_place_is_refused_with_an_error_of_its_own(
     events = Events()
     told: list[CallRefused] = []
     events.subscribe(told.append, CallRefused)
-    guard.bind(owner=object(), clock=clock, registry=guard.registry, events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=runtime_of(guard).registry, events=events)
     gate = anyio.Event()
 
     @guard
@@ -415,6 +416,6 @@ async def test_clocks_that_jump_move_it_by_no_more_than_a_half(
 async def test_the_registry_shows_the_limit(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(AdaptiveLimit(initial=7), name="users")
     await rounds(guard, clock, 1, 0.1)
-    text = guard.registry.render()
+    text = runtime_of(guard).registry.render()
     assert 'corten_adaptive_limit_limit{pipeline="users"} 7' in text
     assert 'corten_adaptive_limit_refused_total{pipeline="users"} 53' in text

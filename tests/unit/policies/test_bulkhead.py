@@ -17,6 +17,7 @@ from corten import App
 from corten.errors import BulkheadFull, DeadlineExceeded, SettingsError
 from corten.events import CallRefused, Events
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry, Timeout, not_idempotent
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -644,7 +645,7 @@ async def test_a_refusal_is_told(clock: FakeClock, pipeline: Callable[..., Pipel
     events = Events()
     told: list[CallRefused] = []
     events.subscribe(told.append, CallRefused)
-    guard.bind(owner=object(), clock=clock, registry=guard.registry, events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=runtime_of(guard).registry, events=events)
     gate = anyio.Event()
 
     @guard

@@ -19,6 +19,7 @@ from corten.errors import CortenError
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.pipeline.layers.cache.function_cache import FunctionCache
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache, RateLimit, Retry
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -247,7 +248,7 @@ class Tier:
 
 def bound(tier: Tier, clock: FakeClock, **options: Any) -> Pipeline:
     made = Pipeline("users", Cache(ttl=60, shared=True, **options), clock=clock, registry=Registry())
-    made.bind(owner=object(), clock=clock, registry=Registry(), tiers=[tier])
+    runtime_of(made).bind(owner=object(), clock=clock, registry=Registry(), tiers=[tier])
     return made
 
 
@@ -416,7 +417,7 @@ async def test_a_tier_that_knows_no_tags_is_refused_where_results_have_some(cloc
     with pytest.raises(
         ValueError, match="cache has tags and is shared, and the shared tier 'memory' does not know tags"
     ):
-        guard.bind(owner=object(), clock=clock, registry=Registry(), tiers=[tier])
+        runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), tiers=[tier])
     guard = bound(tier, clock)
     cache = guard.cache(guard(load))
     with pytest.raises(CortenError, match="the shared tier 'memory' does not know patterns"):

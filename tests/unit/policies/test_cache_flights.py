@@ -19,6 +19,7 @@ from corten.events import CallDegraded, CallTimedOut
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.pipeline.background import Background
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache, Retry
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -187,7 +188,9 @@ async def test_without_an_app_the_soft_limit_ends_the_call(
 
 def bound(app: App[None], policy: Cache, source: Source) -> tuple[Pipeline, Callable[[int], Awaitable[int]]]:
     guard = Pipeline("p", policy, clock=app.clock, registry=Registry())
-    guard.bind(owner=app, clock=app.clock, registry=app.registry, events=app.events, background=app.life.background)
+    runtime_of(guard).bind(
+        owner=app, clock=app.clock, registry=app.registry, events=app.events, background=app.life.background
+    )
     return guard, guard(source.load)
 
 

@@ -16,6 +16,7 @@ from corten.errors import ChaosError, CircuitOpen, CortenError, DeadlineExceeded
 from corten.events import Events, FaultInjected
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Bulkhead, Cache, Chaos, CircuitBreaker, RateLimit, Retry, Timeout
 from corten.policies.chaos import ChaosStatistics
 from corten.testing import FakeClock, allow_chaos
@@ -158,7 +159,7 @@ async def test_each_injection_is_an_event(clock: FakeClock) -> None:
     seen: list[FaultInjected] = []
     events.subscribe(seen.append, FaultInjected)
     guard = Pipeline("rates", Chaos(1, OSError))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events, chaos=True)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=events, chaos=True)
     guarded = guard(work)
     with pytest.raises(OSError, match="injected"):
         await guarded()

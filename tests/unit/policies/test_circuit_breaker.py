@@ -15,6 +15,7 @@ from corten.errors import CircuitOpen, DeadlineExceeded, RateLimited
 from corten.events import BreakerChanged, Events
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import CircuitBreaker, RateLimit, Timeout
 from corten.testing import FakeClock, cancel_at_each_await
 
@@ -199,7 +200,7 @@ async def test_each_change_of_state_is_an_event_that_says_why(
     guarded = guard(answer)
     events, heard = Events(), list[BreakerChanged]()
     events.subscribe(heard.append, BreakerChanged)
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=events)
     await fail(guarded)
     await fail(guarded, OSError("postgres://me:secret@host is away"))
     clock.tick(30)
@@ -538,7 +539,7 @@ async def test_who_hears_of_changes_keeps_no_pipeline_alive(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     guard = pipeline(CircuitBreaker(failures=1))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=Events())
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=Events())
     kept, breaker = weakref.ref(guard), weakref.ref(guard.breakers[0])
     del guard
     gc.collect()
@@ -577,6 +578,6 @@ async def test_a_subscriber_may_steer_the_breaker_that_it_hears_of(
         heard.append(event.after)
 
     events.subscribe(keep_closed, BreakerChanged)
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=events)
     await fail(guard(answer))
     assert heard == ["open", "closed"]

@@ -12,6 +12,7 @@ from corten import App, Bulkhead, CircuitBreaker, Pipeline, Retry
 from corten.errors import CircuitOpen, SettingsError
 from corten.events import BreakerChanged, Events
 from corten.metrics import Registry
+from corten.pipeline.pipeline import runtime_of
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -102,7 +103,7 @@ async def test_one_change_is_one_event_of_all_its_pipelines(
     events.subscribe(heard.append, BreakerChanged)
     pipelines = [pipeline(SHARED, name=name) for name in ("read", "post")]
     for guard in pipelines:
-        guard.bind(owner=events, clock=clock, registry=Registry(), events=events)
+        runtime_of(guard).bind(owner=events, clock=clock, registry=Registry(), events=events)
     pipelines[1].breakers[0].force_open()
     assert [(event.pipeline, event.breaker, event.after) for event in heard] == [
         ("read, post", "twitter_api", "forced_open")

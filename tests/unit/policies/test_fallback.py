@@ -16,6 +16,7 @@ from corten.errors import BulkheadFull, CircuitOpen, DeadlineExceeded, RateLimit
 from corten.events import CallDegraded, Events
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
 from corten.policies.policy import Policy
 from corten.testing import FakeClock, cancel_at_each_await
@@ -373,7 +374,7 @@ async def test_it_is_told_as_a_degraded_call(clock: FakeClock) -> None:
     told: list[CallDegraded] = []
     events.subscribe(told.append, CallDegraded)
     guard = Pipeline("rates", Fallback(0), RateLimit("1/s", burst=1))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=events)
     guarded = guard(Broken(OSError("away")))
     assert [await guarded(), await guarded()] == [0, 0]
     assert [(each.pipeline, each.policy) for each in told] == [("rates", "fallback")] * 2

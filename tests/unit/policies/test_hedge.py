@@ -17,6 +17,7 @@ from corten import deadline
 from corten.events import CallHedged, Events
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import (
     Bulkhead,
     Cache,
@@ -391,7 +392,7 @@ async def test_it_is_told(clock: FakeClock) -> None:
     told: list[CallHedged] = []
     events.subscribe(told.append, CallHedged)
     guard = Pipeline("rates", Hedge(delay=2, max_hedges=2))
-    guard.bind(owner=object(), clock=clock, registry=Registry(), events=events)
+    runtime_of(guard).bind(owner=object(), clock=clock, registry=Registry(), events=events)
     await through(clock, guard(Server(clock, (60, 1), (60, 2), (1, 3))))
     assert [(each.pipeline, each.policy, each.attempt, round(each.after, 3)) for each in told] == [
         ("rates", "hedge", 2, 2.0),

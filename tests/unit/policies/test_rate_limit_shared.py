@@ -16,6 +16,7 @@ from corten.errors import RateLimited, ResourceUnavailable
 from corten.events import CallDegraded, CallRefused, Event, Events
 from corten.pipeline import Pipeline
 from corten.pipeline.layers.rate_limit import text_of
+from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache, Retry, Timeout
 from corten.rate_limit.backend import SharedLimit, Verdict
 from corten.rate_limit.limiters import TokenBucket
@@ -63,7 +64,9 @@ def shared(
 
     def make(*policies: Any, name: str = "p") -> Pipeline:
         made = pipeline(*policies, name=name)
-        made.bind(owner=backend, clock=clock, registry=made.registry, limiters=[backend], events=events)
+        runtime_of(made).bind(
+            owner=backend, clock=clock, registry=runtime_of(made).registry, limiters=[backend], events=events
+        )
         return made
 
     return make

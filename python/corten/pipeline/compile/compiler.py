@@ -1,4 +1,4 @@
-"""From policies as data to layers that a call goes through: those of Python, and runs of stages of the core."""
+"""Compiling policies into the layers of a call: layers in Python, and segments that the core runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from corten._core import RetryBudget
-from corten.clock import Clock
 from corten.pipeline.compile.budget import shared_budget
 from corten.pipeline.layers import LAYERS, SHARED_LAYERS, KeepsState, Layer, PipelineContext
 from corten.pipeline.segments.segment import Run
@@ -19,102 +17,102 @@ from corten.policies.cache import Cache
 from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 
-Place = tuple[str, int]
-"""A policy's word, and which among its like it is: what finds its state when policies change."""
+Position = tuple[str, int]
+"""A policy's kind, and its index among the policies of this kind: state is found by it when policies change."""
 
 
 class Compilation(msgspec.Struct, frozen=True):
-    """Policies that were compiled and don't hold yet."""
+    """Compiled policies that are not in force yet."""
 
     layers: tuple[Layer, ...]
     """Outermost first."""
-    state: Mapping[Place, Any]
+    state: Mapping[Position, Any]
     changes: Sequence[Callable[[], object]]
-    """Of what is kept."""
-    clock: Clock
-    budget: RetryBudget | None
-    """Of all further attempts."""
+    """Apply the new settings to state that stays."""
+    context: PipelineContext
+    """With the budget of the policies."""
 
 
 class Compiler:
-    """Compiles policies again and again, keeping the state of those that stay: same word, same place among its like."""
+    """Compiles policies again and again; a policy keeps the state of the one at its position before."""
 
     def __init__(self) -> None:
-        self._state: dict[Place, Any] = {}
-        self._clock: Clock | None = None
-        self.budget: RetryBudget | None = None
-        """Of all further attempts of the policies compiled last; None: there is none."""
+        self._state: Mapping[Position, Any] = {}
+        self._context: PipelineContext | None = None
 
     def prepare(self, policies: Sequence[Policy], context: PipelineContext) -> Compilation:
-        """Compile policies: those of Python are layers of their own; what is between them is a run.
+        """Compile policies: each layer in Python stands alone; the stages between two layers become one segment.
 
-        Nothing changes before :meth:`commit`. The outermost run counts the calls: only a cache stands outside of it,
-        which counts its hits itself.
+        Nothing changes before :meth:`commit`. The outermost segment counts the calls. Only a cache stands outside of
+        it, and counts its hits itself.
 
         :raises ValueError: a policy can't be compiled, there are too many, or two share a name
         """
-        kept = self._state if context.clock is self._clock else {}  # times of one clock mean nothing to another
-        state: dict[Place, Any] = {}
-        changes: list[Callable[[], object]] = []  # of what is kept: made only when all could be compiled
-        budget = shared_budget(policies, self.budget if context.clock is self._clock else None, context)
-        context = replace(context, budget=budget)
-        runs: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
+        # Times of one clock mean nothing to another.
+        before = self._context if self._context is not None and self._context.clock is context.clock else None
+        kept = {} if before is None else self._state
+        context = replace(context, budget=shared_budget(policies, None if before is None else before.budget, context))
+        state: dict[Position, Any] = {}
+        changes: list[Callable[[], object]] = []
+        segments: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         seen: dict[str, int] = {}
         for policy in policies:
             make = LAYERS.get(type(policy))
             compiler = STAGES.get(type(policy))
-            word = word_of(policy) if make is not None or compiler is not None else ""
-            place = (word, seen.get(word, 0))
-            seen[word] = place[1] + 1
-            if make is not None:
-                made = make(policy)
-                if isinstance(made, KeepsState):
-                    state[place] = made.keep(kept.get(place))
-                runs.append((made, []))
-                continue
-            if compiler is None:
+            if make is None and compiler is None:
                 raise ValueError(f"pipeline {context.name!r}: {_unknown(policy)}")
-            old = kept.get(place)
-            if isinstance(policy, CircuitBreaker | Bulkhead):  # one with a name is not this pipeline's alone
-                old = context.breakers.find(policy, context.name, context.clock, old)
-                if any(each is old for each in state.values()):
-                    raise ValueError(
-                        f"pipeline {context.name!r}: {word} {policy.name!r} stands in it twice: policies of one "
-                        "name are one, which a call would have to pass while it holds it; leave one out, or rename it"
-                    )
-            compiled = compiler().compile_stage(policy, old, context.clock)
-            if compiled.state is not None:
-                state[place] = compiled.state
-            if compiled.change is not None:
-                changes.append(compiled.change)
-            lift = SHARED_LAYERS.get(type(policy))
-            if lift is not None and (lifted := lift(policy, compiled, context, place[1])) is not None:
-                runs.append((lifted, []))
-                continue
-            runs[-1][1].append(compiled)
-        if len(runs) > 1 and not runs[0][1] and isinstance(policies[0], Cache):
-            del runs[0]
+            kind = kind_of(policy)
+            position = (kind, seen.get(kind, 0))
+            seen[kind] = position[1] + 1
+            if make is not None:
+                layer = make(policy)
+                if isinstance(layer, KeepsState):
+                    state[position] = layer.keep(kept.get(position))
+                segments.append((layer, []))
+            elif compiler is not None:
+                old = kept.get(position)
+                if isinstance(policy, CircuitBreaker | Bulkhead):  # with a name it may belong to other pipelines too
+                    old = context.breakers.find(policy, context.name, context.clock, old)
+                    if any(each is old for each in state.values()):
+                        raise ValueError(
+                            f"pipeline {context.name!r}: {kind} {policy.name!r} stands in it twice: policies of one "
+                            "name are one, which a call would have to pass while it holds it; leave one out, or "
+                            "rename it"
+                        )
+                compiled = compiler().compile_stage(policy, old, context.clock)
+                if compiled.state is not None:
+                    state[position] = compiled.state
+                if compiled.change is not None:
+                    changes.append(compiled.change)
+                share = SHARED_LAYERS.get(type(policy))
+                shared = None if share is None else share(policy, compiled, context, position[1])
+                if shared is not None:
+                    segments.append((shared, []))
+                else:
+                    segments[-1][1].append(compiled)
+        if len(segments) > 1 and not segments[0][1] and isinstance(policies[0], Cache):
+            del segments[0]
         layers: list[Layer] = []
-        for index, (layer, run) in enumerate(runs):
-            if layer is not None:
-                layers.append(layer)
-            if run or index == 0:
-                layers.append(Run(context, run, counts_calls=index == 0))
-        return Compilation(tuple(layers), state, changes, context.clock, budget)
+        for index, (outer, stages) in enumerate(segments):
+            if outer is not None:
+                layers.append(outer)
+            if stages or index == 0:
+                layers.append(Run(context, stages, counts_calls=index == 0))
+        return Compilation(tuple(layers), state, changes, context)
 
     def commit(self, compiled: Compilation) -> None:
-        """Let what was prepared hold."""
+        """Put what was prepared in force."""
         for change in compiled.changes:
             change()
-        self._state, self._clock, self.budget = dict(compiled.state), compiled.clock, compiled.budget
+        self._state, self._context = compiled.state, compiled.context
 
-    def state_of(self, word: str) -> tuple[Any, ...]:
-        """The state of all policies of a kind, in their order."""
-        return tuple(state for (kind, _), state in self._state.items() if kind == word)
+    def state_of(self, kind: str) -> tuple[Any, ...]:
+        """Return the state of all policies of a kind, outermost first."""
+        return tuple(state for (each, _), state in self._state.items() if each == kind)
 
 
-def word_of(policy: Policy) -> str:
-    """The policy's word, as settings and errors have it."""
+def kind_of(policy: Policy) -> str:
+    """Return the policy's kind, as settings and errors name it."""
     return str(policy.__struct_config__.tag)
 
 

@@ -44,7 +44,7 @@ class Undecorated:
         return found
 
 
-def plain(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
+def sync(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
     """A function that has to be plain.
 
     :raises TypeError: what it returns has to be awaited

@@ -11,13 +11,13 @@ from corten.metrics.registry import Registry
 from corten.metrics.snapshot import Attributes, Collector, Measurement
 
 if TYPE_CHECKING:
-    from corten.pipeline.pipeline import Pipeline
+    from corten.pipeline.runtime import PipelineRuntime
 
 _lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
-_pipelines: WeakKeyDictionary[Registry, WeakSet[Pipeline]] = WeakKeyDictionary()
+_pipelines: WeakKeyDictionary[Registry, WeakSet[PipelineRuntime]] = WeakKeyDictionary()
 
 
-def measure(pipeline: Pipeline, registry: Registry, before: Registry | None = None) -> None:
+def measure(pipeline: PipelineRuntime, registry: Registry, before: Registry | None = None) -> None:
     """Have a registry's snapshots show a pipeline's policies, and those of the registry before no longer."""
     with _lock:
         if before is not None and (others := _pipelines.get(before)) is not None:
@@ -29,7 +29,7 @@ def measure(pipeline: Pipeline, registry: Registry, before: Registry | None = No
         known.add(pipeline)
 
 
-def _collect_from(pipelines: WeakSet[Pipeline]) -> Callable[[], Iterator[Measurement]]:
+def _collect_from(pipelines: WeakSet[PipelineRuntime]) -> Callable[[], Iterator[Measurement]]:
     def collect() -> Iterator[Measurement]:
         with _lock:
             there = list(pipelines)
@@ -53,12 +53,13 @@ _DECISIONS = {
 }
 
 
-def measured(pipeline: Pipeline) -> Iterator[Measurement]:
+def measured(pipeline: PipelineRuntime) -> Iterator[Measurement]:
     """What one pipeline's policies hold."""
     from corten.metrics.measured import measurements
+    from corten.pipeline.telemetry.statistics import statistics_of
 
     of_pipeline = (("pipeline", pipeline.name),)
-    counted = pipeline.statistics()
+    counted = statistics_of(pipeline)
     decisions = {
         "refused": counted.refused,
         "hedged": counted.hedged,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -11,10 +11,14 @@ from corten.cache.statistics import CacheStatistics
 from corten.events.event import BreakerState
 from corten.metrics.measured import counter, gauge, one_of
 from corten.metrics.snapshot import Attributes
+from corten.policies.cache import Cache
 from corten.policies.chaos import ChaosStatistics
 from corten.policies.hedge import HedgeStatistics
 from corten.policies.rate_limit import RateLimitStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
+
+if TYPE_CHECKING:
+    from corten.pipeline.runtime import PipelineRuntime
 
 
 class BreakerStatistics(msgspec.Struct, frozen=True):
@@ -157,3 +161,42 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
 def _place(place: int, count: int) -> Attributes:
     """Which of several policies of a word it is, outermost first; nothing where there is one."""
     return (("place", str(place)),) if count > 1 else ()
+
+
+def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
+    """Return what a pipeline has counted, and the statistics of its policies."""
+    from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
+    from corten.pipeline.controls.cache import statistics_of as caches_of
+    from corten.pipeline.controls.hedge import hedges_of
+    from corten.pipeline.controls.rate_limit import RateLimitControl
+
+    counts, events, budget = pipeline.context.counts, pipeline.events, pipeline.context.budget
+    successes, errors, timeouts, cancelled, retries, refused = counts.totals()
+    refusals = dict(refused)
+    hits = counts.hit_count()
+    ended = successes + errors + timeouts + cancelled + sum(refusals.values())
+    cached = bool(pipeline.policies) and isinstance(pipeline.policies[0], Cache)
+    return PipelineStatistics(
+        calls=ended + hits,
+        successes=successes,
+        errors=errors,
+        timeouts=timeouts,
+        cancelled=cancelled,
+        refused=refusals,
+        hits=hits,
+        misses=ended if cached else 0,
+        retries=retries,
+        hedged=events.counts("hedged"),
+        degraded=events.counts("degraded"),
+        injected=events.counts("injected"),
+        breakers=tuple(each.statistics() for each in pipeline.state_of("circuit_breaker")),
+        bulkheads=tuple(each.statistics() for each in pipeline.state_of("bulkhead")),
+        adaptive_limits=tuple(AdaptiveLimitControl(each).statistics() for each in pipeline.state_of("adaptive_limit")),
+        chaos=tuple(ChaosStatistics(*each.statistics()) for each in pipeline.state_of("chaos")),
+        hedges=hedges_of(pipeline.functions),
+        retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(counts)),
+        rate_limits=tuple(
+            RateLimitControl(each).statistics(thorough=False) for each in pipeline.state_of("rate_limit")
+        ),
+        caches=caches_of(pipeline.functions),
+    )
