@@ -62,5 +62,5 @@ async def test_the_service_of_the_readme_runs_with_the_settings_of_the_readme(se
         assert (await service.load_user(1)).name == "Ada"
         assert await service.load_user(2) is None
         assert await service.load_user(1) == service.User(1, "Ada")
-        assert await service.rates.call(service.load_user, 1) == service.User(1, "Ada")
+        assert await service.app.pipelines["users"].call(service.load_user, 1) == service.User(1, "Ada")
     assert service.app.state == "stopped"
