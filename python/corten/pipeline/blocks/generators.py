@@ -8,6 +8,7 @@ from typing import Any
 
 from corten.deadline import within
 from corten.pipeline.blocks.held_policies import HeldPolicies, Part, TimeLimit, inputs_of, parts_of
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers import Layer, PipelineContext, Wrapped
 from corten.pipeline.segments.trio_timeouts import exceeded
@@ -145,4 +146,4 @@ def _wrapped(function: Callable[..., Any], context: PipelineContext | None, part
         return Iteration(lambda: function(*args, **kwargs), context, parts, inputs)
 
     names = {"begin": begin, "MISS": MISS, "GeneratorExit": GeneratorExit, "BaseException": BaseException}
-    return Wrapped("iterated", names, inputs_of(parts))
+    return Wrapped(texts.ITERATED, names, inputs_of(parts))

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from msgspec.structs import replace
 
 from corten.errors import CortenError
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import Flavor, FunctionSignature, name_of, signature_of
 from corten.pipeline.functions.traceback import TITLE
 from corten.pipeline.functions.wrapper import Wrapper
@@ -39,7 +40,8 @@ class GuardedFunction:
         self._signature: FunctionSignature = signature_of(function)
         self._outer = self._wrapper()
         iterated = self._signature.flavor == "async_generator"
-        self._current = Wrapped("unconfigured_iterated" if iterated else "unconfigured", {"refuse": self._refuse})
+        text = texts.UNCONFIGURED_ITERATED if iterated else texts.UNCONFIGURED
+        self._current = Wrapped(text, {"refuse": self._refuse})
         self._bypassed = False
         self._run(self._current)
         self._kept: dict[tuple[str, int], object] = {}
@@ -149,15 +151,11 @@ class GuardedFunction:
         self._run(self._bare() if on else self._current)
 
     def _bare(self) -> Wrapped:
-        match self._signature.flavor:
-            case "async_generator":
-                from corten.pipeline.blocks.generators import bare
+        if self._signature.flavor == "async_generator":
+            from corten.pipeline.blocks.generators import bare
 
-                return bare(self._original)
-            case "sync":
-                return Wrapped("bypassed_sync", {"function": self._original})
-            case _:
-                return Wrapped("bypassed", {"function": self._original})
+            return bare(self._original)
+        return Wrapped(texts.BYPASSED, {"function": self._original})
 
     def _run(self, wrapped: Wrapped) -> None:
         self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key, trims=wrapped.trims)

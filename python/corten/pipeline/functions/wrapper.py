@@ -1,7 +1,7 @@
-"""The function that stands in for the user's, written for its own signature.
+"""Functions that stand in for users' functions, each written for the signature of one.
 
-The one module that may ``exec``: the text is fixed but for the parameters' names, which are checked to be identifiers.
-Everything it works with is in globals of its own, so that another configuration is another dictionary entry.
+No other module may ``exec``. It fills parameters' names, checked to be identifiers, into fixed texts. Each function has
+globals of its own, which hold what its text uses; other policies are other entries there.
 """
 
 from __future__ import annotations
@@ -9,164 +9,17 @@ from __future__ import annotations
 import builtins
 import itertools
 import linecache
-import textwrap
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.functions.traceback import trimmed
 from corten.pipeline.stages.stage import Input
 
 _serial = itertools.count(1)
-
-# In each text: {names} the parameters, {call} the arguments, {args} and {kwargs} those as data, {key} the cache's key,
-# {inputs} what policies want to know of the call. A prefix keeps our names away from the parameters'. After an `await`
-# globals may be those of other policies: what the call still needs by then is taken before.
-_RUN = """\
-    {_}result = {_}run({_}function({call}){inputs})
-    if {_}type({_}result) is {_}Call:
-        {_}go_on, {_}make = {_}carry_out, {_}function
-        await {_}result
-        {_}result = {_}result.result()
-        if {_}type({_}result) is {_}Call:
-            return await {_}go_on({_}result, {_}make, {args}, {kwargs}{inputs})
-    return {_}result
-"""
-_OBSERVED = """\
-    with {_}observe():
-        {_}result = {_}run({_}function({call}){inputs})
-        if {_}type({_}result) is {_}Call:
-            {_}go_on, {_}make = {_}carry_out, {_}function
-            await {_}result
-            {_}result = {_}result.result()
-            if {_}type({_}result) is {_}Call:
-                return await {_}go_on({_}result, {_}make, {args}, {kwargs}{inputs})
-        return {_}result
-"""
-_CACHED = """\
-    {_}result = {_}lookup({key})
-    if {_}result is not {_}MISS:
-        return {_}result
-    return await {_}on_miss({key}, {args}, {kwargs})
-"""
-_BLOCKING = """\
-    return {_}run_sync({_}function, {args}, {kwargs}{inputs})
-"""
-_BLOCKING_OBSERVED = """\
-    with {_}observe():
-        return {_}run_sync({_}function, {args}, {kwargs}{inputs})
-"""
-_BLOCKING_CACHED = """\
-    {_}result = {_}lookup({key})
-    if {_}result is not {_}MISS:
-        return {_}result
-    return {_}on_miss({key}, {args}, {kwargs})
-"""
-_LAYERED = """\
-    return await {_}around({args}, {kwargs}{inputs})
-"""
-_LAYERED_BLOCKING = """\
-    return {_}around({args}, {kwargs}{inputs})
-"""
-_BYPASSED = """\
-    return await {_}function({call})
-"""
-_BYPASSED_BLOCKING = """\
-    return {_}function({call})
-"""
-_KEY = """\
-    return {key}
-"""
-_ADMITTED = """\
-    await {_}admit(None{inputs})
-    return await {_}function({call})
-"""
-_ADMITTED_BLOCKING = """\
-    {_}admit(None{inputs})
-    return {_}function({call})
-"""
-# An async generator of its own, for nothing else looks like one. What it is sent goes to the user's, step by step.
-_ITERATED = """\
-    {_}iteration = {_}begin({args}, {kwargs}{inputs})
-    {_}verb, {_}sent = "asend", None
-    try:
-        while ({_}item := await {_}iteration.step({_}verb, {_}sent)) is not {_}MISS:
-            try:
-                {_}verb, {_}sent = "asend", (yield {_}item)
-            except {_}GeneratorExit:
-                raise
-            except {_}BaseException as {_}error:
-                {_}verb, {_}sent = "athrow", {_}error
-    except {_}GeneratorExit:
-        await {_}iteration.close()
-        raise
-"""
-_HEDGED = """\
-    if "trio" in {_}modules and {_}on_trio():
-        return await {_}hedge_on_trio({args}, {kwargs})
-    {_}context = {_}copy_context()
-    {_}started = {_}now()
-    {_}result = {_}run({_}function({call}))
-    if {_}type({_}result) is {_}Call:
-        return await {_}hedge({_}result, {_}started, {_}context, {args}, {kwargs})
-    return {_}result
-"""
-_HEDGED_MEASURED = """\
-    if "trio" in {_}modules and {_}on_trio():
-        return await {_}hedge_on_trio({args}, {kwargs})
-    {_}context = {_}copy_context()
-    {_}started = {_}now()
-    {_}result = {_}run({_}function({call}))
-    if {_}type({_}result) is {_}Call:
-        return await {_}hedge({_}result, {_}started, {_}context, {args}, {kwargs})
-    {_}took({_}now() - {_}started)
-    return {_}result
-"""
-_UNCONFIGURED_ITERATED = """\
-    {_}refuse()
-    yield
-"""
-_UNCONFIGURED = """\
-    {_}refuse()
-"""
-# Around any of them. A block that is tried costs nothing while nothing is raised.
-_TRIMMING = """\
-    except {_}BaseException as {_}error:
-        {_}error.__traceback__ = {_}trimmed({_}error)
-        raise
-"""
-_TEXTS = {
-    "run": _RUN,
-    "observed": _OBSERVED,
-    "cached": _CACHED,
-    "blocking": _BLOCKING,
-    "sync_observed": _BLOCKING_OBSERVED,
-    "sync_cached": _BLOCKING_CACHED,
-    "layered": _LAYERED,
-    "layered_sync": _LAYERED_BLOCKING,
-    "bypassed": _BYPASSED,
-    "bypassed_sync": _BYPASSED_BLOCKING,
-    "key": _KEY,
-    "admitted": _ADMITTED,
-    "admitted_sync": _ADMITTED_BLOCKING,
-    "hedged": _HEDGED,
-    "hedged_measured": _HEDGED_MEASURED,
-    "unconfigured": _UNCONFIGURED,
-    "iterated": _ITERATED,
-    "unconfigured_iterated": _UNCONFIGURED_ITERATED,
-}
-
-
-def _remembered(text: str) -> str:
-    """The same, remembering every result that is not a fallback's."""
-    head, last = text[: text.rindex("return {_}result")], text.rindex("\n", 0, -1) + 1
-    indent = text[last : text.rindex("return {_}result")]
-    return f"{head}{{_}}remember({{args}}, {{kwargs}}, {{_}}result)\n{indent}return {{_}}result\n"
-
-
-_TEXTS.update({f"{name}_remembered": _remembered(_TEXTS[name]) for name in ("run", "observed")})
 
 
 def _forget(files: list[str]) -> None:
@@ -175,11 +28,10 @@ def _forget(files: list[str]) -> None:
 
 
 class Wrapper:
-    """A function of a signature, whose text and globals can be changed while others hold it.
+    """A function whose text and globals can be changed while others hold it.
 
-    :param function: the user's function, whose name, documentation and signature it takes
-    :param signature: how that is called
-    :param title: for tracebacks, in place of a file name
+    :param function: the user's function, which gives it its name, documentation and annotations
+    :param title: in place of a file name in tracebacks
     """
 
     def __init__(self, function: Callable[..., Any], signature: FunctionSignature, title: str) -> None:
@@ -199,7 +51,8 @@ class Wrapper:
             f"{self._prefix}sorted": sorted,
         }
         self._files: list[str] = []
-        unconfigured = "unconfigured_iterated" if signature.flavor == "async_generator" else "unconfigured"
+        iterated = signature.flavor == "async_generator"
+        unconfigured = texts.UNCONFIGURED_ITERATED if iterated else texts.UNCONFIGURED
         self.function = FunctionType(self._code(unconfigured), self._globals, self._name)
         self._dress(function)
         weakref.finalize(self.function, _forget, self._files).atexit = False
@@ -215,8 +68,10 @@ class Wrapper:
     ) -> None:
         """Run another text with these globals from the next call on; calls under way end as they began.
 
-        :param key: what makes a cache's key, of parameters' names and our own; by default the signature's
-        :param trims: take frames of ours out of the tracebacks of errors that pass by
+        :param text: one of `wrapper_texts`, or one that its functions make
+        :param inputs: parameters and functions that policies want to know of the call
+        :param key: source of a cache's key; by default the signature's
+        :param trims: take Corten's frames out of the tracebacks of errors
         """
         if trims:
             names = {**names, "BaseException": BaseException, "trimmed": trimmed}
@@ -233,36 +88,39 @@ class Wrapper:
             self.function.__code__ = code
 
     def keep(self, thing: object) -> None:
-        """Keep something alive as long as the function is."""
+        """Keep something alive as long as the function."""
         self._globals[f"{self._prefix}kept"] = thing
 
     def _code(
         self, text: str, inputs: tuple[str, ...] = (), key: str | None = None, *, trims: bool = False
     ) -> CodeType:
-        """The compiled text; made once."""
+        """Compile a text, once."""
         found = self._codes.get((text, inputs, key, trims))
         if found is not None:
             return found
         signature = self.signature
-        define = "def" if signature.flavor == "sync" else "async def"
-        tail = f", ({', '.join(inputs)},)" if inputs else ""
-        source = ""
+        body = text
+        values = f"({', '.join(inputs)},)" if inputs else ""
         if any("(" in each for each in inputs):
-            # A function of the user's may raise: then no coroutine may have been made yet. It is asked once.
-            source += f"    {self._prefix}inputs = {tail[2:]}\n"
-            tail = f", {self._prefix}inputs"
-        source += _TEXTS[text].format(
+            # Called once, and before a coroutine is made: a function of the user's may raise.
+            body, handed_on = "    {_}inputs = {values}\n" + text, f", {self._prefix}inputs"
+        else:
+            handed_on = f", {values}" if inputs else ""
+        if trims:
+            body = texts.trimmed(body)
+        define = "async def"
+        if signature.flavor == "sync":
+            define, body = "def", texts.without_await(body)
+        body = body.format(
             _=self._prefix,
             call=signature.call,
             args=signature.args,
             kwargs=signature.kwargs,
             key=(signature.key if key is None else key).replace("{_}", self._prefix),
-            inputs=tail,
+            inputs=handed_on,
+            values=values,
         )
-        if trims:
-            body = textwrap.indent(source, "    ")
-            source = "    try:\n" + body + _TRIMMING.format(_=self._prefix)
-        source = f"{define} {self._prefix}guarded({signature.head}):\n{source}"
+        source = f"{define} {self._prefix}guarded({signature.head}):\n{body}"
         file = f"<{self._title} #{next(_serial)}>"
         # An entry without a time stamp stays when files are checked for changes.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)

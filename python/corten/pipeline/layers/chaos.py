@@ -11,6 +11,7 @@ from corten import _core
 from corten.clock import Clock
 from corten.errors import CortenError
 from corten.event_loop import in_event_loop
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.stages.stage import Input, missing_parameter
@@ -79,10 +80,8 @@ class ChaosLayer:
                     return harm.result
             return inside(*args, **kwargs)
 
-        inputs = harm.inputs
-        if wrap_context.signature.flavor == "sync":
-            return Wrapped("layered_sync", {"around": around_sync}, inputs)
-        return Wrapped("layered", {"around": around}, inputs)
+        is_sync = wrap_context.signature.flavor == "sync"
+        return Wrapped(texts.LAYERED, {"around": around_sync if is_sync else around}, harm.inputs)
 
 
 Injection = tuple[float, int | None]

@@ -64,8 +64,7 @@ class Wrapped(msgspec.Struct, frozen=True):
     """How the wrapper of a layer runs."""
 
     text: str
-    """One of the texts that `Wrapper` knows; ``layered`` awaits ``around(args, kwargs)``, or calls it if plain;
-    ``admitted`` awaits ``admit(None)`` and then the function."""
+    """One of `wrapper_texts`, or one that its functions make."""
     names: Mapping[str, Any]
     """The names that the text uses."""
     inputs: tuple[Input, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature, flavor_of, name_of
 from corten.pipeline.functions.traceback import trimmed
 from corten.pipeline.layers.layer import WrapContext, Wrapped
@@ -46,7 +47,7 @@ class MiddlewareLayer:
 
             return middleware(call_next, details)
 
-        return Wrapped("layered_sync" if plain else "layered", {"around": around})
+        return Wrapped(texts.LAYERED, {"around": around})
 
 
 def _trimming(function: Callable[..., Any]) -> Callable[..., Any]:

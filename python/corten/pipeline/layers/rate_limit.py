@@ -10,6 +10,7 @@ import msgspec
 
 from corten.deadline import remaining
 from corten.errors import CortenError, RateLimited
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.sync import refuse_to_block
@@ -74,9 +75,8 @@ class SharedRateLimit:
             admission.before_sync(inputs)
 
         names: dict[str, Any] = {"function": wrap_context.inside}
-        if wrap_context.signature.flavor == "sync":
-            return Wrapped("admitted_sync", {**names, "admit": admit_sync}, self.inputs)
-        return Wrapped("admitted", {**names, "admit": admit}, self.inputs)
+        names["admit"] = admit_sync if wrap_context.signature.flavor == "sync" else admit
+        return Wrapped(texts.ADMITTED, names, self.inputs)
 
 
 class SharedAdmission:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from corten import _core
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.carry_out import carry_out_with
@@ -64,18 +65,18 @@ class Run:
         fallbacks = Fallbacks(self.compiled, signature, name, self.context.clock, wrap_context.kept)
         places = Places(tuple(each.state for each in self.compiled))
         names: dict[str, Any] = {"function": wrap_context.inside, "places": places}
-        observed = bool(self.context.observers) and self.counts_calls
-        if observed:
-            names["observe"] = observation(self.context, name)
         if signature.flavor == "sync":
+            text = texts.RUN_SYNC
             names["run_sync"] = run_blocking_with(self, fallbacks)
-            return Wrapped("sync_observed" if observed else "blocking", names, self.inputs, kept=fallbacks)
-        names["run"] = self.core.run_keyed if self.inputs else self.core.run
-        names["Call"], names["type"] = _core.Call, type
-        names["carry_out"] = carry_out_with(self, fallbacks)
-        text = "observed" if observed else "run"
-        if fallbacks.last_good:
-            text, names["remember"] = f"{text}_remembered", fallbacks.remember
+        else:
+            text = texts.RUN
+            names["run"] = self.core.run_keyed if self.inputs else self.core.run
+            names["Call"], names["type"] = _core.Call, type
+            names["carry_out"] = carry_out_with(self, fallbacks)
+            if fallbacks.last_good:
+                text, names["remember"] = texts.remembered(text), fallbacks.remember
+        if self.context.observers and self.counts_calls:
+            text, names["observe"] = texts.observed(text), observation(self.context, name)
         return Wrapped(text, names, self.inputs, kept=fallbacks)
 
 

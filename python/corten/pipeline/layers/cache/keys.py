@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.functions.traceback import TITLE
 from corten.pipeline.functions.wrapper import Wrapper
@@ -39,7 +40,7 @@ class Key:
         :raises TypeError: they are not the function's
         """
         if self._of is None:
-            self._of = _written(self._function, self._signature, "key", self.text, self.names)
+            self._of = _written(self._function, self._signature, self.text, self.names)
         return self._of(*args, **kwargs)
 
     def checked(self, *args: Any, **kwargs: Any) -> Any:
@@ -93,7 +94,7 @@ class Values:
     def of(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
         """The function for these parameters."""
         text = f"({', '.join(_parts(self._signature, names))},)" if names else "()"
-        return _written(self._function, self._signature, "key", text, {})
+        return _written(self._function, self._signature, text, {})
 
 
 def expression(signature: FunctionSignature, names: Sequence[str]) -> str:
@@ -111,8 +112,8 @@ def _parts(signature: FunctionSignature, names: Sequence[str]) -> list[str]:
 
 
 def _written(
-    function: Callable[..., Any], signature: FunctionSignature, text: str, key: str | None, names: dict[str, Any]
+    function: Callable[..., Any], signature: FunctionSignature, key: str | None, names: dict[str, Any]
 ) -> Callable[..., Any]:
     wrapper = Wrapper(function, replace(signature, flavor="sync"), f"{TITLE} key of {name_of(function)}")
-    wrapper.become(text, names, key=key)
+    wrapper.become(texts.KEY, names, key=key)
     return wrapper.function

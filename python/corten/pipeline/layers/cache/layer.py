@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from corten.cache.tier import TaggedTier
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.miss import MISS
 from corten.pipeline.functions.signature import FunctionSignature, result_type
 from corten.pipeline.layers.cache.function_cache import FunctionCache
@@ -61,5 +62,4 @@ class CacheLayer:
             result = result_type(wrap_context.function, wrap_context.signature.flavor)
             cache.shared = SharedResults(tier, prefix, policy.version, result, cast("float | None", policy.ttl))
         names = {"lookup": cache.lookup, "MISS": MISS, "on_miss": cache.on_miss, **cache.key.names}
-        text = "sync_cached" if is_plain else "cached"
-        return Wrapped(text, names, key=cache.key.text, kept=cache, change=cache.configure_results)
+        return Wrapped(texts.CACHED, names, key=cache.key.text, kept=cache, change=cache.configure_results)

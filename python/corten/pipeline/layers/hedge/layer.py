@@ -10,6 +10,7 @@ from typing import Any
 from corten import _core
 from corten.deadline import remaining
 from corten.event_loop import on_trio
+from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.hedge.on_asyncio import hedge_on_asyncio
 from corten.pipeline.layers.hedge.on_trio import hedge_on_trio
@@ -107,7 +108,7 @@ class HedgeLayer:
             def once(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 return inside(*args, **kwargs)
 
-            return Wrapped("layered", {"around": once})
+            return Wrapped(texts.LAYERED, {"around": once})
         previous = wrap_context.kept if isinstance(wrap_context.kept, FunctionHedge) else None
         hedge = FunctionHedge(self._policy, wrap_context, previous)
         names: dict[str, Any] = {
@@ -124,5 +125,5 @@ class HedgeLayer:
             "hedge": hedge_on_asyncio(hedge),
         }
         if hedge.latencies is None:
-            return Wrapped("hedged", names, kept=hedge)
-        return Wrapped("hedged_measured", {**names, "took": hedge.latencies.record}, kept=hedge)
+            return Wrapped(texts.HEDGED, names, kept=hedge)
+        return Wrapped(texts.measured(texts.HEDGED), {**names, "took": hedge.latencies.record}, kept=hedge)
