@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, assert_type
 
 import msgspec
 
@@ -37,6 +38,17 @@ async def load_user(user_id: int, *, fresh: bool = False) -> str:
     return f"{user_id} {fresh}"
 
 
+@app.pipeline("users")
+def count(users: list[int]) -> int:
+    return len(users)
+
+
+@app.pipeline("users")
+async def rows(limit: int) -> AsyncIterator[int]:
+    for each in range(limit):
+        yield each
+
+
 @app.on_error(ValueError, OSError)
 async def page(details: ErrorDetails) -> None: ...
 
@@ -52,7 +64,11 @@ def never(details: ErrorDetails) -> None: ...
 async def use() -> None:
     assert_type(await app.reload(), Reloaded)
     assert_type(profile("http"), tuple[Policy, ...])
-    assert_type(await load_user(3, fresh=True), str)
+    coroutine = assert_type(load_user(3, fresh=True), Coroutine[Any, Any, str])
+    assert_type(await coroutine, str)
+    assert_type(count([1]), int)
+    assert_type([each async for each in rows(3)], list[int])
+    assert_type(app.pipeline("users"), Pipeline)
     await load_user("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

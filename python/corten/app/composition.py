@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from corten.app.components import Components, attach
 from corten.clock import Clock
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from corten.app.lifecycle.lifecycle import Lifecycle
 
 T = TypeVar("T")
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _F = TypeVar("_F", bound=Callable[[], Awaitable[Any]])
 _E = TypeVar("_E", bound=Callable[[ErrorDetails], object])
@@ -51,10 +49,8 @@ class Composition:
         attach(item, cast("App[Any]", self))
         return item
 
-    def pipeline(
-        self, name: str, *policies: Policy
-    ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
-        """Guard a function by a pipeline of that name, made where there is none yet.
+    def pipeline(self, name: str, *policies: Policy) -> Pipeline:
+        """Return the App's pipeline of a name, made where there is none yet: ``@app.pipeline("users")``.
 
         Without policies they come from the settings: ``[pipelines.NAME]``.
 

@@ -204,4 +204,4 @@ class Pipeline:
 
 def runtime_of(pipeline: Pipeline) -> PipelineRuntime:
     """Return the inside of a pipeline, which Apps bind and tests switch."""
-    return pipeline._runtime
+    return pipeline._runtime  # pyright: ignore[reportPrivateUsage]

@@ -50,7 +50,7 @@ class Compiler:
         """
         # Times of one clock mean nothing to another.
         before = self._context if self._context is not None and self._context.clock is context.clock else None
-        kept = {} if before is None else self._state
+        kept: Mapping[Position, Any] = {} if before is None else self._state
         context = replace(context, budget=shared_budget(policies, None if before is None else before.budget, context))
         state: dict[Position, Any] = {}
         changes: list[Callable[[], object]] = []
