@@ -10,7 +10,7 @@ import pytest
 from tests.servers.otelcol import CollectorServer, attributes
 
 from corten.errors import CircuitOpen
-from corten.messages.message import MessageDetails
+from corten.messages import MessageDetails
 from corten.metrics.snapshot import HistogramPoint
 from corten.plugins import CallDetails
 from corten_tracing import Tracing

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from corten.app import App
 from corten.logs import current_fields
 from corten.logs.context import trace_ids
-from corten.messages.message import MessageDetails
+from corten.messages import MessageDetails
 from corten.secrets import Secret
 from corten.testing.clock import FakeClock
 from corten_tracing import Tracing, TracingPlugin, TracingSettings

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from corten.app.tasks.tasks import TaskStatistics
     from corten.cache.tier import CacheTier
     from corten.dead_letters import DeadLetterStore
+    from corten.events.observer import Observer
     from corten.logs import LogLevel
     from corten.messages.source import MessageSource
-    from corten.plugins.descriptions import Observer
     from corten.plugins.record import PluginRecord
     from corten.rate_limit.backend import LimiterBackend
     from corten.settings import Settings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from corten.alerts import AlertRule, HealthRule
 from corten.errors import CortenError
+from corten.events.observer import Observer
 from corten.health import Check
 from corten.messages.consumer import Consumer
 from corten.messages.source import MessageSource
@@ -14,7 +15,7 @@ from corten.metrics.snapshot import Collector
 from corten.pipeline import Pipeline
 from corten.pipeline.controls.named import NamedControls
 from corten.pipeline.pipeline import runtime_of
-from corten.plugins.descriptions import Exporter, Observer, Resource, Task
+from corten.plugins.descriptions import Exporter, Resource, Task
 
 if TYPE_CHECKING:
     from corten.app.app import App

@@ -14,9 +14,9 @@ from corten.pipeline import Pipeline
 from corten.pipeline.compile.compiler import kind_of
 from corten.pipeline.controls.named import ContradictionError, contradictions
 from corten.pipeline.pipeline import runtime_of
-from corten.plugins.discovery import nearest
 from corten.policies import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
+from corten.spelling import suggestion
 
 if TYPE_CHECKING:
     from corten.app.app import App
@@ -97,7 +97,7 @@ class Resolver:
         if extends in chain:
             self._wrong(chain[0], "extends", "extends itself", "a table with policies", extends)
         else:
-            hint = nearest(extends, [*self.tables, *PROFILES])
+            hint = suggestion(extends, [*self.tables, *PROFILES])
             expected = f"a table [pipelines.{extends}] or a profile{hint}"
             self._wrong(name, "extends", "extends a table that is not there", expected, extends)
         return None
@@ -148,7 +148,7 @@ def pipeline_policies(
         raise SettingsError(located(problems, settings))
     for name in resolver.tables:
         if name not in app.components.pipelines and name not in resolver.extended:
-            hint = nearest(name, list(app.components.pipelines))
+            hint = suggestion(name, list(app.components.pipelines))
             unused(f"settings: no pipeline uses [pipelines.{name}]{hint}")
     return {name: policies for name, policies in found.items() if name in app.components.pipelines}
 

@@ -45,7 +45,7 @@ class CommandGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from corten.settings.reading.env_names import nearest
+            from corten.spelling import nearest
 
             close = nearest(args[0], COMMANDS) if args else None
             if close is None:

@@ -12,7 +12,7 @@ from typing import Any
 from corten.app import App
 from corten.app.lifecycle import exit_codes
 from corten.cli.failure import Failure
-from corten.settings.reading.env_names import nearest
+from corten.spelling import nearest
 
 _SHOWN_LINES = 12
 _HINT = "expected MODULE:NAME, such as service:app"

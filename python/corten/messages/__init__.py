@@ -9,10 +9,11 @@ from corten._lazy import lazy_names
 from corten.messages.replay import replay
 
 if TYPE_CHECKING:
+    from corten.events.observer import MessageDetails
     from corten.messages.accounting import ConsumerStatistics
     from corten.messages.commit_tracking import CommitTracker
     from corten.messages.consumer import Consumer
-    from corten.messages.message import Message, MessageDetails
+    from corten.messages.message import Message
     from corten.messages.publisher import OutgoingMessage, Publisher
     from corten.messages.received import Received
     from corten.messages.runner import ConsumerRunner
@@ -43,7 +44,7 @@ __getattr__, __dir__ = lazy_names(
         "ConsumerRunner": "corten.messages.runner",
         "ConsumerStatistics": "corten.messages.accounting",
         "Message": "corten.messages.message",
-        "MessageDetails": "corten.messages.message",
+        "MessageDetails": "corten.events.observer",
         "MessageSource": "corten.messages.source",
         "OutgoingMessage": "corten.messages.publisher",
         "Partition": "corten.messages.source",

@@ -15,11 +15,12 @@ from corten.dead_letters.letter import DeadLetter
 from corten.dead_letters.store import DeadLetterStore
 from corten.errors import MessageError
 from corten.events import DeadLettered, Event
+from corten.events.observer import MessageDetails
 from corten.messages.accounting import Accounting
 from corten.messages.backoff import Backoff
 from corten.messages.consumer import Consumer, handler_shape
 from corten.messages.failures import may_heal
-from corten.messages.message import Message, MessageDetails
+from corten.messages.message import Message
 from corten.messages.received import Received
 from corten.secrets import redact
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 
@@ -26,15 +24,3 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             if name == "id":
                 return value.decode("utf-8", "replace")
         return f"{self.topic}/{self.partition}/{self.offset}"
-
-
-class MessageDetails(msgspec.Struct, frozen=True):
-    """What an observer is told of a message that is handled or published."""
-
-    operation: str
-    """``process`` or ``publish``, as in OpenTelemetry's conventions for messaging."""
-    topic: str
-    consumer: str = ""
-    count: int = 1
-    headers: Mapping[str, bytes] = {}
-    """For ``publish``: an observer may return more through `corten.plugins.Observer.inject`."""

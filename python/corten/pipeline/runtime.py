@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from corten.cache.tier import CacheTier
     from corten.error_handler import ErrorHandler
     from corten.events import Events
+    from corten.events.observer import Observer
     from corten.pipeline.background import Background
     from corten.pipeline.blocks.guard import Guard
-    from corten.plugins.descriptions import Observer
     from corten.rate_limit.backend import LimiterBackend
 
 _process_clock = Clock()

@@ -1,10 +1,9 @@
 """Discovery, order and the descriptions that plugins give back."""
 
-from corten.pipeline.telemetry.details import CallDetails
+from corten.events.observer import CallDetails, Observer
 from corten.plugins.descriptions import (
     DevService,
     Exporter,
-    Observer,
     Phase,
     Reply,
     Request,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from corten.events.pipeline_event import PipelineEvent
-from corten.messages.message import MessageDetails
 from corten.metrics.snapshot import Snapshot
-from corten.pipeline.telemetry.details import CallDetails
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,18 +54,6 @@ class Exporter(msgspec.Struct, frozen=True):
     export: Callable[[Snapshot], Awaitable[None]]
     interval: float = 60.0
     """Seconds between two exports."""
-
-
-class Observer(msgspec.Struct, frozen=True):
-    """Surrounds calls and messages, for spans and the like. What is None costs nothing."""
-
-    name: str
-    call: Callable[[CallDetails], AbstractContextManager[object]] | None = None
-    message: Callable[[MessageDetails], AbstractContextManager[object]] | None = None
-    inject: Callable[[], Mapping[str, bytes]] | None = None
-    """Headers that carry the current context to whoever receives a published message."""
-    event: Callable[[PipelineEvent], object] | None = None
-    """Told of what pipelines decide about calls: refused, retried, timed out, … Must be quick and must not raise."""
 
 
 class Route(msgspec.Struct, frozen=True):

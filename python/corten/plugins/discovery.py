@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from corten.errors import PluginError
+from corten.spelling import suggestion
 
 GROUP = "corten.plugins"
 """The entry-point group."""
@@ -49,23 +50,13 @@ def installed(wanted: bool | Sequence[str] = True) -> list[Candidate]:
     names = [each.name for each in found]
     for name in wanted:
         if name not in names:
-            raise PluginError(name, f"is asked for by autoload but not installed{nearest(name, names)}", "not found")
+            raise PluginError(name, f"is asked for by autoload but not installed{suggestion(name, names)}", "not found")
     return [each for each in found if each.name in wanted]
 
 
 def passed(plugin: object) -> Candidate:
     """A plugin that somebody passed in code: an object, or a class to be made an object of."""
     return Candidate(_name_of(plugin), "passed in code", _maker(lambda: plugin))
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """``; did you mean 'postgres'?``, where there is something near, else what there is."""
-    import difflib
-
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; there are: {', '.join(sorted(names))}" if names else "; there are none"
 
 
 def _maker(load: Callable[[], Any]) -> Callable[[], Any]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from corten.errors import PluginError
-from corten.plugins.discovery import Candidate, installed, nearest, passed
+from corten.plugins.discovery import Candidate, installed, passed
 from corten.plugins.record import PluginRecord
 from corten.settings.section import Section
+from corten.spelling import suggestion
 
 if TYPE_CHECKING:
     from corten.plugins.plugin import Plugin
@@ -57,7 +58,7 @@ class Plugins:
         for plugin in plugins:
             for wanted in plugin.requires:
                 if wanted not in by_name:
-                    hint = nearest(wanted, sorted(by_name))
+                    hint = suggestion(wanted, sorted(by_name))
                     raise plugin.failed(f"requires the plugin {wanted!r}, which is not there{hint}")
         from corten.plugins.order import Circle, in_order  # only where plugins are loaded
 

@@ -11,10 +11,11 @@ from pluggy import HookImpl
 
 from corten.errors import PluginError, described
 from corten.hookspecs import Hooks
-from corten.plugins.discovery import Candidate, nearest
+from corten.plugins.discovery import Candidate
 from corten.plugins.record import PluginRecord, PluginState
 from corten.plugins.specifier import matches
 from corten.settings.section import Section
+from corten.spelling import suggestion
 
 HOOKS = tuple(sorted(name for name in vars(Hooks) if name.startswith("corten_")))
 """The names of all hooks."""
@@ -137,7 +138,7 @@ def _unclean(name: str, method: Any) -> str | None:
     marks: dict[str, Any] | None = getattr(function, "corten_impl", None)
     hook: str = (marks or {}).get("specname") or name
     if hook not in HOOKS:
-        return f"has an unknown hook {hook}{nearest(hook, HOOKS)}"
+        return f"has an unknown hook {hook}{suggestion(hook, HOOKS)}"
     if marks is None:
         return f"{name} is not marked: put @hookimpl of corten.hookspecs above it"
     for mark in ("wrapper", "hookwrapper", "tryfirst", "trylast"):

@@ -9,11 +9,11 @@ import msgspec
 from corten.errors import SettingsProblem
 from corten.secrets import Secret
 from corten.settings.loaded import DEFAULT
-from corten.settings.reading.env_names import nearest
 from corten.settings.reading.sources import Sources
 from corten.settings.reading.tree import NOWHERE, Leaf, Table, dotted
 from corten.settings.section import Section
 from corten.settings.types.convert import BAD, Converter
+from corten.spelling import nearest
 
 _OF_PLUGINS: Final = ("postgres", "redis", "kafka", "health", "tracing", "ops")
 

@@ -13,10 +13,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from corten.errors import MessageError, ResourceUnavailable
-from corten.messages.message import MessageDetails
+from corten.messages import MessageDetails
 from corten.messages.publisher import OutgoingMessage
 from corten.messages.source import Partition, Source, Subscription
-from corten.plugins.descriptions import Observer
+from corten.plugins import Observer
 from corten_kafka.errors import describe
 from corten_kafka.lag import Lag
 from corten_kafka.producer import Producer

@@ -10,7 +10,7 @@ from corten.health.check import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector, Measurement
-from corten.plugins.descriptions import DevService, Observer, Resource
+from corten.plugins import DevService, Observer, Resource
 from corten.settings.section import Section
 from corten_kafka.dev_service import DEV_SERVICE
 from corten_kafka.kafka import Kafka

@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from corten.errors import Refused
-from corten.messages.message import MessageDetails
+from corten.messages import MessageDetails
 from corten.plugins import CallDetails, Observer
 from corten.secrets import redact
 from corten_tracing.queue import BoundedQueue

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from corten.app.tasks.tasks import SupervisedTask
     from corten.cache.tier import CacheTier
     from corten.dead_letters.store import DeadLetterStore
+    from corten.events.observer import Observer
     from corten.logs import LogSetup
     from corten.messages.source import MessageSource
-    from corten.plugins.descriptions import Observer
     from corten.rate_limit.backend import LimiterBackend
 
 _log = logging.getLogger("corten.app")

@@ -12,10 +12,11 @@ from corten.app.tasks.consumers import consumer_tasks
 from corten.app.tasks.exporters import exporter_task
 from corten.app.tasks.tasks import SupervisedTask
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem, described
+from corten.events.observer import Observer
 from corten.health import Check, Finding
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
-from corten.plugins.descriptions import Exporter, Observer, Resource, Task
+from corten.plugins.descriptions import Exporter, Resource, Task
 from corten.plugins.plugin import Plugin
 
 if TYPE_CHECKING:

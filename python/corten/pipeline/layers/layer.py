@@ -14,10 +14,10 @@ from corten.pipeline.stages.stage import Input
 
 if TYPE_CHECKING:
     from corten.cache.tier import CacheTier
+    from corten.events.observer import Observer
     from corten.pipeline.background import Background
     from corten.pipeline.controls.named import NamedControls
     from corten.pipeline.telemetry.events import PipelineEvents
-    from corten.plugins.descriptions import Observer
     from corten.rate_limit.backend import LimiterBackend
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from corten import _core
+from corten.events.observer import CallDetails
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
@@ -15,7 +16,6 @@ from corten.pipeline.segments.fallbacks import Fallbacks
 from corten.pipeline.segments.reentry import Places
 from corten.pipeline.segments.sync import run_blocking_with
 from corten.pipeline.stages.stage import Compiled, Input
-from corten.pipeline.telemetry.details import CallDetails
 from corten.policies.idempotence import is_idempotent
 
 if TYPE_CHECKING:

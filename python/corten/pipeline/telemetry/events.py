@@ -23,7 +23,7 @@ from corten.events.pipeline_event import (
 if TYPE_CHECKING:
     from corten.error_handler import ErrorHandler
     from corten.events import Events
-    from corten.plugins.descriptions import Observer
+    from corten.events.observer import Observer
 
 EventName = Literal["refused", "retried", "timed_out", "failed", "degraded", "hedged", "injected"]
 """The events of a pipeline; `PipelineStatistics` counts some of them by these names."""

@@ -24,9 +24,9 @@ class _Told(StructMeta):
                 fields = cls.__struct_fields__
                 for name in kwargs:
                     if name not in fields:
-                        from corten.plugins.discovery import nearest
+                        from corten.spelling import suggestion
 
-                        raise TypeError(f"{cls.__name__} has no field {name!r}{nearest(name, fields)}") from None
+                        raise TypeError(f"{cls.__name__} has no field {name!r}{suggestion(name, fields)}") from None
                 if len(args) > len(fields):
                     raise TypeError(f"{cls.__name__} has fields {', '.join(fields)}, and no more") from None
                 missing = [name for name in fields[len(args) :] if name not in kwargs]

@@ -1,4 +1,4 @@
-"""Names of settings: the environment's spelling of a path, and the known name nearest to a wrong one."""
+"""Names of settings: the environment's spelling of a path."""
 
 from __future__ import annotations
 
@@ -7,22 +7,9 @@ from typing import Any, Final
 
 from corten.settings.reading.tree import Table
 from corten.settings.types.schema import fields, shapes
+from corten.spelling import fold
 
 PREFIX: Final = "CORTEN_"
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most likely meant; None where none is near."""
-    import difflib  # wanted for problems only
-
-    by_folded = {fold(each): each for each in known}
-    close = difflib.get_close_matches(fold(name), by_folded, n=1, cutoff=0.6)
-    return by_folded[close[0]] if close else None
-
-
-def fold(name: str) -> str:
-    """A name without the differences that the environment cannot spell: case, and dashes."""
-    return name.lower().replace("-", "_")
 
 
 def variable(path: Iterable[str]) -> str:

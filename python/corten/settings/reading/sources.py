@@ -9,10 +9,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from corten.errors import SettingsProblem
-from corten.settings.reading.env_names import PREFIX, fold, is_tabular, locate, nearest, variables
+from corten.settings.reading.env_names import PREFIX, is_tabular, locate, variables
 from corten.settings.reading.tree import NOWHERE, Leaf, Node, Origin, Table, dotted, grow, put
 from corten.settings.section import Section
 from corten.settings.types.schema import aliases
+from corten.spelling import fold, nearest
 
 _Place: TypeAlias = tuple[tuple[str, ...], Any]
 

@@ -11,10 +11,11 @@ import msgspec
 from corten.errors import SettingsProblem
 from corten.secrets import HIDDEN, Secret
 from corten.settings.display.masking import is_utf8, secrets_in, show
-from corten.settings.reading.env_names import nearest, variable
+from corten.settings.reading.env_names import variable
 from corten.settings.reading.tree import Leaf, Node, Path, Table, dotted, grow
 from corten.settings.types.coerce import SCALARS, TEXT_KINDS, Mismatch, converted, fitted, native, text_order
 from corten.settings.types.schema import Shape, describe, fields, holds_secret, is_class, shapes, tag_of
+from corten.spelling import nearest
 
 BAD: Final = object()
 """Instead of a value that could not be made; the problem has been noted."""
