@@ -11,6 +11,11 @@ import anyio
 
 from corten import _core
 
+__all__ = [
+    "Clock",
+    "TimerHandle",
+]
+
 LONGEST = 1e9
 """The longest that a thread is blocked at a time, in seconds: thirty years; beyond three hundred systems refuse."""
 

@@ -21,6 +21,13 @@ from corten.errors import described
 from corten.event_loop import loop_caller
 from corten.metrics.registry import Registry
 
+__all__ = [
+    "ErrorCount",
+    "ErrorDetails",
+    "ErrorHandler",
+    "ErrorStatistics",
+]
+
 _log = logging.getLogger("corten.errors")
 
 OVERFLOW: Final = "overflow"

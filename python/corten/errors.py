@@ -6,6 +6,25 @@ from collections.abc import Sequence
 
 import msgspec
 
+__all__ = [
+    "BulkheadFull",
+    "ChaosError",
+    "CircuitOpen",
+    "ConcurrencyLimited",
+    "CortenError",
+    "CortenWarning",
+    "DeadlineExceeded",
+    "MessageError",
+    "PluginError",
+    "PolicyOrderWarning",
+    "PoolExhausted",
+    "RateLimited",
+    "Refused",
+    "ResourceUnavailable",
+    "SettingsError",
+    "SettingsProblem",
+]
+
 
 class CortenError(Exception):
     """The root of every error that Corten raises on purpose."""

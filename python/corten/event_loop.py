@@ -7,6 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import get_ident
 
+__all__ = [
+    "from_any_thread",
+    "in_event_loop",
+    "loop_caller",
+    "on_trio",
+]
+
 
 def on_trio() -> bool:
     """Return whether trio runs the current task; never imports trio."""

@@ -35,6 +35,12 @@ from corten.settings.section import Section
 if TYPE_CHECKING:
     from corten.app import App
 
+__all__ = [
+    "Hooks",
+    "hookimpl",
+    "hookspec",
+]
+
 hookspec = pluggy.HookspecMarker("corten")
 hookimpl = pluggy.HookimplMarker("corten")
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NoReturn
 
+__all__ = [
+    "HIDDEN",
+    "Secret",
+    "dec_hook",
+    "enc_hook",
+    "is_sensitive",
+    "redact",
+    "redact_url",
+]
+
 HIDDEN: Final = "<secret>"
 """What stands in the place of a secret wherever it would be shown."""
 

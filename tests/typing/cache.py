@@ -5,7 +5,7 @@ from typing import assert_type
 from corten import RateLimit
 from corten.cache import CacheStatistics, MemoryCache
 from corten.clock import Clock
-from corten.policies.rate_limit import KeyedTokenBucket, RateLimitStatistics, TokenBucket
+from corten.rate_limit import KeyedTokenBucket, RateLimitStatistics, TokenBucket
 
 
 def weigh(key: str, value: bytes) -> int:

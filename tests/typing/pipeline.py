@@ -21,8 +21,7 @@ from corten import (
     not_idempotent,
 )
 from corten.pipeline import BreakerControl
-from corten.policies import MiddlewareDetails, Policy
-from corten.policies.middleware import CallNext
+from corten.policies import CallNext, MiddlewareDetails, Policy
 
 users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, wait=120), Timeout(2.0))
 policies: list[Policy] = [RateLimit("0.5/s", burst=5), Bulkhead(10), Retry(on=(KeyError, "asyncpg.PostgresError"))]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import assert_type
 
 from corten import Pipeline, RateLimit
-from corten.pipeline.controls.rate_limit import RateLimitControl
-from corten.policies.rate_limit import (
+from corten.pipeline import RateLimitControl
+from corten.rate_limit import (
     FixedWindow,
     KeyedLimiter,
     KeyedSlidingWindow,

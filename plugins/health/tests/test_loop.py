@@ -8,7 +8,7 @@ import threading
 import anyio
 import pytest
 
-from corten.testing.clock import FakeClock
+from corten.testing import FakeClock
 from corten_health import HealthSettings, LoopMonitor
 from corten_health.loop import INTERVAL, WINDOW, Watchdog, stack_of
 

@@ -9,7 +9,7 @@ import confluent_kafka
 import pytest
 from confluent_kafka import TopicPartition
 
-from corten.messages.source import Partition, Subscription
+from corten.messages import Partition, Subscription
 from corten_kafka.lag import Lag
 from corten_kafka.source import open_source
 

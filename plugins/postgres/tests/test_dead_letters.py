@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from corten.dead_letters.letter import DeadLetter
+from corten.dead_letters import DeadLetter
 from corten.errors import ResourceUnavailable
 from corten_postgres import Postgres, PostgresDeadLetters
 from corten_postgres.dead_letters import SCHEMA

@@ -16,7 +16,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port
 from tests.servers.proxy import proxy
 
-from corten.dead_letters.letter import DeadLetter
+from corten.dead_letters import DeadLetter
 from corten.errors import DeadlineExceeded, ResourceUnavailable
 from corten.pipeline import Pipeline
 from corten.policies import Timeout

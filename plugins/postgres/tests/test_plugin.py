@@ -8,7 +8,7 @@ from tests.servers.process import free_port
 
 from corten import App
 from corten.errors import CortenError, ResourceUnavailable
-from corten.metrics.snapshot import Snapshot
+from corten.metrics import Snapshot
 from corten_postgres import Postgres, PostgresDeadLetters, PostgresPlugin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]

@@ -19,8 +19,7 @@ from tests.servers.redis import RedisServer
 from corten import App, Pipeline, RateLimit
 from corten.errors import RateLimited
 from corten.events import CallDegraded, Degraded, Event, Recovered
-from corten.rate_limit import limiters
-from corten.rate_limit.backend import SharedLimit
+from corten.rate_limit import SharedLimit, limiters
 from corten.secrets import Secret
 from corten.testing import FakeClock
 from corten_redis import Redis, RedisLimiter, RedisPlugin, RedisSettings, RedisUnavailable

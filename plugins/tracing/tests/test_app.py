@@ -9,7 +9,7 @@ from tests.servers.otelcol import CollectorServer, attributes
 
 from corten import CircuitBreaker, Pipeline, Retry
 from corten.errors import CircuitOpen
-from corten.testing.messages import MemoryBroker
+from corten.testing import MemoryBroker
 from corten_tracing import Tracing
 
 from .conftest import make

@@ -11,7 +11,7 @@ from tests.servers.otelcol import CollectorServer, attributes
 
 from corten.errors import CircuitOpen
 from corten.messages import MessageDetails
-from corten.metrics.snapshot import HistogramPoint
+from corten.metrics import HistogramPoint
 from corten.plugins import CallDetails
 from corten_tracing import Tracing
 

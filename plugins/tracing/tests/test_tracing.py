@@ -17,7 +17,7 @@ from corten.logs import current_fields
 from corten.logs.context import trace_ids
 from corten.messages import MessageDetails
 from corten.secrets import Secret
-from corten.testing.clock import FakeClock
+from corten.testing import FakeClock
 from corten_tracing import Tracing, TracingPlugin, TracingSettings
 from corten_tracing.otlp import severity
 from corten_tracing.queue import BoundedQueue

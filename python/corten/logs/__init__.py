@@ -10,7 +10,7 @@ from corten.logs.configuration import LogFormat, LogLevel, LogSetup, configure
 
 if TYPE_CHECKING:
     from corten.logs.console_format import ConsoleFormatter
-    from corten.logs.context import TraceProvider, current_fields, log_context, set_trace_provider
+    from corten.logs.context import TraceProvider, current_fields, extra_fields, log_context, set_trace_provider
     from corten.logs.json_format import JsonFormatter
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "TraceProvider",
     "configure",
     "current_fields",
+    "extra_fields",
     "log_context",
     "set_trace_provider",
 ]
@@ -33,6 +34,7 @@ __getattr__, __dir__ = lazy_names(
         "JsonFormatter": "corten.logs.json_format",
         "TraceProvider": "corten.logs.context",
         "current_fields": "corten.logs.context",
+        "extra_fields": "corten.logs.context",
         "log_context": "corten.logs.context",
         "set_trace_provider": "corten.logs.context",
     },

@@ -9,7 +9,12 @@ from corten._lazy import lazy_names
 from corten.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from corten.pipeline.blocks.guard import Guard
+    from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
+    from corten.pipeline.controls.bulkhead import BulkheadControl
+    from corten.pipeline.controls.cache import CacheControl, SyncCacheControl
     from corten.pipeline.controls.circuit_breaker import BreakerControl
+    from corten.pipeline.controls.rate_limit import RateLimitControl
     from corten.pipeline.telemetry.statistics import (
         AdaptiveLimitStatistics,
         BreakerStatistics,
@@ -18,21 +23,33 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdaptiveLimitControl",
     "AdaptiveLimitStatistics",
     "BreakerControl",
     "BreakerStatistics",
+    "BulkheadControl",
     "BulkheadStatistics",
+    "CacheControl",
+    "Guard",
     "Pipeline",
     "PipelineStatistics",
+    "RateLimitControl",
+    "SyncCacheControl",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "AdaptiveLimitControl": "corten.pipeline.controls.adaptive_limit",
         "AdaptiveLimitStatistics": "corten.pipeline.telemetry.statistics",
         "BreakerControl": "corten.pipeline.controls.circuit_breaker",
         "BreakerStatistics": "corten.pipeline.telemetry.statistics",
+        "BulkheadControl": "corten.pipeline.controls.bulkhead",
         "BulkheadStatistics": "corten.pipeline.telemetry.statistics",
+        "CacheControl": "corten.pipeline.controls.cache",
+        "Guard": "corten.pipeline.blocks.guard",
         "PipelineStatistics": "corten.pipeline.telemetry.statistics",
+        "RateLimitControl": "corten.pipeline.controls.rate_limit",
+        "SyncCacheControl": "corten.pipeline.controls.cache",
     },
 )

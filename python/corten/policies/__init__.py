@@ -8,7 +8,7 @@ from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.fallback import Fallback
 from corten.policies.hedge import Hedge, HedgeStatistics
 from corten.policies.idempotence import not_idempotent
-from corten.policies.middleware import Middleware, MiddlewareDetails
+from corten.policies.middleware import CallNext, Middleware, MiddlewareDetails
 from corten.policies.policy import Policy
 from corten.policies.profiles import PROFILES, profile
 from corten.policies.rate_limit import RateLimit
@@ -21,6 +21,7 @@ __all__ = [
     "AdaptiveLimit",
     "Bulkhead",
     "Cache",
+    "CallNext",
     "Chaos",
     "CircuitBreaker",
     "Fallback",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from corten.health import Check
 from corten.hookspecs import hookimpl
-from corten.metrics.snapshot import Collector
+from corten.metrics import Collector
 from corten.plugins import Route, Task
-from corten.settings.section import Section
+from corten.settings import Section
 from corten_health.loop import LoopMonitor
 from corten_health.probes import probe_routes
 from corten_health.process import process_collector

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import psutil
 
-from corten.metrics.snapshot import Collector, Measurement
+from corten.metrics import Collector, Measurement
 from corten_health.loop import LoopMonitor
 
 

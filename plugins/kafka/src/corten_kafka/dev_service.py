@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from corten.plugins.descriptions import DevService
+from corten.plugins import DevService
 
 
 @asynccontextmanager

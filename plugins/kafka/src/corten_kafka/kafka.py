@@ -13,9 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from corten.errors import MessageError, ResourceUnavailable
-from corten.messages import MessageDetails
-from corten.messages.publisher import OutgoingMessage
-from corten.messages.source import Partition, Source, Subscription
+from corten.messages import MessageDetails, OutgoingMessage, Partition, Source, Subscription
 from corten.plugins import Observer
 from corten_kafka.errors import describe
 from corten_kafka.lag import Lag

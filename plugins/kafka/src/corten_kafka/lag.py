@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import confluent_kafka
 from confluent_kafka import KafkaException, TopicPartition
 
-from corten.messages.source import Partition
-from corten.metrics.snapshot import Measurement
+from corten.messages import Partition
+from corten.metrics import Measurement
 
 _INTERVAL = 1.0
 """Seconds between two measurements of a group."""

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from corten.health.check import Check, Finding
+from corten.health import Check, Finding
 from corten.hookspecs import hookimpl
-from corten.messages.source import MessageSource
-from corten.metrics.snapshot import Collector, Measurement
+from corten.messages import MessageSource
+from corten.metrics import Collector, Measurement
 from corten.plugins import DevService, Observer, Resource
-from corten.settings.section import Section
+from corten.settings import Section
 from corten_kafka.dev_service import DEV_SERVICE
 from corten_kafka.kafka import Kafka
 from corten_kafka.settings import KafkaSettings

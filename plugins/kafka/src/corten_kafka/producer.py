@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 
 from corten.errors import CortenError, ResourceUnavailable
 from corten.event_loop import loop_caller
-from corten.messages.publisher import OutgoingMessage
+from corten.messages import OutgoingMessage
 from corten_kafka.delivery import Delivery
 from corten_kafka.errors import send_error
 

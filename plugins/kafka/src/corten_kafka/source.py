@@ -18,8 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from corten.errors import CortenError, ResourceUnavailable
 from corten.event_loop import loop_caller
-from corten.messages.message import Message
-from corten.messages.source import Partition, Subscription
+from corten.messages import Message, Partition, Subscription
 from corten_kafka.errors import describe
 from corten_kafka.lag import Lag
 

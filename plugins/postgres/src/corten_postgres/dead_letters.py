@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from corten.dead_letters.letter import DeadLetter
+from corten.dead_letters import DeadLetter
 from corten.errors import ResourceUnavailable
 from corten_postgres.errors import QueryError
 from corten_postgres.postgres import Postgres

@@ -21,7 +21,7 @@ import asyncpg
 
 from corten.dev import free_port, guarded_process
 from corten.errors import ResourceUnavailable
-from corten.plugins.descriptions import DevService
+from corten.plugins import DevService
 
 VERSION: Final = "18"
 NAME: Final = f"PostgreSQL {VERSION}"

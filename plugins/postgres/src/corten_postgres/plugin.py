@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from corten.dead_letters.store import DeadLetterStore
-from corten.health.check import Check, Finding
+from corten.dead_letters import DeadLetterStore
+from corten.health import Check, Finding
 from corten.hookspecs import hookimpl
-from corten.metrics.snapshot import Collector, Measurement
-from corten.plugins.descriptions import DevService, Resource
-from corten.settings.section import Section
+from corten.metrics import Collector, Measurement
+from corten.plugins import DevService, Resource
+from corten.settings import Section
 from corten_postgres.dead_letters import PostgresDeadLetters
 from corten_postgres.dev_service import dev_service
 from corten_postgres.postgres import Postgres

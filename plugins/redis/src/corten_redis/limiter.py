@@ -8,7 +8,7 @@ from importlib.resources import files
 import msgspec
 
 from corten.errors import CortenError
-from corten.rate_limit.backend import SharedLimit, Verdict
+from corten.rate_limit import SharedLimit, Verdict
 from corten_redis.redis import Redis
 
 _SCRIPT = files("corten_redis").joinpath("limiter.lua").read_text("utf-8")

@@ -6,15 +6,15 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from corten.cache.tier import CacheTier
+from corten.cache import CacheTier
 from corten.clock import Clock
 from corten.events import Degraded, Recovered
-from corten.health.check import Check, Finding
+from corten.health import Check, Finding
 from corten.hookspecs import hookimpl
-from corten.metrics.snapshot import Collector, Measurement
-from corten.plugins.descriptions import DevService, Resource
-from corten.rate_limit.backend import LimiterBackend
-from corten.settings.section import Section
+from corten.metrics import Collector, Measurement
+from corten.plugins import DevService, Resource
+from corten.rate_limit import LimiterBackend
+from corten.settings import Section
 from corten_redis.dev_service import dev_service
 from corten_redis.errors import RedisUnavailable
 from corten_redis.limiter import RedisLimiter

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from opentelemetry import trace
 
-from corten.logs import set_trace_provider
-from corten.logs.context import extra_fields
+from corten.logs import extra_fields, set_trace_provider
 from corten.secrets import redact
 from corten_tracing.otlp import Record
 from corten_tracing.queue import BoundedQueue

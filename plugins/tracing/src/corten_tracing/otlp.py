@@ -13,7 +13,7 @@ from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from corten.metrics.snapshot import HistogramPoint, Instrument, Series, Snapshot
+from corten.metrics import HistogramPoint, Instrument, Series, Snapshot
 
 _SCOPE = InstrumentationScope(name="corten")
 _UNITS = {"seconds": "s", "bytes": "By", "milliseconds": "ms"}

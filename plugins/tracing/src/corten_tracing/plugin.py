@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, cast
 
 from corten.hookspecs import hookimpl
-from corten.metrics.snapshot import Collector
+from corten.metrics import Collector
 from corten.plugins import Exporter, Observer, Resource, Task
 from corten.settings import Section
 from corten_tracing.settings import ALIASES, TracingSettings

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from corten.clock import Clock
-from corten.metrics.snapshot import Measurement, Snapshot
+from corten.metrics import Measurement, Snapshot
 from corten.plugins import Observer
 from corten_tracing import logs
 from corten_tracing.otlp import Record, logs_request, metrics_request, resource_of
