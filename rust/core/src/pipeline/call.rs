@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cost, Step};
+use super::{Cost, Decision};
 use crate::bulkhead::Ticket;
 use crate::clock::Nanos;
 use crate::rate_limit::{AnyLimiter, Claim};
@@ -128,11 +128,11 @@ impl Call {
     }
 
     /// Joins a queue, at most so long and never beyond a deadline around it.
-    pub(super) fn queue(&mut self, ticket: Arc<Ticket>, max_wait: Option<Nanos>, now: Nanos) -> Step {
+    pub(super) fn queue(&mut self, ticket: Arc<Ticket>, max_wait: Option<Nanos>, now: Nanos) -> Decision {
         self.ticket = Some(Arc::clone(&ticket));
         let limit = max_wait.map(|wait| now.saturating_add(wait));
         let horizon = self.horizon().map(|horizon| horizon.saturating_add(GRACE));
-        Step::Queue(ticket, limit.into_iter().chain(self.deadline()).chain(horizon).min())
+        Decision::Queue(ticket, limit.into_iter().chain(self.deadline()).chain(horizon).min())
     }
 
     /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::durations::Durations;
 use super::outcome::{Ended, Failure};
-use super::{Kind, Within};
+use super::{Kind, Refusal, Within};
 use crate::clock::Nanos;
 use crate::metrics::{CountSource, CounterSeries, DistributionSource, HistogramSeries};
 
@@ -134,18 +134,18 @@ impl Counts {
     /// Counts what was no success.
     #[cold]
     fn count(&self, ended: Ended) {
-        let ended = match ended {
-            Ended::Failed(Failure { within: Some(Within::Refused(kind)), .. }) => Ended::Refused(kind, None),
-            Ended::Failed(Failure { within: Some(Within::TimedOut), .. }) => Ended::TimedOut(0),
-            ended => ended,
-        };
         let metrics = self.metrics.as_ref();
         let (own, series) = match ended {
             Ended::Success => return,
+            Ended::Failed(Failure { within: Some(Within::Refused(kind)), .. })
+            | Ended::Refused(Refusal { policy: kind, .. }) => {
+                (&self.refused[kind as usize], metrics.map(|metrics| &metrics.refused))
+            }
+            Ended::TimedOut(_) | Ended::Failed(Failure { within: Some(Within::TimedOut), .. }) => {
+                (&self.timeouts, metrics.map(|metrics| &metrics.timeout))
+            }
             Ended::Failed(_) => (&self.errors, metrics.map(|metrics| &metrics.error)),
-            Ended::TimedOut(_) => (&self.timeouts, metrics.map(|metrics| &metrics.timeout)),
             Ended::Cancelled => (&self.cancelled, metrics.map(|metrics| &metrics.cancelled)),
-            Ended::Refused(kind, _) => (&self.refused[kind as usize], metrics.map(|metrics| &metrics.refused)),
         };
         own.fetch_add(1, Relaxed);
         if let Some(series) = series {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Call, Next, Outcome, Pipeline, Policy, Priority, Reason, Step};
+use super::{Call, Decision, Outcome, Pipeline, Policy, Priority, Reason};
 use crate::bulkhead::{self, Fate};
 use crate::circuit_breaker::{self};
 use crate::clock::Nanos;
@@ -11,7 +11,7 @@ use crate::rate_limit::Reservation;
 impl Pipeline {
     /// Walks inwards from where the call is, until it may proceed or something is to be done first.
     #[inline]
-    pub fn enter(&self, call: &mut Call, now: Nanos) -> Step {
+    pub fn enter(&self, call: &mut Call, now: Nanos) -> Decision {
         call.claim = 0; // whoever comes here again has waited for its tokens
         while let Some(stage) = self.stages.get(call.position) {
             let slot = stage.slot;
@@ -30,7 +30,7 @@ impl Pipeline {
                         Reservation::Later(wait, claim) => {
                             call.position += 1;
                             call.claim = claim;
-                            return Step::Wait(wait);
+                            return Decision::Wait(wait);
                         }
                         Reservation::Refused(wait) => (Reason::NoToken, Some(wait)),
                         Reservation::TooMany => (Reason::TooCostly, None),
@@ -92,11 +92,11 @@ impl Pipeline {
             };
             return self.refuse(call, call.position, reason, retry_after, now);
         }
-        Step::Proceed
+        Decision::Proceed
     }
 
     /// The place in the queue was granted: goes on inwards.
-    pub fn enter_granted(&self, call: &mut Call, now: Nanos) -> Step {
+    pub fn enter_from_queue(&self, call: &mut Call, now: Nanos) -> Decision {
         if let Some(ticket) = call.ticket.take() {
             if let Some(stage) = self.stages.get(call.position) {
                 if let Some(places) = stage.policy.places() {
@@ -113,21 +113,16 @@ impl Pipeline {
 
     /// The ticket was displaced, or the caller has waited in the queue as long as it was told. A place granted at the
     /// last moment is taken.
-    pub fn give_up(&self, call: &mut Call, now: Nanos) -> Step {
+    pub fn stop_waiting(&self, call: &mut Call, now: Nanos) -> Decision {
         match self.leave_queue(call) {
             None => self.enter(call, now),
             Some((ticket, Fate::Granted)) => {
                 call.ticket = Some(ticket);
-                self.enter_granted(call, now)
+                self.enter_from_queue(call, now)
             }
             Some((_, Fate::Displaced)) => self.refuse(call, call.position, Reason::Displaced, None, now),
             Some((_, Fate::Waiting)) if call.deadline().is_some_and(|deadline| deadline <= now) => {
-                match self.leave(call, Outcome::TimedOut, now) {
-                    Next::RetryAfter(delay) => Step::Again(delay),
-                    Next::FallBack(index, why) => Step::FallBack(index, why),
-                    Next::DeadlineExceeded(limit) => Step::DeadlineExceeded(limit),
-                    Next::Return | Next::Raise => Step::DeadlineExceeded(0),
-                }
+                self.leave(call, Outcome::TimedOut, now)
             }
             Some((_, Fate::Waiting)) => self.refuse(call, call.position, Reason::WaitedTooLong, None, now),
         }
@@ -142,7 +137,7 @@ impl Pipeline {
     }
 
     /// Refuses such a call, even where another place came free at this moment.
-    pub fn give_up_on_itself(&self, call: &mut Call, now: Nanos) -> Step {
+    pub fn refuse_reentry(&self, call: &mut Call, now: Nanos) -> Decision {
         if let Some((_, Fate::Granted)) = self.leave_queue(call)
             && let Some(places) = self.places(call.position)
         {

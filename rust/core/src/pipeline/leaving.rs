@@ -1,8 +1,8 @@
 //! The way outwards: each policy is told how the call ended, and may have it made again.
 
-use super::outcome::{Ended, Halt};
+use super::outcome::Ended;
 use super::stage::Stage;
-use super::{Call, Next, Outcome, Pipeline, Policy, Reason, Refusal, Step, Why, position_of};
+use super::{Call, Cause, Decision, Outcome, Pipeline, Policy, Reason, Refusal, position_of};
 use crate::adaptive_limit::Signal;
 use crate::bulkhead::Fate;
 use crate::circuit_breaker::{CircuitBreaker, Permit, Report, Verdict};
@@ -12,16 +12,16 @@ use crate::retry::{self};
 impl Pipeline {
     /// Walks outwards with how the call went.
     #[inline]
-    pub fn leave(&self, call: &mut Call, outcome: Outcome, now: Nanos) -> Next {
+    pub fn leave(&self, call: &mut Call, outcome: Outcome, now: Nanos) -> Decision {
         self.leave_saying(call, outcome, None, now)
     }
 
     /// The same with the words of its error, which a breaker remembers.
     #[inline]
-    pub fn leave_saying(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Next {
+    pub fn leave_saying(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Decision {
         if outcome == Outcome::Success && call.unwanted == 0 {
             self.succeed(call, now);
-            return Next::Return;
+            return Decision::Return;
         }
         self.leave_for_another_reason(call, outcome, words, now)
     }
@@ -49,24 +49,39 @@ impl Pipeline {
         self.record(call, Ended::Success, now);
     }
 
-    fn leave_for_another_reason(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Next {
+    fn leave_for_another_reason(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Decision {
         let ended = match outcome {
             Outcome::Success => Ended::Success,
             Outcome::Failed(failure) => Ended::Failed(failure),
             Outcome::Cancelled => Ended::Cancelled,
             Outcome::TimedOut => self.expired(call, now).map_or(Ended::Cancelled, Ended::TimedOut),
         };
-        match self.unwind(call, ended, words, now) {
-            None => {}
-            Some(Halt::Again(delay)) => return Next::RetryAfter(delay),
-            Some(Halt::FallBack(index)) => {
-                return Next::FallBack(index, self.limit_of(ended).map_or(Why::Raised, Why::DeadlineExceeded));
-            }
+        self.end(call, ended, words, now)
+    }
+
+    /// The policy at `index` does not let the call through.
+    pub(super) fn refuse(
+        &self,
+        call: &mut Call,
+        index: usize,
+        reason: Reason,
+        retry_after: Option<Nanos>,
+        now: Nanos,
+    ) -> Decision {
+        let policy = self.stages[index].policy.kind();
+        self.end(call, Ended::Refused(Refusal { policy, index, reason, retry_after }), None, now)
+    }
+
+    /// Passes an ending outwards, and counts the call unless a policy on the way has another attempt or a fallback.
+    fn end(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Decision {
+        if let Some(decision) = self.unwind(call, ended, words, now) {
+            return decision;
         }
         self.record(call, ended, now);
         match ended {
-            Ended::Success => Next::Return,
-            _ => self.limit_of(ended).map_or(Next::Raise, Next::DeadlineExceeded),
+            Ended::Success => Decision::Return,
+            Ended::Refused(refusal) => Decision::Refuse(refusal),
+            ended => self.limit_of(ended).map_or(Decision::Raise, Decision::DeadlineExceeded),
         }
     }
 
@@ -97,26 +112,6 @@ impl Pipeline {
         self.leave(call, Outcome::Cancelled, now);
     }
 
-    pub(super) fn refuse(
-        &self,
-        call: &mut Call,
-        index: usize,
-        reason: Reason,
-        retry_after: Option<Nanos>,
-        now: Nanos,
-    ) -> Step {
-        let policy = self.stages[index].policy.kind();
-        let ended = Ended::Refused(policy, retry_after);
-        let refusal = Refusal { policy, index, reason, retry_after };
-        match self.unwind(call, ended, None, now) {
-            None => {}
-            Some(Halt::Again(delay)) => return Step::Again(delay),
-            Some(Halt::FallBack(index)) => return Step::FallBack(index, Why::Refused(refusal)),
-        }
-        self.record(call, ended, now);
-        Step::Refuse(refusal)
-    }
-
     #[inline]
     fn record(&self, call: &Call, ended: Ended, now: Nanos) {
         if self.counts_calls {
@@ -133,7 +128,7 @@ impl Pipeline {
 
     /// Leaves stage after stage; a retry or a fallback may stop that.
     #[inline]
-    fn unwind(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Option<Halt> {
+    fn unwind(&self, call: &mut Call, ended: Ended, words: Option<&str>, now: Nanos) -> Option<Decision> {
         while let Some(index) = call.position.checked_sub(1) {
             let Some(Stage { policy, slot }) = self.stages.get(index) else { break };
             call.position = index;
@@ -153,8 +148,8 @@ impl Pipeline {
                 }
                 Policy::Timeout(_) => call.restore_deadline(*slot),
                 Policy::Fallback => {
-                    if !matches!(ended, Ended::Success | Ended::Cancelled) && self.minds(ended, index) {
-                        return Some(Halt::FallBack(index));
+                    if !matches!(ended, Ended::Success | Ended::Cancelled) && self.reacts_to(ended, index) {
+                        return Some(Decision::FallBack(index, self.cause(ended)));
                     }
                 }
                 Policy::Retry(retry) => {
@@ -162,10 +157,10 @@ impl Pipeline {
                         Ended::Success if call.unwanted >> index & 1 == 0 => continue,
                         Ended::Cancelled => continue,
                         Ended::Success | Ended::TimedOut(_) => None,
-                        Ended::Refused(_, after) => after,
+                        Ended::Refused(refusal) => refusal.retry_after,
                         Ended::Failed(failure) => failure.retry_after,
                     };
-                    if !self.minds(ended, index) {
+                    if !self.reacts_to(ended, index) {
                         continue;
                     }
                     let failed = retry::Failed {
@@ -189,19 +184,27 @@ impl Pipeline {
                     call.unwanted = 0;
                     call.position = index + 1;
                     self.counts.retried();
-                    return Some(Halt::Again(delay));
+                    return Some(Decision::Retry(delay));
                 }
             }
         }
         None
     }
 
+    /// What a fallback is told about an ending.
+    fn cause(&self, ended: Ended) -> Cause {
+        match ended {
+            Ended::Refused(refusal) => Cause::Refused(refusal),
+            ended => self.limit_of(ended).map_or(Cause::Raised, Cause::DeadlineExceeded),
+        }
+    }
+
     /// Whether the policy at `index` is to do something about an ending.
-    fn minds(&self, ended: Ended, index: usize) -> bool {
+    fn reacts_to(&self, ended: Ended, index: usize) -> bool {
         match ended {
             Ended::Success => true, // as it was asked before
-            Ended::Refused(kind, after) => {
-                self.own.refusals[kind as usize][usize::from(after.is_some())] >> index & 1 == 1
+            Ended::Refused(Refusal { policy, retry_after, .. }) => {
+                self.own.refusals[policy as usize][usize::from(retry_after.is_some())] >> index & 1 == 1
             }
             _ => self.verdict(ended, index) == Verdict::Failure,
         }
@@ -211,7 +214,7 @@ impl Pipeline {
     fn signal(&self, ended: Ended, index: usize) -> Signal {
         match ended {
             Ended::Success => Signal::Completed,
-            ended if self.minds(ended, index) => Signal::Dropped,
+            ended if self.reacts_to(ended, index) => Signal::Dropped,
             _ => Signal::Nothing,
         }
     }

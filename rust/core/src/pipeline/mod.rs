@@ -6,6 +6,7 @@
 
 mod call;
 mod counts;
+mod decision;
 mod durations;
 mod entering;
 mod hits;
@@ -19,8 +20,9 @@ use crate::retry::Budget;
 
 pub use call::Call;
 pub use counts::{Counts, Metrics, Totals};
+pub use decision::{Cause, Decision, Reason, Refusal};
 pub use hits::{CacheHits, Hits};
-pub use outcome::{Failure, Next, Outcome, OwnEndings, Reason, Refusal, Step, Why, Within};
+pub use outcome::{Failure, Outcome, OwnEndings, Within};
 pub use stage::{Cost, Kind, Policy, Priority, TooManyPolicies};
 
 use stage::Stage;

@@ -41,8 +41,8 @@ fn pipeline(policies: Vec<Policy>) -> Pipeline {
 
 const FAILED: Outcome = Outcome::Failed(Failure { counts: u32::MAX, retry_after: None, within: None });
 
-fn proceeds(step: &Step) -> bool {
-    matches!(step, Step::Proceed)
+fn proceeds(decision: &Decision) -> bool {
+    matches!(decision, Decision::Proceed)
 }
 
 #[test]
@@ -52,10 +52,10 @@ fn a_retry_enters_again_what_is_inside_it_and_keeps_what_is_outside() {
     let mut call = Call::new(1);
     for delay in [10, 20] {
         assert!(proceeds(&p.enter(&mut call, 1)));
-        assert_eq!(p.leave(&mut call, FAILED, 1), Next::RetryAfter(delay));
+        assert_eq!(p.leave(&mut call, FAILED, 1), Decision::Retry(delay));
     }
     assert!(proceeds(&p.enter(&mut call, 1)));
-    assert_eq!(p.leave(&mut call, FAILED, 1), Next::Raise);
+    assert_eq!(p.leave(&mut call, FAILED, 1), Decision::Raise);
     assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (1, 3));
     assert_eq!((p.counts().totals().errors, p.counts().totals().retries), (1, 2));
 }
@@ -70,7 +70,7 @@ fn a_refusal_inside_is_no_failure_of_a_breaker_and_gives_its_trial_back() {
     assert_eq!(trial.statistics(1).state, State::Open);
     for _ in 0..2 {
         let mut call = Call::new(1_001);
-        let Step::Refuse(refusal) = p.enter(&mut call, 1_001) else { panic!() };
+        let Decision::Refuse(refusal) = p.enter(&mut call, 1_001) else { panic!() };
         assert_eq!(refusal.policy, Kind::RateLimit);
         assert_eq!(trial.statistics(1).state, State::HalfOpen);
     }
@@ -82,13 +82,13 @@ fn a_refusal_is_repeated_only_when_it_says_after_how_long() {
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
-    assert!(matches!(p.enter(&mut second, 1), Step::Again(1_000_000)));
+    assert!(matches!(p.enter(&mut second, 1), Decision::Retry(1_000_000)));
     assert!(proceeds(&p.enter(&mut second, 1_000_001)));
 
     let full = pipeline(vec![retry(2), places(&Arc::new(Bulkhead::new(1, 0)), None)]);
     let mut first = Call::new(1);
     assert!(proceeds(&full.enter(&mut first, 1)));
-    assert!(matches!(full.enter(&mut Call::new(1), 1), Step::Refuse(Refusal { policy: Kind::Bulkhead, .. })));
+    assert!(matches!(full.enter(&mut Call::new(1), 1), Decision::Refuse(Refusal { policy: Kind::Bulkhead, .. })));
 }
 
 #[test]
@@ -113,16 +113,16 @@ fn a_breaker_knows_how_long_a_call_took_inside_of_it_and_what_failed() {
     ]);
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
-    assert_eq!(p.leave_saying(&mut call, FAILED, Some("OSError: gone"), 52), Next::Raise);
+    assert_eq!(p.leave_saying(&mut call, FAILED, Some("OSError: gone"), 52), Decision::Raise);
     assert_eq!(slow.statistics(52).last_failure.as_deref(), Some("OSError: gone"));
     let mut call = Call::new(100);
-    let Step::Wait(wait) = p.enter(&mut call, 100) else { panic!() };
+    let Decision::Wait(wait) = p.enter(&mut call, 100) else { panic!() };
     assert!(proceeds(&p.enter(&mut call, 100 + wait)));
     p.leave(&mut call, Outcome::TimedOut, 100 + wait + 60);
     let seen = slow.statistics(200 + wait);
     assert_eq!(seen.opened_by, Some(circuit_breaker::Cause::SlowRate(2, 2, 50)));
     assert_eq!(seen.last_failure.as_deref(), Some("DeadlineExceeded: it did not finish within 0.00000006 s"));
-    let Step::Refuse(refusal) = p.enter(&mut Call::new(1), 2_000_000_000) else { panic!() };
+    let Decision::Refuse(refusal) = p.enter(&mut Call::new(1), 2_000_000_000) else { panic!() };
     assert_eq!((refusal.policy, refusal.index), (Kind::CircuitBreaker, 1));
 }
 
@@ -137,13 +137,13 @@ fn what_a_fallback_gives_is_a_success_outside_and_what_it_raises_a_failure() {
     ]);
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
-    assert_eq!(p.leave(&mut call, FAILED, 1), Next::FallBack(2, Why::Raised));
+    assert_eq!(p.leave(&mut call, FAILED, 1), Decision::FallBack(2, Cause::Raised));
     assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (0, 1));
-    assert_eq!(p.leave(&mut call, FAILED, 1), Next::RetryAfter(10), "the fallback failed");
+    assert_eq!(p.leave(&mut call, FAILED, 1), Decision::Retry(10), "the fallback failed");
     assert_eq!(outer.statistics(1).failures, 1);
     assert!(proceeds(&p.enter(&mut call, 11)));
-    assert_eq!(p.leave(&mut call, FAILED, 11), Next::FallBack(2, Why::Raised));
-    assert_eq!(p.leave(&mut call, Outcome::Success, 11), Next::Return);
+    assert_eq!(p.leave(&mut call, FAILED, 11), Decision::FallBack(2, Cause::Raised));
+    assert_eq!(p.leave(&mut call, Outcome::Success, 11), Decision::Return);
     let totals = p.counts().totals();
     assert_eq!((outer.statistics(1).failures, totals.successes), (0, 1));
 }
@@ -155,11 +155,11 @@ fn a_fallback_is_asked_for_refusals_and_time_limits_inside_of_it_but_not_outside
     let p = Pipeline::new(policies, own, Arc::new(Counts::default()), true, None).unwrap();
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
-    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 51), Next::FallBack(1, Why::DeadlineExceeded(50)));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 51), Decision::FallBack(1, Cause::DeadlineExceeded(50)));
     assert_eq!(call.deadline(), Some(101), "the limit outside goes on");
-    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Next::DeadlineExceeded(100));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Decision::DeadlineExceeded(100));
     let mut call = Call::new(101);
-    let Step::FallBack(1, Why::Refused(refusal)) = p.enter(&mut call, 101) else { panic!() };
+    let Decision::FallBack(1, Cause::Refused(refusal)) = p.enter(&mut call, 101) else { panic!() };
     assert_eq!(refusal.policy, Kind::RateLimit);
     p.abandon(&mut call, 101);
     assert_eq!(p.counts().totals().cancelled, 1);
@@ -172,7 +172,7 @@ fn a_time_limit_is_a_failure_outside_and_a_cancellation_inside() {
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
     assert_eq!(call.deadline(), Some(101));
-    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Next::DeadlineExceeded(100));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 101), Decision::DeadlineExceeded(100));
     assert_eq!((outer.statistics(1).failures, inner.statistics(1).failures), (1, 0));
     assert_eq!(call.deadline(), None);
     assert_eq!(p.counts().totals().timeouts, 1);
@@ -184,11 +184,11 @@ fn a_limit_inside_a_retry_is_for_each_attempt_and_one_outside_for_all() {
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
     assert_eq!(call.deadline(), Some(9));
-    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 9), Next::RetryAfter(10));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 9), Decision::Retry(10));
     assert_eq!(call.deadline(), Some(26));
     assert!(proceeds(&p.enter(&mut call, 19)));
     assert_eq!(call.deadline(), Some(26));
-    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 26), Next::DeadlineExceeded(25));
+    assert_eq!(p.leave(&mut call, Outcome::TimedOut, 26), Decision::DeadlineExceeded(25));
 }
 
 #[test]
@@ -196,9 +196,9 @@ fn no_attempt_is_waited_for_beyond_the_deadline() {
     let p = pipeline(vec![Policy::Timeout(15), retry(5)]);
     let mut call = Call::new(1);
     assert!(proceeds(&p.enter(&mut call, 1)));
-    assert_eq!(p.leave(&mut call, FAILED, 3), Next::RetryAfter(10));
+    assert_eq!(p.leave(&mut call, FAILED, 3), Decision::Retry(10));
     assert!(proceeds(&p.enter(&mut call, 13)));
-    assert_eq!(p.leave(&mut call, FAILED, 13), Next::Raise);
+    assert_eq!(p.leave(&mut call, FAILED, 13), Decision::Raise);
 }
 
 #[test]
@@ -208,16 +208,16 @@ fn an_abandoned_call_gives_back_places_tokens_and_its_place_in_the_queue() {
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
-    let Step::Queue(ticket, None) = p.enter(&mut second, 1) else { panic!() };
+    let Decision::Queue(ticket, None) = p.enter(&mut second, 1) else { panic!() };
     p.abandon(&mut second, 1);
     assert_eq!(bulkhead.statistics().waiting, 0);
     assert!(!ticket.is_granted());
     p.leave(&mut first, Outcome::Success, 1);
     let mut third = Call::new(1);
-    assert!(matches!(p.enter(&mut third, 1), Step::Wait(1_000_000)));
+    assert!(matches!(p.enter(&mut third, 1), Decision::Wait(1_000_000)));
     p.abandon(&mut third, 1);
     let mut fourth = Call::new(1);
-    assert!(matches!(p.enter(&mut fourth, 1), Step::Wait(1_000_000)), "the token came back");
+    assert!(matches!(p.enter(&mut fourth, 1), Decision::Wait(1_000_000)), "the token came back");
     p.abandon(&mut fourth, 1);
     assert_eq!(bulkhead.statistics().running, 0);
     assert_eq!(p.counts().totals().cancelled, 3);
@@ -245,11 +245,11 @@ fn an_adaptive_limit_learns_from_what_happens_inside_of_it() {
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
-    assert!(matches!(p.enter(&mut second, 1), Step::Queue(_, Some(51))));
-    let Step::Refuse(refusal) = p.enter(&mut Call::new(1), 1) else { panic!() };
+    assert!(matches!(p.enter(&mut second, 1), Decision::Queue(_, Some(51))));
+    let Decision::Refuse(refusal) = p.enter(&mut Call::new(1), 1) else { panic!() };
     assert_eq!((refusal.policy, refusal.reason), (Kind::AdaptiveLimit, Reason::Full));
     p.leave(&mut first, Outcome::Success, 40);
-    assert!(proceeds(&p.enter_granted(&mut second, 40)));
+    assert!(proceeds(&p.enter_from_queue(&mut second, 40)));
     assert_eq!(second.slots[2], 40, "the latency is that inside of its place");
     p.abandon(&mut second, 50);
     assert_eq!(limit.statistics().running, 0);
@@ -273,12 +273,12 @@ fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_mo
     let mut first = Call::new(1);
     assert!(proceeds(&p.enter(&mut first, 1)));
     let mut second = Call::new(1);
-    assert!(matches!(p.enter(&mut second, 1), Step::Queue(_, Some(51))));
-    assert!(matches!(p.give_up(&mut second, 51), Step::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })));
+    assert!(matches!(p.enter(&mut second, 1), Decision::Queue(_, Some(51))));
+    assert!(matches!(p.stop_waiting(&mut second, 51), Decision::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })));
     let mut third = Call::new(1);
-    assert!(matches!(p.enter(&mut third, 60), Step::Queue(_, Some(110))));
+    assert!(matches!(p.enter(&mut third, 60), Decision::Queue(_, Some(110))));
     p.leave(&mut first, Outcome::Success, 109);
-    assert!(proceeds(&p.give_up(&mut third, 110)));
+    assert!(proceeds(&p.stop_waiting(&mut third, 110)));
     p.leave(&mut third, Outcome::Success, 111);
     assert_eq!(bulkhead.statistics().running, 0);
 }
@@ -287,13 +287,6 @@ fn who_waits_too_long_in_the_queue_is_refused_and_a_place_granted_at_the_last_mo
 fn too_many_policies_are_refused() {
     let policies = (0..9).map(|_| Policy::Timeout(1)).collect();
     assert!(Pipeline::new(policies, OwnEndings::default(), Arc::new(Counts::default()), true, None).is_err());
-}
-
-/// A call under way, and what its caller was told to do.
-enum Held {
-    Proceeds,
-    Waits,
-    Queues(Arc<crate::bulkhead::Ticket>),
 }
 
 fn any_policy() -> impl Strategy<Value = u8> {
@@ -306,7 +299,7 @@ fn a_deadline_before_time_began_has_passed() {
     let mut call = Call::new(1);
     call.set_horizon(0);
     assert!(proceeds(&retrying.enter(&mut call, 1)));
-    assert_eq!(retrying.leave(&mut call, FAILED, 1), Next::Raise);
+    assert_eq!(retrying.leave(&mut call, FAILED, 1), Decision::Raise);
 }
 
 #[test]
@@ -329,9 +322,12 @@ fn a_place_is_not_waited_for_beyond_a_deadline_that_somebody_else_keeps() {
     assert!(proceeds(&p.enter(&mut Call::new(1), 1)));
     let mut call = Call::new(1);
     call.set_horizon(1_000_000_000);
-    let Step::Queue(_, Some(until)) = p.enter(&mut call, 1) else { panic!("it waits") };
+    let Decision::Queue(_, Some(until)) = p.enter(&mut call, 1) else { panic!("it waits") };
     assert!((1_000_000_000..1_100_000_000).contains(&until));
-    assert!(matches!(p.give_up(&mut call, until), Step::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })));
+    assert!(matches!(
+        p.stop_waiting(&mut call, until),
+        Decision::Refuse(Refusal { reason: Reason::WaitedTooLong, .. })
+    ));
 }
 
 proptest! {
@@ -362,13 +358,10 @@ proptest! {
             _ => Policy::Timeout(2_000_000),
         });
         let p = pipeline(policies.collect());
-        let (mut now, mut begun, mut calls): (Nanos, u64, Vec<(Call, Held)>) = (1, 0, Vec::new());
-        let hold = |calls: &mut Vec<(Call, Held)>, call: Call, step: Step| match step {
-            Step::Proceed => calls.push((call, Held::Proceeds)),
-            Step::Wait(_) | Step::Again(_) => calls.push((call, Held::Waits)),
-            Step::Queue(ticket, _) => calls.push((call, Held::Queues(ticket))),
-            Step::FallBack(..) => calls.push((call, Held::Proceeds)),
-            Step::Refuse(_) | Step::DeadlineExceeded(_) => {}
+        let (mut now, mut begun, mut calls): (Nanos, u64, Vec<(Call, Decision)>) = (1, 0, Vec::new());
+        let hold = |calls: &mut Vec<(Call, Decision)>, call: Call, decision: Decision| match decision {
+            Decision::Return | Decision::Raise | Decision::Refuse(_) | Decision::DeadlineExceeded(_) => {}
+            pending => calls.push((call, pending)),
         };
         for (step, which) in steps {
             now += 400_000;
@@ -384,30 +377,21 @@ proptest! {
                 p.abandon(&mut call, now);
                 continue;
             }
-            match held {
-                Held::Waits => {
-                    let entered = p.enter(&mut call, now);
-                    hold(&mut calls, call, entered);
-                }
-                Held::Queues(ticket) => {
-                    let entered =
-                        if ticket.is_granted() { p.enter_granted(&mut call, now) } else { p.give_up(&mut call, now) };
-                    hold(&mut calls, call, entered);
-                }
-                Held::Proceeds => {
+            let decision = match held {
+                Decision::Wait(_) | Decision::Retry(_) => p.enter(&mut call, now),
+                Decision::Queue(ticket, _) if ticket.is_granted() => p.enter_from_queue(&mut call, now),
+                Decision::Queue(..) => p.stop_waiting(&mut call, now),
+                _ => {
                     let outcome = match step {
                         4 => Outcome::Success,
                         5 => FAILED,
                         6 => Outcome::Cancelled,
                         _ => Outcome::TimedOut,
                     };
-                    match p.leave(&mut call, outcome, now) {
-                        Next::RetryAfter(_) => calls.push((call, Held::Waits)),
-                        Next::FallBack(..) => calls.push((call, Held::Proceeds)),
-                        _ => {}
-                    }
+                    p.leave(&mut call, outcome, now)
                 }
-            }
+            };
+            hold(&mut calls, call, decision);
         }
         for (mut call, _) in calls {
             p.abandon(&mut call, now);
