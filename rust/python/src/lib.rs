@@ -47,7 +47,7 @@ mod _core {
         render_snapshot,
     };
     #[pymodule_export]
-    use crate::pipeline::{CacheLookup, Call, Pipeline, PipelineCounts};
+    use crate::pipeline::{CacheLookup, Call, PipelineCounts, Segment, Stage};
     #[pymodule_export]
     use crate::rate_limit::{KeyedLimiter, Limiter, parse_rate};
     #[pymodule_export]

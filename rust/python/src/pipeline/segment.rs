@@ -1,4 +1,8 @@
-//! A pipeline, compiled: the only thing that a call meets on its common path.
+//! A segment: the policies between two layers of Python, compiled; a call walks through it in one crossing.
+
+mod arming;
+mod inputs;
+mod run;
 
 use std::sync::Arc;
 
@@ -10,12 +14,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyWeakrefReference};
 
-use super::call::{Call, Todo};
+use super::call::{Action, Call};
 use super::counts::PipelineCounts;
 use super::drive::close;
-use super::failures::{Asks, Filters};
-use super::inputs::{Input, input_of};
-use super::stages::policy_of;
+use super::error_filters::{Asks, Filters};
+use super::stage::Stage;
+use super::to_python;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::Clock;
 use crate::deadline;
@@ -23,84 +27,87 @@ use crate::retry::RetryBudget;
 use crate::spin::Mutex;
 use crate::timeout::Timers;
 
-/// One part of a pipeline whose policies a call walks through in one go.
+pub(super) use arming::arm;
+use inputs::{Input, set_inputs};
+pub(super) use run::Run;
+
+/// The policies between two layers of Python, compiled.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct Pipeline {
+pub(crate) struct Segment {
     pub(super) inner: core::Pipeline,
     pub(super) clock: AnyClock,
     pub(super) filters: Filters,
-    /// `corten.clock.Clock`
-    pub(super) face: Py<PyAny>,
+    /// The `corten.clock.Clock` around `clock`.
+    clock_object: Py<PyAny>,
     counts: Py<PipelineCounts>,
-    pub(super) has_timeout: bool,
-    /// Whether any policy asks what calls return.
-    pub(super) asks_results: bool,
-    pub(super) inputs: Vec<(usize, Input)>,
+    has_timeout: bool,
+    /// Whether any policy judges the results of calls.
+    pub(super) judges_results: bool,
+    inputs: Vec<(usize, Input)>,
     pub(super) breakers: Vec<(usize, Py<CircuitBreaker>)>,
-    /// `Decisions.tell(kind, policy, error, attempt, seconds)`
-    pub(super) tell: Option<Py<PyAny>>,
-    /// The deadlines of the loop that was last seen; the loop itself only weakly.
-    pub(super) timers: Mutex<Option<(Py<PyWeakrefReference>, Py<Timers>)>>,
+    /// `PipelineEvents.emit(name, policy, error, attempt, seconds)`
+    pub(super) emit: Option<Py<PyAny>>,
+    /// The timers of the last event loop; the loop itself only weakly.
+    timers: Mutex<Option<(Py<PyWeakrefReference>, Py<Timers>)>>,
 }
 
 #[pymethods]
-impl Pipeline {
-    /// `face` is the `corten.clock.Clock`; each stage is a tuple that begins with the policy's word. Where the pipeline
-    /// is in several parts, only the outermost one `counts_calls`. `inputs` says what each call brings, for which
-    /// stage; `tell` hears of what was decided; `budget` is for all further attempts. With `once` nothing is repeated
-    /// that has begun.
+impl Segment {
+    /// Compile stages, outermost first.
+    ///
+    /// Only the outermost segment of a pipeline `counts_calls`. `inputs` names what each call brings, by the index of
+    /// the stage; `emit` receives events; all retries share `budget`. With `once` no attempt that began is repeated.
     #[new]
-    #[pyo3(signature = (name, face, counts, stages, counts_calls, inputs=Vec::new(), tell=None, budget=None, once=false))]
+    #[pyo3(signature = (
+        name, clock, counts, stages, counts_calls, inputs=Vec::new(), emit=None, budget=None, once=false
+    ))]
     #[expect(clippy::too_many_arguments, reason = "by position from one place in Python")]
     fn new(
         name: Bound<'_, PyString>,
-        face: Bound<'_, PyAny>,
+        clock: Bound<'_, PyAny>,
         counts: Bound<'_, PipelineCounts>,
-        stages: Vec<Bound<'_, PyTuple>>,
+        stages: Vec<PyRef<'_, Stage>>,
         counts_calls: bool,
         inputs: Vec<(usize, String)>,
-        tell: Option<Py<PyAny>>,
+        emit: Option<Py<PyAny>>,
         budget: Option<&RetryBudget>,
         once: bool,
     ) -> PyResult<Self> {
         let py = name.py();
-        let clock = face.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone();
         let mut filters = Filters { name: name.unbind(), filters: Vec::new() };
-        let mut policies = Vec::with_capacity(stages.len());
         let mut breakers = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
-            let (policy, filter) = policy_of(stage)?;
-            if matches!(policy, Policy::CircuitBreaker { .. }) {
-                breakers.push((index, stage.get_item(1)?.cast_into::<CircuitBreaker>()?.unbind()));
-            }
-            policies.push(policy);
-            filters.filters.extend(filter.map(|filter| (index, filter)));
-        }
-        if once {
-            for (_, filter) in &mut filters.filters {
-                if filter.asks == Asks::MayPass {
+            breakers.extend(stage.breaker.as_ref().map(|breaker| (index, breaker.clone_ref(py))));
+            if let Some(filter) = &stage.filter {
+                let mut filter = filter.clone_ref(py);
+                if once && filter.asks == Asks::MayPass {
                     filter.asks = Asks::Nothing;
                 }
+                filters.filters.push((index, filter));
             }
         }
-        let inputs = inputs.into_iter().map(|(index, what)| Ok((index, input_of(&stages, index, &what)?)));
+        let inputs = inputs.into_iter().map(|(index, name)| {
+            let stage = stages.get(index).ok_or_else(|| PyValueError::new_err(format!("there is no stage {index}")))?;
+            Ok((index, Input::of(py, stage, &name)?))
+        });
         let inputs = inputs.collect::<PyResult<Vec<_>>>()?;
+        let policies: Vec<Policy> = stages.iter().map(|stage| stage.policy.clone()).collect();
         let has_timeout = policies.iter().any(|policy| matches!(policy, Policy::Timeout(_)));
-        let (own, asks_results) = (filters.own_endings(py), filters.ask_results());
+        let (own, judges_results) = (filters.own_endings(py), filters.judge_results());
         let budget = budget.map(|budget| Arc::clone(&budget.inner));
         let inner = core::Pipeline::new(policies, own, Arc::clone(&counts.get().inner), counts_calls, budget)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(Self {
             inner,
-            clock,
+            clock: clock.getattr(intern!(py, "core"))?.cast::<Clock>()?.get().inner.clone(),
             filters,
-            face: face.unbind(),
+            clock_object: clock.unbind(),
             counts: counts.unbind(),
             has_timeout,
-            asks_results,
+            judges_results,
             inputs,
             breakers,
-            tell,
+            emit,
             timers: Mutex::new(None),
         })
     }
@@ -111,8 +118,9 @@ impl Pipeline {
         self.counts.clone_ref(py)
     }
 
-    /// What `run` does, with what the call brings for the stages, in the order of `inputs`.
-    /// Nothing is waited for beyond `horizon`, a deadline that somebody outside keeps.
+    /// Do as `run`, with inputs of the call in the order of the segment's `inputs`.
+    ///
+    /// The call waits for nothing beyond `horizon`, a deadline (in seconds of the clock) that the caller keeps.
     #[pyo3(signature = (coroutine, inputs, horizon=None, /))]
     fn run_keyed(
         slf: &Bound<'_, Self>,
@@ -128,49 +136,41 @@ impl Pipeline {
             let deadline = nanos_from_seconds(deadline);
             call.set_horizon(call.horizon().map_or(deadline, |other| other.min(deadline)));
         }
-        if let Err(error) = this.set_inputs(&mut call, inputs) {
+        if let Err(error) = set_inputs(this, &mut call, inputs) {
             close(coroutine)?;
             return Err(error);
         }
         deadline::here(|here| Self::begin(slf, here, &mut call, coroutine, now)).map(Bound::unbind)
     }
 
-    /// Asks for admission alone, for what is no coroutine. The `Call` must be left by `succeeded`, `failed` or `abandon`.
+    /// Ask for admission without a coroutine; leave the `Call` by `succeeded`, `failed`, `returned` or `abandon`.
     #[pyo3(signature = (inputs, /))]
     fn admit(slf: &Bound<'_, Self>, inputs: &Bound<'_, PyTuple>) -> PyResult<Call> {
         let this = slf.get();
         let now = this.clock.now();
         let mut call = core::Call::new(now);
         deadline::here(|here| this.set_horizon(here, slf.py(), &mut call))?;
-        this.set_inputs(&mut call, inputs)?;
-        let step = this.inner.enter(&mut call, now);
-        let todo = match this.todo(slf.py(), &call, step)? {
-            None => Todo::Admitted,
-            Some(todo) => todo,
-        };
-        Ok(Call::new(slf, call, todo, None))
+        set_inputs(this, &mut call, inputs)?;
+        let decision = this.inner.enter(&mut call, now);
+        let (decision, error) = to_python::entering(slf.py(), this, &call, decision)?;
+        Ok(Call::new(slf, call, Action::Decided(decision), None, error))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.face)?;
+        visit.call(&self.clock_object)?;
         visit.call(&self.counts)?;
         for (_, filter) in &self.filters.filters {
-            visit.call(&filter.on)?;
-            visit.call(&filter.ignore)?;
-            visit.call(&filter.predicate)?;
-            visit.call(&filter.on_result)?;
+            filter.traverse(&visit)?;
         }
         for (_, breaker) in &self.breakers {
             visit.call(breaker)?;
         }
         for (_, input) in &self.inputs {
-            match input {
-                Input::Key(limiter) => visit.call(limiter)?,
-                Input::Cost => {}
-                Input::Priority => {}
+            if let Input::Key(limiter) = input {
+                visit.call(limiter)?;
             }
         }
-        visit.call(&self.tell)?;
+        visit.call(&self.emit)?;
         if let Some(timers) = self.timers.try_lock()
             && let Some((event_loop, timers)) = timers.as_ref()
         {

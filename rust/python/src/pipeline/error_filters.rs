@@ -3,11 +3,12 @@
 use corten_core::clock::nanos_from_seconds;
 use corten_core::pipeline::{Failure, Kind, Outcome, OwnEndings, Reason, Refusal, Within};
 use pyo3::exceptions::{PyException, PyOSError, PyTimeoutError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 
-use super::refusals;
+use super::to_python::{deadline_exceeded, deadline_type, refused, refused_type};
 
 /// What a policy asks of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Filters {
 
     fn failure(&self, error: &Bound<'_, PyAny>) -> PyResult<Failure> {
         let py = error.py();
-        let refused = error.is_instance(refusals::refused_type(py)?)?;
+        let refused = error.is_instance(refused_type(py)?)?;
         let retry_after = match error.getattr_opt(intern!(py, "retry_after")).unwrap_or(None) {
             Some(value) => value.extract::<f64>().ok().filter(|seconds| seconds.is_finite()).map(nanos_from_seconds),
             None => None,
@@ -83,8 +84,8 @@ impl Filters {
         Ok(bits)
     }
 
-    /// Whether any policy asks what calls return.
-    pub(super) fn ask_results(&self) -> bool {
+    /// Whether any policy judges the results of calls.
+    pub(super) fn judge_results(&self) -> bool {
         self.filters.iter().any(|(_, filter)| filter.on_result.is_some() && filter.asks != Asks::Nothing)
     }
 
@@ -93,22 +94,20 @@ impl Filters {
     pub(super) fn own_endings(&self, py: Python<'_>) -> OwnEndings {
         let counts = |error: PyErr, says_when| {
             let error = error.value(py);
-            let refused = refusals::refused_type(py).and_then(|kind| error.is_instance(kind)).unwrap_or(false);
+            let refused = refused_type(py).and_then(|kind| error.is_instance(kind)).unwrap_or(false);
             // What is refused here has not begun, so that it may be repeated where nothing else may.
             let begun = !refused;
             let counting = |filter: &Filter| filter.counts(error, refused, says_when, begun).unwrap_or(false);
             let counting = self.filters.iter().filter(|(_, filter)| counting(filter));
             counting.fold(0, |bits, (index, _)| bits | 1 << index)
         };
-        let mut own = OwnEndings {
-            timeouts: counts(refusals::deadline_exceeded(py, &self.name, 0), false),
-            ..OwnEndings::default()
-        };
+        let mut own =
+            OwnEndings { timeouts: counts(deadline_exceeded(py, &self.name, 0), false), ..OwnEndings::default() };
         for policy in Kind::ALL {
             for (says_when, retry_after) in [(false, None), (true, Some(1_000_000_000))] {
                 let example = Refusal { policy, index: 0, reason: Reason::Full, retry_after };
                 own.refusals[policy as usize][usize::from(says_when)] =
-                    counts(refusals::refused(py, &self.name, example, None), says_when);
+                    counts(refused(py, &self.name, example, None), says_when);
             }
         }
         own
@@ -129,7 +128,7 @@ impl Filters {
             let kind = Kind::ALL.into_iter().find(|kind| word.as_deref() == Some(kind.word()));
             return Ok(kind.map(Within::Refused));
         }
-        if error.is_instance(refusals::deadline_type(py)?)? && ours(text(intern!(py, "pipeline"))?)? {
+        if error.is_instance(deadline_type(py)?)? && ours(text(intern!(py, "pipeline"))?)? {
             return Ok(Some(Within::TimedOut));
         }
         Ok(None)
@@ -137,6 +136,23 @@ impl Filters {
 }
 
 impl Filter {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            asks: self.asks,
+            on: self.on.clone_ref(py),
+            ignore: self.ignore.clone_ref(py),
+            predicate: self.predicate.as_ref().map(|predicate| predicate.clone_ref(py)),
+            on_result: self.on_result.as_ref().map(|on_result| on_result.clone_ref(py)),
+        }
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on)?;
+        visit.call(&self.ignore)?;
+        visit.call(&self.predicate)?;
+        visit.call(&self.on_result)
+    }
+
     fn counts(&self, error: &Bound<'_, PyAny>, refused: bool, says_when: bool, begun: bool) -> PyResult<bool> {
         let py = error.py();
         if begun && self.asks == Asks::Nothing {

@@ -1,28 +1,27 @@
-//! The way of a call that does not suspend, and where it leaves that.
+//! A call that does not suspend, and the cold paths that leave it.
 
 use std::ffi::CStr;
 
 use corten_core::clock::{Clock as _, Nanos, nanos_from_seconds};
-use corten_core::pipeline::{self as core, Outcome, Step};
+use corten_core::pipeline::{self as core, Decision, Outcome};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use super::call::{Call, Todo};
-use super::compiled::Pipeline;
-use super::drive::{First, close, first_step};
-use super::settle::Settled;
+use super::super::call::{Action, Call, Raised};
+use super::super::drive::{First, close, first_step};
+use super::super::to_python::{self, Answer};
+use super::{Segment, arm};
 use crate::deadline;
 use crate::fastcall::Unary;
 
-/// Admits a coroutine that has not begun, takes its first step and accounts.
-pub(crate) struct Run;
+/// `Segment.run`: admits a coroutine, takes its first step and accounts.
+pub(in crate::pipeline) struct Run;
 
 impl Unary for Run {
-    type Class = Pipeline;
+    type Class = Segment;
     const NAME: &'static CStr = c"run";
     const DOC: &'static CStr =
         c"run($self, coroutine, /)\n--\n\nAdmits a coroutine that has not begun, takes its first \
@@ -30,22 +29,22 @@ impl Unary for Run {
         refused.";
 
     #[inline]
-    fn call<'py>(this: &Bound<'py, Pipeline>, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn call<'py>(this: &Bound<'py, Segment>, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let now = this.get().clock.now();
         deadline::here(|here| {
             let mut call = core::Call::new(now);
             if let Err(error) = this.get().set_horizon(here, this.py(), &mut call) {
-                return Pipeline::not_begun(coroutine, error);
+                return Segment::not_begun(coroutine, error);
             }
-            Pipeline::begin(this, here, &mut call, coroutine, now)
+            Segment::begin(this, here, &mut call, coroutine, now)
         })
     }
 }
 
-impl Pipeline {
-    /// Everything of the common way is here, and owns no `Py`; the rest is not, to keep this small.
+impl Segment {
+    /// The common path, which owns no `Py`; everything else is in functions of its own, to keep this one small.
     #[inline(always)]
-    pub(super) fn begin<'py>(
+    pub(in crate::pipeline) fn begin<'py>(
         slf: &Bound<'py, Self>,
         here: &deadline::Here,
         call: &mut core::Call,
@@ -55,16 +54,16 @@ impl Pipeline {
         let this = slf.get();
         if this.has_timeout && trio_is_imported(slf.py())? && Self::on_trio(slf.py())? {
             // A cancel scope must be entered before the first step; this form has taken none yet.
-            return Self::left_to_do(slf, call, Todo::Scope, coroutine);
+            return Self::pending(slf, call, Action::EnterScopes, Some(coroutine), None);
         }
         match this.inner.enter(call, now) {
-            Step::Proceed => {}
-            step => return Self::stopped(slf, call, step, coroutine),
+            Decision::Proceed => {}
+            decision => return Self::stopped(slf, call, decision, coroutine),
         }
         match this.step_here(here, call.around(), || first_step(coroutine)) {
             First::Returned(value) => {
-                if this.asks_results {
-                    return Self::ask(slf, call, value);
+                if this.judges_results {
+                    return Self::judge(slf, call, value);
                 }
                 this.inner.leave(call, Outcome::Success, this.clock.now());
                 Ok(value)
@@ -79,29 +78,31 @@ impl Pipeline {
         Python::attach(|_| on_trio(py))
     }
 
+    /// The call moves into an object that says what comes next.
     #[cold]
-    fn left_to_do<'py>(
+    fn pending<'py>(
         slf: &Bound<'py, Self>,
         call: &mut core::Call,
-        todo: Todo,
-        coroutine: &Bound<'py, PyAny>,
+        action: Action,
+        coroutine: Option<&Bound<'py, PyAny>>,
+        error: Option<Raised>,
     ) -> PyResult<Bound<'py, PyAny>> {
         Python::attach(|_| {
-            Call::new(slf, take(call), todo, Some(coroutine.clone().unbind())).into_bound_py_any(slf.py())
+            let coroutine = coroutine.map(|coroutine| coroutine.clone().unbind());
+            Call::new(slf, take(call), action, coroutine, error).into_bound_py_any(slf.py())
         })
     }
 
-    /// It was not admitted, or not yet.
+    /// The call was not admitted, or not yet.
     #[cold]
     fn stopped<'py>(
         slf: &Bound<'py, Self>,
         call: &mut core::Call,
-        step: Step,
+        decision: Decision,
         coroutine: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Python::attach(|_| match slf.get().todo(slf.py(), call, step) {
-            Ok(Some(todo)) => Self::left_to_do(slf, call, todo, coroutine),
-            Ok(None) => Err(PyRuntimeError::new_err("a call can't proceed twice")),
+        Python::attach(|_| match to_python::entering(slf.py(), slf.get(), call, decision) {
+            Ok((decision, error)) => Self::pending(slf, call, Action::Decided(decision), Some(coroutine), error),
             Err(error) => {
                 close(coroutine)?;
                 Err(error)
@@ -116,7 +117,7 @@ impl Pipeline {
         coroutine: &Bound<'py, PyAny>,
         yielded: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let armed = Self::arm(slf, call, coroutine, &yielded)?;
+        let armed = arm(slf.get(), call, coroutine, &yielded)?;
         Call::suspended(slf, take(call), coroutine.clone().unbind(), yielded.unbind(), armed)
             .into_bound_py_any(slf.py())
     }
@@ -126,8 +127,8 @@ impl Pipeline {
     fn failed<'py>(slf: &Bound<'py, Self>, call: &mut core::Call) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         Python::attach(|_| {
-            let settled = slf.get().raised(py, call, PyErr::fetch(py), false)?;
-            Self::settled(slf, call, settled)
+            let answer = to_python::raised(py, slf.get(), call, PyErr::fetch(py), false)?;
+            Self::answer(slf, call, answer)
         })
     }
 
@@ -139,7 +140,7 @@ impl Pipeline {
 
     /// Runs a step of the user's code with that deadline around it.
     #[inline]
-    pub(super) fn step<R>(&self, deadline: Option<Nanos>, step: impl FnOnce() -> R) -> R {
+    pub(in crate::pipeline) fn step<R>(&self, deadline: Option<Nanos>, step: impl FnOnce() -> R) -> R {
         if deadline.is_none() { step() } else { deadline::here(|here| self.step_here(here, deadline, step)) }
     }
 
@@ -151,7 +152,12 @@ impl Pipeline {
 
     /// Tells a call that begins of the deadline around it.
     #[inline]
-    pub(super) fn set_horizon(&self, here: &deadline::Here, py: Python<'_>, call: &mut core::Call) -> PyResult<()> {
+    pub(in crate::pipeline) fn set_horizon(
+        &self,
+        here: &deadline::Here,
+        py: Python<'_>,
+        call: &mut core::Call,
+    ) -> PyResult<()> {
         if let Some(horizon) = deadline::horizon(here, &self.clock) {
             call.set_horizon(horizon);
         }
@@ -163,7 +169,7 @@ impl Pipeline {
         Python::attach(|_| {
             static ON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
             let on = ON.import(py, "corten.deadline", "context_deadline")?;
-            let by_context: Option<f64> = on.call1((&self.face,))?.extract()?;
+            let by_context: Option<f64> = on.call1((&self.clock_object,))?.extract()?;
             let earlier = by_context.map(nanos_from_seconds).into_iter().chain(call.horizon()).min();
             if let Some(deadline) = earlier {
                 call.set_horizon(deadline);
@@ -172,24 +178,24 @@ impl Pipeline {
         })
     }
 
-    /// The coroutine returned at its first step, and a policy asks what.
+    /// The coroutine returned at its first step, and a policy judges the result.
     #[cold]
-    fn ask<'py>(
+    fn judge<'py>(
         slf: &Bound<'py, Self>,
         call: &mut core::Call,
         value: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         Python::attach(|_| {
-            let settled = slf.get().returned(py, call, value.unbind())?;
-            Self::settled(slf, call, settled)
+            let answer = to_python::returned(py, slf.get(), call, value.unbind())?;
+            Self::answer(slf, call, answer)
         })
     }
 
-    fn settled<'py>(slf: &Bound<'py, Self>, call: &mut core::Call, settled: Settled) -> PyResult<Bound<'py, PyAny>> {
-        match settled {
-            Settled::Value(value) => Ok(value.into_bound(slf.py())),
-            Settled::Again(todo, error) => Call::again(slf, take(call), todo, error).into_bound_py_any(slf.py()),
+    fn answer<'py>(slf: &Bound<'py, Self>, call: &mut core::Call, answer: Answer) -> PyResult<Bound<'py, PyAny>> {
+        match answer {
+            Answer::Result(value) => Ok(value.into_bound(slf.py())),
+            Answer::Decided(decision, error) => Self::pending(slf, call, Action::Decided(decision), None, error),
         }
     }
 }
