@@ -572,54 +572,106 @@ class PipelineCounts:
         """Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word."""
 
 @final
-class Pipeline:
-    """A run of policies that a call walks through in one go."""
+class Stage:
+    """A policy that the core decides, for a :class:`Segment`. Durations are in seconds."""
+
+    @staticmethod
+    def rate_limit(limiter: Limiter | KeyedLimiter, max_wait: float, cost: int | None) -> Stage:
+        """Take tokens from a limiter; without a ``cost`` each call brings its own."""
+    @staticmethod
+    def circuit_breaker(
+        breaker: CircuitBreaker,
+        on: tuple[type[BaseException], ...],
+        ignore: tuple[type[BaseException], ...],
+        predicate: Callable[..., Any] | None,
+        timed: bool,
+    ) -> Stage:
+        """Refuse calls while a breaker is open; ``timed`` where slow calls count."""
+    @staticmethod
+    def bulkhead(bulkhead: Bulkhead, max_wait: float | None, priority: int | None) -> Stage:
+        """Take a place in a bulkhead; without a ``priority`` each call brings its own."""
+    @staticmethod
+    def adaptive_limit(
+        limit: AdaptiveLimit,
+        max_wait: float | None,
+        on: tuple[type[BaseException], ...],
+        ignore: tuple[type[BaseException], ...],
+    ) -> Stage:
+        """Take a place in an adaptive limit."""
+    @staticmethod
+    def retry(
+        retry: Retry,
+        on: tuple[type[BaseException], ...],
+        ignore: tuple[type[BaseException], ...],
+        predicate: Callable[..., Any] | None,
+        on_result: Callable[..., Any] | None,
+    ) -> Stage:
+        """Repeat attempts that fail, or whose result ``on_result`` calls unwanted."""
+    @staticmethod
+    def fallback(
+        on: tuple[type[BaseException], ...],
+        ignore: tuple[type[BaseException], ...],
+        predicate: Callable[..., Any] | None,
+    ) -> Stage:
+        """Ask Python for a result in place of an error."""
+    @staticmethod
+    def timeout(seconds: float) -> Stage:
+        """Limit the time of everything further inside."""
+
+@final
+class Segment:
+    """The policies between two layers of Python, compiled."""
 
     def __new__(
         cls,
         name: str,
-        face: AppClock,
+        clock: AppClock,
         counts: PipelineCounts,
-        stages: Sequence[tuple[object, ...]],
+        stages: Sequence[Stage],
         counts_calls: bool,
         inputs: Sequence[tuple[int, str]] = ...,
-        tell: Callable[[Any, str, BaseException | None, int, float | None], object] | None = None,
+        emit: Callable[[Any, str, BaseException | None, int, float | None], object] | None = None,
         budget: RetryBudget | None = None,
         once: bool = False,
-    ) -> Pipeline: ...
+    ) -> Segment: ...
     @property
     def counts(self) -> PipelineCounts: ...
     def run(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
         """Admit a coroutine that has not begun, take its first step and account.
 
-        Gives its result, or a `Call` where something is left to be done. A refused coroutine is closed.
+        Return its result, or a `Call` whose action says what comes next. A refused coroutine is closed.
         """
     def run_keyed(
         self, coroutine: Coroutine[Any, Any, Any], inputs: tuple[object, ...], horizon: float | None = None, /
     ) -> Any:
-        """The same with what the call brings for the stages, in the order of the pipeline's ``inputs``.
+        """Do as :meth:`run`, with inputs of the call in the order of the segment's ``inputs``.
 
-        Nothing is waited for beyond ``horizon``.
+        The call waits for nothing beyond ``horizon``, a deadline that the caller keeps.
         """
     def admit(self, inputs: tuple[object, ...], /) -> Call:
-        """Ask for admission alone, for what is no coroutine."""
+        """Ask for admission without a coroutine."""
 
 @final
 class Call:
-    """A call that is not over. Awaiting it carries its coroutine on; dropped it gives back all it holds."""
+    """A call that is not over. Awaiting it drives its coroutine; dropped it gives back all it holds."""
 
     @property
-    def todo(self) -> Literal["resume", "wait", "queue", "fall_back", "scope", "admitted", "done"]: ...
+    def action(
+        self,
+    ) -> Literal["proceed", "wait", "queue", "retry", "fall_back", "resume", "enter_scopes", "done"]:
+        """What to do next: a decision of the core, or ``resume``, ``enter_scopes``, ``done``."""
     @property
-    def seconds(self) -> float: ...
+    def seconds(self) -> float:
+        """Seconds to wait before the call enters, or enters again."""
     @property
-    def until(self) -> float | None: ...
+    def until(self) -> float | None:
+        """The time until which to wait in the queue; None: without limit."""
     @property
     def stage(self) -> int | None:
-        """Which stage's fallback is asked, or whose queue it is in; None where neither is."""
+        """The index of the stage whose fallback is asked, or whose queue the call is in."""
     @property
     def error(self) -> BaseException | None:
-        """The error for which a fallback is asked."""
+        """The error that a fallback replaces."""
     def __await__(self) -> Call: ...
     def __iter__(self) -> Call: ...
     def __next__(self) -> Any: ...
@@ -627,27 +679,30 @@ class Call:
     def throw(self, kind: object, value: object = None, traceback: TracebackType | None = None) -> Any: ...
     def close(self) -> None: ...
     def result(self) -> Any:
-        """What came out of it, or the call itself where there is something to be done."""
+        """Return the result, or the call itself if ``action`` says what comes next."""
     def on_grant(self, wake: Callable[[], object]) -> bool:
-        """Have ``wake`` called when the place in the queue is granted or lost, from any thread; True where it is."""
+        """Have ``wake`` called, from any thread, when the ticket is granted or lost; True where it has happened."""
     def refuse_itself(self, holders: int) -> None:
-        """Raise the refusal of a call in the queue where all places are held by the ``holders`` it is made from."""
-    def go_on(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Go on after a wait; a coroutine that is used up is made again. Gives the result or the call."""
-    def give(self, value: object) -> Any:
-        """What the fallback gives: that, or the call again where it is to be tried again."""
-    def decline(self) -> Any:
-        """The fallback has nothing to give: raise the error, or give the call again where it is to be tried again."""
+        """Raise the refusal of a queued call if all places are held by its callers, of which there are ``holders``."""
+    def resume(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Continue after a wait, or with a fallback's function; return the result or the call.
+
+        ``make(*args, **kwargs)`` makes another coroutine where the last one is used up.
+        """
+    def use_fallback(self, value: object) -> Any:
+        """End the call with the value of its fallback; return the value, or the call where it is tried again."""
+    def no_fallback(self) -> Any:
+        """Raise the error that no fallback replaced, or return the call where it is tried again."""
     def enter(self) -> None:
-        """Go on after a wait with what is no coroutine."""
+        """Continue after a wait without a coroutine; ``action`` is ``proceed`` once the call is admitted."""
     def succeeded(self) -> None:
-        """The admitted call returned."""
+        """Report that the admitted call succeeded."""
     def returned(self, value: object) -> bool:
-        """The admitted call returned: True where it is to be tried again, as that is not what was wanted."""
+        """Report the result of the admitted call; True where it is tried again because the result is unwanted."""
     def failed(self, error: BaseException) -> bool:
-        """The admitted call raised: True where it is to be tried again."""
+        """Report the error of the admitted call; True where it is tried again."""
     def abandon(self) -> None:
-        """Give back what the call holds, and end its coroutine; nothing where it is over."""
+        """Give back what the call holds and end its coroutine; do nothing where the call is over."""
 
 @final
 class CacheLookup:

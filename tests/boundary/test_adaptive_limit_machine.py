@@ -23,11 +23,11 @@ class AdaptiveLimitMachine(RuleBasedStateMachine):
     def begin(self, algorithm: str) -> None:
         self.clock = FakeClock()
         self.limit = _core.AdaptiveLimit((algorithm, (3, LEAST, MOST, ROOM), (1.25, 0.5, 0.8, 0.05), (5.0, 2.0)))
-        self.core = _core.Pipeline(
+        self.core = _core.Segment(
             "p",
             self.clock,
             _core.PipelineCounts("p", Registry().core),
-            [("adaptive_limit", self.limit, None, (), ())],
+            [_core.Stage.adaptive_limit(self.limit, None, (), ())],
             True,
         )
         self.inside: list[_core.Call] = []
@@ -43,7 +43,7 @@ class AdaptiveLimitMachine(RuleBasedStateMachine):
                 assert len(self.queue) == ROOM
                 self.refused += 1
                 continue
-            if call.todo == "queue":
+            if call.action == "queue":
                 self.queue.append(call)
             else:
                 assert not self.queue

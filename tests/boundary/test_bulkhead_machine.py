@@ -37,11 +37,11 @@ class BulkheadMachine(RuleBasedStateMachine):
         self.places = 2
         self.ageing = ageing
         self.bulkhead = _core.Bulkhead(self.places, ROOM, ageing)
-        self.core = _core.Pipeline(
+        self.core = _core.Segment(
             "p",
             self.clock,
             _core.PipelineCounts("p", Registry().core),
-            [("bulkhead", self.bulkhead, None, None)],
+            [_core.Stage.bulkhead(self.bulkhead, None, None)],
             True,
             [(0, "priority")],
         )
@@ -64,7 +64,7 @@ class BulkheadMachine(RuleBasedStateMachine):
             self.queue.remove(first)
             assert first.woken == [True]
             first.call.enter()
-            assert first.call.todo == "admitted"
+            assert first.call.action == "proceed"
             self.waited += 1
             self.inside.append(first.call)
 
@@ -82,7 +82,7 @@ class BulkheadMachine(RuleBasedStateMachine):
             assert len(self.inside) >= self.places
             self.refused += 1
             return
-        if call.todo == "admitted":
+        if call.action == "proceed":
             assert not self.queue
             self.inside.append(call)
             return
@@ -144,8 +144,8 @@ TestBulkhead.settings = settings(max_examples=60, stateful_step_count=40, deadli
 def test_threads_that_wait_give_up_and_crowd_each_other_out_lose_no_place() -> None:
     bulkhead = _core.Bulkhead(3, 2)
     counts = _core.PipelineCounts("p", Registry().core)
-    stages = [("bulkhead", bulkhead, None, None)]
-    core = _core.Pipeline("p", FakeClock(), counts, stages, True, [(0, "priority")])
+    stages = [_core.Stage.bulkhead(bulkhead, None, None)]
+    core = _core.Segment("p", FakeClock(), counts, stages, True, [(0, "priority")])
     most = 0
 
     def hammer(own: int) -> None:
@@ -153,7 +153,7 @@ def test_threads_that_wait_give_up_and_crowd_each_other_out_lose_no_place() -> N
         for number in range(3000):
             with contextlib.suppress(BulkheadFull):
                 call = core.admit(((own * number) % 3,))
-                if call.todo == "queue" and number % 2:
+                if call.action == "queue" and number % 2:
                     granted = threading.Event()
                     if not call.on_grant(granted.set):
                         granted.wait(0 if number % 3 else 0.001)

@@ -43,9 +43,9 @@ class BreakerMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.pipeline = Pipeline("p", self.policy, clock=self.clock, registry=Registry())
         self.breaker = self.pipeline.breakers[0]
-        stage = ("circuit_breaker", self.breaker.core, (), (), None, None, self.policy.slow_call is not None)
+        stage = _core.Stage.circuit_breaker(self.breaker.core, (), (), None, self.policy.slow_call is not None)
         counts = _core.PipelineCounts("p", Registry().core)
-        self.core = _core.Pipeline("p", self.clock, counts, [stage], True)
+        self.core = _core.Segment("p", self.clock, counts, [stage], True)
         self.failures_in_a_row, self.successes, self.slow_rate, self.min_calls = self.policy.needed()
         self.state = "closed"
         self.epoch = self.failures = self.trials = self.succeeded = self.refused = 0

@@ -422,7 +422,7 @@ async def test_a_plain_function_that_would_wait_says_so_on_the_loops_thread(pipe
         return 1
 
     assert compute() == 1
-    with pytest.raises(CortenError, match="would make this plain function wait, in the thread of an event loop"):
+    with pytest.raises(CortenError, match="would make this sync function wait in the thread of an event loop"):
         compute()
 
 

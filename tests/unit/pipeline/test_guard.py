@@ -376,6 +376,6 @@ async def test_a_plain_block_does_not_stop_a_loop(pipeline: Make) -> None:
 
 def test_a_time_limit_cannot_guard_a_plain_block(pipeline: Make) -> None:
     guard = pipeline(Bulkhead(1), Timeout(2))
-    with pytest.raises(CortenError, match="its timeout can't guard a plain block"), guard.guard():
+    with pytest.raises(CortenError, match="its timeout cannot guard a sync block"), guard.guard():
         raise AssertionError("nothing could interrupt it")
     assert guard.statistics().bulkheads[0].running == 0

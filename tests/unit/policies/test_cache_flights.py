@@ -666,7 +666,7 @@ def test_a_plain_function_has_no_time_limits(pipeline: Callable[..., Pipeline]) 
         return key
 
     for policy in (Cache(hard_timeout=1), Cache(ttl=1, stale=1, soft_timeout=1)):
-        with pytest.raises(ValueError, match=r"_timeout, and .*load is a plain function, which nothing can interrupt"):
+        with pytest.raises(ValueError, match=r"_timeout, and .*load is a sync function, which nothing can interrupt"):
             pipeline(policy)(load)
 
 

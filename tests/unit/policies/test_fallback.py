@@ -461,7 +461,7 @@ def test_a_function_that_cannot_take_the_arguments_is_refused_at_decoration(
 
     with pytest.raises(ValueError, match="must take the error alone, or the same arguments after it"):
         pipeline(Fallback(call=lambda error, x: x))(work)
-    with pytest.raises(ValueError, match="is async, and .*work is a plain function"):
+    with pytest.raises(ValueError, match="is async, and .*work is a sync function"):
         pipeline(Fallback(call=finds_nothing))(work)
 
 

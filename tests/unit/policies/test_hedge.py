@@ -507,5 +507,5 @@ def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: 
 
 
 def test_a_plain_function_is_refused_at_decoration(pipeline: Callable[..., Pipeline]) -> None:
-    with pytest.raises(ValueError, match="is a plain function, of which nobody can begin two"):
+    with pytest.raises(ValueError, match="is a sync function, which cannot be hedged"):
         pipeline(Hedge(delay=1))(lambda: 1)

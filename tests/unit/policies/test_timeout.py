@@ -387,7 +387,7 @@ def test_without_a_task_a_limit_is_an_error(pipeline: Callable[..., Pipeline]) -
 
 
 def test_a_plain_function_cannot_have_one(pipeline: Callable[..., Pipeline]) -> None:
-    with pytest.raises(ValueError, match="compute is a plain function, which nothing can interrupt"):
+    with pytest.raises(ValueError, match="compute is a sync function, which nothing can interrupt"):
 
         @pipeline(Timeout(1))
         def compute() -> int:

@@ -11,7 +11,7 @@ from corten.pipeline.blocks.held_policies import HeldPolicies, Part, TimeLimit, 
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.miss import MISS
 from corten.pipeline.layers import Layer, PipelineContext, Wrapped
-from corten.pipeline.segments.trio_timeouts import exceeded
+from corten.pipeline.segments.trio_timeouts import deadline_exceeded
 
 
 class _Late(BaseException):
@@ -30,7 +30,7 @@ class _Limit:
         self.passed = False
 
     def leave(self, error: BaseException | None) -> BaseException | None:
-        return exceeded(self._context, self._seconds) if self.passed else error
+        return deadline_exceeded(self._context, self._seconds) if self.passed else error
 
 
 class Iteration:
@@ -104,7 +104,7 @@ class Iteration:
                 continue
             end = first + len(part.inputs)
             with self._timed():
-                await self._held.admit(part, self._inputs[first:end], self._context.clock)
+                await self._held.admit(part, self._inputs[first:end])
             first = end
 
     @contextmanager

@@ -21,7 +21,7 @@ from corten.pipeline.blocks.held_policies import (
 )
 from corten.pipeline.layers import Layer, PipelineContext
 from corten.pipeline.segments.segment import observation
-from corten.pipeline.segments.trio_timeouts import exceeded
+from corten.pipeline.segments.trio_timeouts import deadline_exceeded
 from corten.policies.policy import Policy
 
 
@@ -75,7 +75,7 @@ class Guard:
                 if isinstance(part, TimeLimit):
                     held.entered.append(_Limit(part.seconds, context))
                 else:
-                    await held.admit(part, inputs, context.clock)
+                    await held.admit(part, inputs)
         except BaseException as error:
             _raise(held.leave(error), error)
             raise
@@ -86,12 +86,12 @@ class Guard:
         _raise(self._held.leave(error), error)
 
     def __enter__(self) -> None:
-        parts = self._begin(plain=True)
-        held, context = self._held, self._blocks.context
+        parts = self._begin(sync=True)
+        held = self._held
         try:
             for part, inputs in parts:
                 if not isinstance(part, TimeLimit):
-                    held.admit_sync(part, inputs, context.clock)
+                    held.admit_sync(part, inputs)
         except BaseException as error:
             _raise(held.leave(error), error)
             raise
@@ -101,15 +101,15 @@ class Guard:
     ) -> None:
         _raise(self._held.leave(error), error)
 
-    def _begin(self, *, plain: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
+    def _begin(self, *, sync: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
         """The parts, each with what it wants to know; all of that is found out before anything is entered."""
         blocks = self._blocks
         pipeline = blocks.context.name
         if self._entered:
             raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
-        if plain and blocks.limited:
+        if sync and blocks.limited:
             raise CortenError(
-                f"pipeline {pipeline!r}: its timeout can't guard a plain block, which nothing can interrupt: leave it "
+                f"pipeline {pipeline!r}: its timeout cannot guard a sync block, which nothing can interrupt: leave it "
                 "out, or write `async with`"
             )
         parts = blocks.unasked
@@ -147,7 +147,7 @@ class _Limit:
                 self._scope.__exit__(None, None, None)
                 return None
             if self._scope.__exit__(type(error), error, error.__traceback__):
-                late = exceeded(self._context, self._seconds)
+                late = deadline_exceeded(self._context, self._seconds)
                 late.__cause__ = error
                 return late
         except BaseException as other:  # noqa: BLE001 - goes on outwards

@@ -11,13 +11,10 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from corten._core import Call
-from corten.clock import Clock
 from corten.pipeline.layers import Layer, PipelineContext
-from corten.pipeline.segments.carry_out import wait_in_queue
-from corten.pipeline.segments.reentry import refuse_itself
-from corten.pipeline.segments.segment import Run
-from corten.pipeline.segments.sync import wait as block
+from corten.pipeline.segments.segment import Segment
 from corten.pipeline.segments.trio_timeouts import split
+from corten.pipeline.segments.waiting import wait_for_admission, wait_for_admission_sync
 from corten.pipeline.stages.stage import Input
 from corten.policies.policy import Policy
 
@@ -60,7 +57,7 @@ class TimeLimit(NamedTuple):
     seconds: float
 
 
-Part = TimeLimit | Run | Admission
+Part = TimeLimit | Segment | Admission
 
 
 def objection(policies: Sequence[Policy], what: str) -> str | None:
@@ -90,8 +87,8 @@ def parts_of(layers: Sequence[Layer], context: PipelineContext) -> tuple[Part, .
     """
     parts: list[Part] = []
     for layer in layers:
-        if isinstance(layer, Run):
-            parts.extend(each if isinstance(each, Run) else TimeLimit(each) for each in split(layer))
+        if isinstance(layer, Segment):
+            parts.extend(each if isinstance(each, Segment) else TimeLimit(each) for each in split(layer))
         elif isinstance(layer, Admits):
             parts.append(layer.admission(context))
         else:
@@ -167,37 +164,30 @@ class HeldPolicies:
             error = self.entered.pop().leave(error)
         return error
 
-    async def admit(self, part: Run | Admission, inputs: tuple[Any, ...], clock: Clock) -> None:
-        """Have a part let the span begin, and hold what it gives."""
-        if not isinstance(part, Run):
+    async def admit(self, part: Segment | Admission, inputs: tuple[Any, ...]) -> None:
+        """Wait until a part admits the block, and hold what it gives.
+
+        :raises Refused: the part refuses the block
+        """
+        if not isinstance(part, Segment):
             await part.before(inputs)
             return
         call = part.core.admit(inputs)
         try:
-            while call.todo != "admitted":
-                if call.todo == "wait":
-                    await clock.sleep(call.seconds)
-                else:
-                    refuse_itself(call, part, wrappers=0)
-                    await wait_in_queue(call, clock)
-                call.enter()
+            await wait_for_admission(call, part, wrappers=0)
         except BaseException:
             call.abandon()
             raise
         self.entered.append(_Admitted(call))
 
-    def admit_sync(self, part: Run | Admission, inputs: tuple[Any, ...], clock: Clock) -> None:
-        """The same for a plain block in a thread."""
-        if not isinstance(part, Run):
+    def admit_sync(self, part: Segment | Admission, inputs: tuple[Any, ...]) -> None:
+        """Do as :meth:`admit`, blocking this thread."""
+        if not isinstance(part, Segment):
             part.before_sync(inputs)
             return
         call = part.core.admit(inputs)
         try:
-            while call.todo != "admitted":
-                if call.todo == "queue":
-                    refuse_itself(call, part, wrappers=0)
-                block(part.context.name, call, clock)
-                call.enter()
+            wait_for_admission_sync(call, part, wrappers=0)
         except BaseException:
             call.abandon()
             raise

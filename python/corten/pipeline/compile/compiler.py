@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from corten.pipeline.compile.budget import shared_budget
 from corten.pipeline.layers import LAYERS, SHARED_LAYERS, KeepsState, Layer, PipelineContext
-from corten.pipeline.segments.segment import Run
+from corten.pipeline.segments.segment import Segment
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
@@ -97,7 +97,7 @@ class Compiler:
             if outer is not None:
                 layers.append(outer)
             if stages or index == 0:
-                layers.append(Run(context, stages, counts_calls=index == 0))
+                layers.append(Segment(context, stages, counts_calls=index == 0))
         return Compilation(tuple(layers), state, changes, context)
 
     def commit(self, compiled: Compilation) -> None:

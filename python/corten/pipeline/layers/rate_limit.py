@@ -13,7 +13,7 @@ from corten.errors import CortenError, RateLimited
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
-from corten.pipeline.segments.sync import refuse_to_block
+from corten.pipeline.segments.waiting import refuse_to_block
 from corten.pipeline.stages.rate_limit import input_of
 from corten.pipeline.stages.rate_limit import objection as stage_objection
 from corten.pipeline.stages.stage import Compiled, Input

@@ -1,4 +1,4 @@
-"""What the fallbacks of a run give for one function: values, what functions return, last good results."""
+"""Fallbacks of a segment for one function: fixed values, functions, last good results."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from corten.policies.fallback import Fallback
 from corten.policies.fields.callables import resolve_function
 
 if TYPE_CHECKING:
-    from corten.pipeline.segments.segment import Run
+    from corten.pipeline.segments.segment import Segment
     from corten.pipeline.stages.stage import Compiled
 
 _log = logging.getLogger("corten.pipeline")
 
 
-class Given:
-    """Something in place of an error, whatever it is."""
+class Value:
+    """A fallback's value, which may be None."""
 
     __slots__ = ("value",)
 
@@ -30,10 +30,10 @@ class Given:
         self.value = value
 
 
-Asked = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-"""A function to call, and with what, for something in place of an error."""
-Give = Callable[[BaseException, tuple[Any, ...], Mapping[str, Any]], Given | Asked | None]
-"""What takes the place of an error, for the arguments of the call; None: nothing, it goes on."""
+FunctionCall = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A fallback's function with its arguments."""
+Find = Callable[[BaseException, tuple[Any, ...], Mapping[str, Any]], Value | FunctionCall | None]
+"""Finds the fallback for an error and the arguments of the call; None: the error is raised."""
 
 _TAKES_ONE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -58,7 +58,7 @@ class LastGood:
         return (args, tuple(sorted(kwargs.items()))) if kwargs else args
 
     def remember(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
-        """Keep a result; arguments that can't be hashed are not told apart, so nothing is kept for them."""
+        """Keep a result; nothing is kept for arguments that cannot be hashed."""
         try:
             self.results[self._key(args, kwargs)] = result
         except TypeError as error:
@@ -68,19 +68,19 @@ class LastGood:
                     "%s: its last good result is not remembered for these arguments: %s", self._function, error
                 )
 
-    def give(self, error: BaseException, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given | None:  # noqa: ARG002
-        """The result for the same arguments."""
+    def find(self, error: BaseException, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Value | None:  # noqa: ARG002
+        """Return the last good result for these arguments."""
         try:
             found = self.results.get(self._key(args, kwargs), MISS)
         except TypeError:
             return None
-        return None if found is MISS else Given(found)
+        return None if found is MISS else Value(found)
 
 
 class Fallbacks:
-    """Those of one run for one function.
+    """The fallbacks of one segment for one function.
 
-    :param previous: those of the run at the same place before; their last good results stay where their bounds do
+    :param previous: the fallbacks of the segment compiled before; last good results stay where their bounds do
     """
 
     def __init__(
@@ -93,40 +93,41 @@ class Fallbacks:
     ) -> None:
         before = list(previous.last_good) if isinstance(previous, Fallbacks) else []
         self.last_good: list[LastGood] = []
-        self._gives: dict[int, Give] = {}
+        self._find: dict[int, Find] = {}  # by the identity of the stage
         for each in compiled:
-            if each.stage[0] != "fallback":
+            if not isinstance(each.policy, Fallback):
                 continue
-            policy: Fallback = each.stage[5]
-            if policy.last_good:
+            if each.policy.last_good:
                 old = before[len(self.last_good)] if len(self.last_good) < len(before) else None
-                self.last_good.append(LastGood(policy, signature, function, clock, old))
-                self._gives[id(each.stage)] = self.last_good[-1].give
+                self.last_good.append(LastGood(each.policy, signature, function, clock, old))
+                self._find[id(each.stage)] = self.last_good[-1].find
             else:
-                self._gives[id(each.stage)] = _give_of(policy)
+                self._find[id(each.stage)] = _find_with(each.policy)
 
-    def asked(self, call: Call, run: Run, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Given | Asked | None:
-        """What takes the place of the error of a call that is to fall back, or who is asked; None: it goes on."""
+    def find(
+        self, call: Call, segment: Segment, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Value | FunctionCall | None:
+        """Return the fallback for the error of a call; None: the error is raised."""
         stage, error = call.stage, call.error
         if stage is None or error is None:
             return None
-        return self._gives[id(run.compiled[stage].stage)](error, args, kwargs)
+        return self._find[id(segment.compiled[stage].stage)](error, args, kwargs)
 
     def remember(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
-        """The function returned a result."""
+        """Keep a result that the function returned."""
         for each in self.last_good:
             each.remember(args, kwargs, result)
 
 
 async def awaited(awaitable: Awaitable[Any]) -> Any:
-    """A coroutine around what is awaitable and no coroutine."""
+    """Await an awaitable in a coroutine, which the core can drive."""
     return await awaitable
 
 
-def _give_of(policy: Fallback) -> Give:
+def _find_with(policy: Fallback) -> Find:
     if policy.call is None:
-        given = Given(policy.value)
-        return lambda _error, _args, _kwargs: given
+        value = Value(policy.value)
+        return lambda _error, _args, _kwargs: value
     call = resolve_function("fallback", "call", policy.call)
     if takes_arguments(call):
         return lambda error, args, kwargs: (call, (error, *args), dict(kwargs))
@@ -134,7 +135,7 @@ def _give_of(policy: Fallback) -> Give:
 
 
 def takes_arguments(call: Callable[..., Any]) -> bool:
-    """Whether a fallback's function takes more than the error; one that doesn't say what it takes gets the error."""
+    """Return whether a fallback's function takes more than the error; without a signature it gets the error alone."""
     try:
         parameters = list(inspect.signature(call).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Calls that are made from inside of calls: who holds places while it waits for another one."""
+"""Calls made from inside of calls: a call that waits for a place which its own callers hold."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from corten._core import Call
 from corten.pipeline.functions.traceback import TITLE
 
 if TYPE_CHECKING:
-    from corten.pipeline.segments.segment import Run
+    from corten.pipeline.segments.segment import Segment
 
 _WRAPPER = f"<{TITLE} "
 _CARRIES_OUT = ("carry_out", "run_sync")
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Among the names of a wrapper: what its calls hold while the function runs."""
+    """Stands among a wrapper's globals, and lists what its calls hold while the function runs."""
 
     states: tuple[Any, ...]
-    """The kept state of each stage, bulkheads among them."""
+    """The state of each stage, bulkheads among them."""
 
 
-def refuse_itself(call: Call, run: Run, *, wrappers: int = 1) -> None:
-    """Refuse a call in a queue that would wait for itself; asked only when it has to wait.
+def refuse_itself(call: Call, segment: Segment, *, wrappers: int = 1) -> bool:
+    """Refuse a queued call that would wait for itself; True if a policy handles the refusal, so that it need not wait.
 
-    Whoever runs right now is on the stack: so are the wrappers of the calls that this one is made from, each of which
-    holds a place until this call is over. Tasks and threads that a call started have stacks of their own, and blocks
-    under ``guard()`` have none: what those hold is not seen.
+    Called only when a call has to wait. The stack shows the wrappers of the calls from which this one is made; each
+    of them holds a place until this call is over. Tasks and threads that a call started have stacks of their own, and
+    blocks under ``guard()`` have no wrapper: their places are not seen.
 
-    :param run: what the call goes through
-    :param wrappers: how many of those on the stack are the call's own
-    :raises Refused: all places are held by calls that this one is made from
+    :param wrappers: how many wrappers on the stack belong to the call itself
+    :raises Refused: all places are held by calls from which this one is made
     """
     stage = call.stage
     if stage is None:
-        return
-    places = run.compiled[stage].state
+        return False
+    bulkhead = segment.compiled[stage].state
     holders = -wrappers
     falls_back = False
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_filename.startswith(_WRAPPER):
-            if not falls_back and _holds(frame, places):
+            if not falls_back and _holds(frame, bulkhead):
                 holders += 1
             falls_back = False
         elif frame.f_code.co_name in _CARRIES_OUT and frame.f_globals.get("__package__") == __package__:
-            falls_back = frame.f_locals.get("todo") == "fall_back"  # what it held it has given back
+            falls_back = frame.f_locals.get("action") == "fall_back"  # the call has given back its place
         frame = frame.f_back
     if holders > 0:
         call.refuse_itself(holders)
+    return call.action != "queue"
 
 
-def _holds(frame: FrameType, places: object) -> bool:
+def _holds(frame: FrameType, bulkhead: object) -> bool:
     return any(
-        type(value) is Places and any(state is places for state in value.states) for value in frame.f_globals.values()
+        type(value) is Places and any(state is bulkhead for state in value.states) for value in frame.f_globals.values()
     )

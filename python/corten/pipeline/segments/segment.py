@@ -1,4 +1,4 @@
-"""A run of stages of the core, which a call walks through in one crossing."""
+"""A segment: the policies between two layers, which a call walks through in one crossing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.carry_out import carry_out_with
 from corten.pipeline.segments.fallbacks import Fallbacks
 from corten.pipeline.segments.reentry import Places
-from corten.pipeline.segments.sync import run_blocking_with
+from corten.pipeline.segments.sync import run_sync_with
 from corten.pipeline.stages.stage import Compiled, Input
 from corten.policies.idempotence import is_idempotent
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class Run:
-    """Policies without a layer of Python between them, compiled.
+class Segment:
+    """Compiled policies without a layer of Python between them.
 
-    :param counts_calls: not where it is further inside: the outermost run counts the pipeline's calls
-    :param once: nothing is repeated that has begun
+    :param counts_calls: whether this is the outermost segment, which counts the pipeline's calls
+    :param once: repeat no attempt that has begun
     """
 
     kind = ""
@@ -40,8 +40,8 @@ class Run:
         self.counts_calls = counts_calls
         inputs = [(index, *each) for index, stage in enumerate(compiled) for each in stage.inputs]
         self.inputs: tuple[Input, ...] = tuple(each for _, _, each in inputs)
-        """What each call brings, in the order in which the core takes it."""
-        self.core = _core.Pipeline(
+        """What each call brings, in the order of the core's inputs."""
+        self.core = _core.Segment(
             context.name,
             context.clock,
             context.counts,
@@ -53,21 +53,21 @@ class Run:
             once,
         )
 
-    def objection(self, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG002 - its policies are asked one by one
-        """None: its policies are asked one by one."""
+    def objection(self, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG002 - as every layer
+        """Return None: the policies are asked one by one."""
         return None
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it around what is inside."""
+        """Wrap the function further inside."""
         if not self.once and not is_idempotent(wrap_context.function):
-            return Run(self.context, self.compiled, counts_calls=self.counts_calls, once=True).wrap(wrap_context)
+            return Segment(self.context, self.compiled, counts_calls=self.counts_calls, once=True).wrap(wrap_context)
         name, signature = wrap_context.function_name, wrap_context.signature
         fallbacks = Fallbacks(self.compiled, signature, name, self.context.clock, wrap_context.kept)
         places = Places(tuple(each.state for each in self.compiled))
         names: dict[str, Any] = {"function": wrap_context.inside, "places": places}
         if signature.flavor == "sync":
             text = texts.RUN_SYNC
-            names["run_sync"] = run_blocking_with(self, fallbacks)
+            names["run_sync"] = run_sync_with(self, fallbacks)
         else:
             text = texts.RUN
             names["run"] = self.core.run_keyed if self.inputs else self.core.run
@@ -81,7 +81,7 @@ class Run:
 
 
 def observation(context: PipelineContext, function: str) -> Callable[[], AbstractContextManager[object]]:
-    """What surrounds each call with what observers do."""
+    """Return the context manager that observers put around each call."""
     details = CallDetails(context.name, function)
     calls = [each.call for each in context.observers if each.call is not None]
     if len(calls) == 1:

@@ -1,56 +1,25 @@
-"""The same policies around plain functions, without an event loop."""
+"""Run a sync function under a segment, without an event loop."""
 
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from corten._core import Call
-from corten.clock import LONGEST, Clock
-from corten.errors import CortenError
-from corten.event_loop import in_event_loop
-from corten.pipeline.segments.fallbacks import Given
-from corten.pipeline.segments.reentry import refuse_itself
+from corten.pipeline.segments.fallbacks import Value
+from corten.pipeline.segments.waiting import wait_for_admission_sync
 
 if TYPE_CHECKING:
-    from corten.pipeline.segments.fallbacks import Asked, Fallbacks
-    from corten.pipeline.segments.segment import Run
+    from corten.pipeline.segments.fallbacks import Fallbacks
+    from corten.pipeline.segments.segment import Segment
 
-RunBlocking = Callable[..., Any]
-
-
-def refuse_to_block(name: str) -> None:
-    """Raise where blocking would do harm.
-
-    :raises CortenError: the thread runs an event loop, which would stand still
-    """
-    if in_event_loop():
-        raise CortenError(
-            f"pipeline {name!r}: a policy would make this plain function wait, in the thread of an event loop: "
-            "make it async, or call it in a worker thread"
-        )
+RunSync = Callable[..., Any]
 
 
-def wait(name: str, call: Call, clock: Clock) -> None:
-    """Block this thread for what the core decided.
-
-    :raises CortenError: the thread runs an event loop, which would stand still
-    """
-    refuse_to_block(name)
-    if call.todo == "wait":
-        clock.block(call.seconds)
-        return
-    granted = threading.Event()
-    if not call.on_grant(granted.set):
-        until = call.until
-        granted.wait(None if until is None else min(max(0.0, until - clock.now()), LONGEST))
-
-
-def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
-    """The function that makes a call of a plain function under the policies of a run."""
-    name, clock, core = run.context.name, run.context.clock, run.core
+def run_sync_with(segment: Segment, fallbacks: Fallbacks) -> RunSync:
+    """Return the function that calls a sync function under the policies of a segment."""
+    name, core = segment.context.name, segment.core
 
     def run_sync(
         function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()
@@ -58,36 +27,31 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
         call = core.admit(inputs)
         try:
             while True:
-                asked: Given | Asked | None = (function, args, dict(kwargs))
-                while (todo := call.todo) != "admitted":
-                    if todo == "fall_back":
-                        asked = fallbacks.asked(call, run, args, kwargs)
-                        break
-                    if todo == "queue":
-                        refuse_itself(call, run)
-                        if call.todo != todo:
-                            continue  # a policy further outside does something about that
-                    wait(name, call, clock)
-                    call.enter()
-                if asked is None:
-                    call.decline()  # raises, unless it is to be tried again
-                    continue
-                if isinstance(asked, Given):
-                    result = call.give(asked.value)
-                    if type(result) is Call:
+                wait_for_admission_sync(call, segment)
+                action = call.action
+                if action == "fall_back":
+                    fallback = fallbacks.find(call, segment, args, kwargs)
+                    if fallback is None:
+                        call.no_fallback()  # raises, unless the call is tried again
                         continue
-                    return result
-                make, given, named = asked
+                    if isinstance(fallback, Value):
+                        result = call.use_fallback(fallback.value)
+                        if type(result) is Call:
+                            continue
+                        return result
+                    make, given_args, given_kwargs = fallback
+                else:
+                    make, given_args, given_kwargs = function, args, dict(kwargs)
                 try:
-                    value = make(*given, **named)
-                    if todo == "admitted" and inspect.isawaitable(value):
+                    value = make(*given_args, **given_kwargs)
+                    if action == "proceed" and inspect.isawaitable(value):
                         refuse_awaitable(name, function, value)
                 except BaseException as error:
                     if not call.failed(error):
                         raise
                 else:
                     if not call.returned(value):
-                        if todo == "admitted":
+                        if action == "proceed":
                             fallbacks.remember(args, kwargs, value)
                         return value
         except BaseException:
@@ -98,9 +62,9 @@ def run_blocking_with(run: Run, fallbacks: Fallbacks) -> RunBlocking:
 
 
 def refuse_awaitable(name: str, function: Callable[..., Any], value: object) -> None:
-    """Close what nobody will await.
+    """Close an awaitable that a sync function returned.
 
-    :raises TypeError: always: the function must say that it returns an awaitable
+    :raises TypeError: always: the function must declare that it returns an awaitable
     """
     if inspect.iscoroutine(value):
         value.close()

@@ -1,4 +1,4 @@
-"""Time limits as cancel scopes, for trio: a run in parts, with a scope where a time limit stands between them."""
+"""Time limits as cancel scopes, for trio: a segment in parts, with a scope for each time limit."""
 
 from __future__ import annotations
 
@@ -12,61 +12,62 @@ from corten.errors import DeadlineExceeded
 from corten.pipeline.layers.layer import PipelineContext
 from corten.pipeline.segments.carry_out import Make, carry_out_with
 from corten.pipeline.segments.fallbacks import Fallbacks
-from corten.pipeline.segments.segment import Run
+from corten.pipeline.segments.segment import Segment
 from corten.pipeline.stages.stage import Compiled
+from corten.policies.timeout import Timeout
 
 Inner = Callable[[float | None], Coroutine[Any, Any, Any]]
-"""What is further inside; its argument is the earliest deadline outside."""
+"""Everything further inside; the argument is the earliest deadline outside."""
 
 
-def exceeded(context: PipelineContext, seconds: float) -> DeadlineExceeded:
-    """The error of a time limit that has passed, once it was told."""
+def deadline_exceeded(context: PipelineContext, seconds: float) -> DeadlineExceeded:
+    """Emit that a time limit passed, and return its error."""
     error = DeadlineExceeded(context.name, seconds, context.name)
     context.events.emit("timed_out", "timeout", error, seconds=seconds)
     return error
 
 
-def split(run: Run) -> list[float | Run]:
-    """A run in parts, with its time limits alone."""
-    parts: list[float | Run] = []
+def split(segment: Segment) -> list[float | Segment]:
+    """Divide a segment at its time limits, which stand in the list as seconds."""
+    parts: list[float | Segment] = []
     compiled: list[Compiled] = []
-    counts_calls = run.counts_calls
+    counts_calls = segment.counts_calls
 
     def flush() -> None:
         nonlocal counts_calls
         if compiled or counts_calls:
-            parts.append(Run(run.context, compiled, counts_calls=counts_calls, once=run.once))
+            parts.append(Segment(segment.context, compiled, counts_calls=counts_calls, once=segment.once))
             counts_calls = False
             compiled.clear()
 
-    for each in run.compiled:
-        if each.stage[0] == "timeout":
+    for each in segment.compiled:
+        if isinstance(each.policy, Timeout):
             flush()
-            parts.append(float(each.stage[1]))
+            parts.append(each.policy.seconds)
         else:
             compiled.append(each)
     flush()
     return parts
 
 
-class ScopedRun:
-    """The same policies in parts, with a cancel scope where a time limit stands between them.
+class TrioTimeouts:
+    """A segment in parts, with a cancel scope for each time limit between them.
 
-    On trio a scope must be entered before the coroutine's first step and left in the frame that entered it, so here
-    every time limit is a frame of its own. Slower, and only for pipelines with a time limit that trio runs.
+    On trio a scope must be entered before the coroutine's first step and left in the frame that entered it, so each
+    time limit is a frame of its own here. This is slower, and used only on trio by pipelines with a time limit.
     """
 
-    def __init__(self, run: Run, fallbacks: Fallbacks) -> None:
-        self.whole = run
+    def __init__(self, segment: Segment, fallbacks: Fallbacks) -> None:
+        self._segment = segment
         self._fallbacks = fallbacks
-        self._context = run.context
-        self._parts: list[float | Run] | None = None
-        self._untold: WeakSet[DeadlineExceeded] = WeakSet()
+        self._context = segment.context
+        self._parts: list[float | Segment] | None = None
+        self._not_emitted: WeakSet[DeadlineExceeded] = WeakSet()
 
-    def tell(self, error: object) -> None:
-        """Tell of a time limit that has passed, if this is its error and nothing repeats the call."""
-        if self._untold and isinstance(error, DeadlineExceeded) and error in self._untold:
-            self._untold.discard(error)
+    def emit(self, error: object) -> None:
+        """Emit ``timed_out`` if this is the error of a passed time limit; called once nothing repeats the call."""
+        if self._not_emitted and isinstance(error, DeadlineExceeded) and error in self._not_emitted:
+            self._not_emitted.discard(error)
             self._context.events.emit("timed_out", "timeout", error, seconds=error.seconds)
 
     def run(
@@ -74,7 +75,9 @@ class ScopedRun:
     ) -> Awaitable[Any]:
         """Make the call through all parts."""
         if self._parts is None:
-            self._parts = self._split()
+            self._parts = split(self._segment)
+            if not isinstance(self._parts[-1], Segment):  # the core drives the innermost part: it knows the deadline
+                self._parts.append(Segment(self._context, (), counts_calls=False))
 
         async def innermost(_: float | None) -> Any:
             result = await make(*args, **kwargs)
@@ -84,19 +87,13 @@ class ScopedRun:
         chain: Inner = innermost
         end = len(inputs)
         for part in reversed(self._parts):
-            if isinstance(part, Run):
+            if isinstance(part, Segment):
                 begin = end - len(part.inputs)
-                chain = self._staged(part, chain, inputs[begin:end], (args, kwargs))
+                chain = self._through(part, chain, inputs[begin:end], (args, kwargs))
                 end = begin
             else:
                 chain = self._limited(part, chain)
         return chain(context_deadline(self._context.clock))
-
-    def _split(self) -> list[float | Run]:
-        parts = split(self.whole)
-        if not isinstance(parts[-1], Run):  # the core drives the innermost part, so that the deadline is known there
-            parts.append(Run(self._context, (), counts_calls=False))
-        return parts
 
     def _limited(self, seconds: float, inner: Inner) -> Inner:
         async def limited(horizon: float | None) -> Any:
@@ -108,22 +105,26 @@ class ScopedRun:
         return limited
 
     def _late(self, seconds: float) -> DeadlineExceeded:
-        late = DeadlineExceeded(self._context.name, seconds, self._context.name)
-        self._untold.add(late)  # a retry further outside may repeat the call: then nothing has timed out
-        return late
+        error = DeadlineExceeded(self._context.name, seconds, self._context.name)
+        self._not_emitted.add(error)  # a retry further outside may repeat the call: then nothing has timed out
+        return error
 
-    def _staged(
-        self, part: Run, inner: Inner, inputs: tuple[Any, ...], given: tuple[tuple[Any, ...], Mapping[str, Any]]
+    def _through(
+        self,
+        part: Segment,
+        inner: Inner,
+        inputs: tuple[Any, ...],
+        original: tuple[tuple[Any, ...], Mapping[str, Any]],
     ) -> Inner:
         carry_out = carry_out_with(part, self._fallbacks, self)
 
-        async def staged(horizon: float | None) -> Any:
+        async def through(horizon: float | None) -> Any:
             result = part.core.run_keyed(inner(horizon), inputs, horizon)
             if type(result) is Call:
                 await result
                 result = result.result()
                 if type(result) is Call:
-                    result = await carry_out(result, inner, (horizon,), {}, (), given)
+                    result = await carry_out(result, inner, (horizon,), {}, (), original)
             return result
 
-        return staged
+        return through

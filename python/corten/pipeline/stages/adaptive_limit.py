@@ -14,7 +14,7 @@ from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """The limit and what was learned stay, as far as the policy allows."""
+    """Keep the limit, and what it has learned as far as the new policy allows."""
     numbers = (
         policy.algorithm,
         (policy.initial, policy.min, policy.max, policy.max_waiting),
@@ -23,10 +23,10 @@ def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled: 
     )
     change = None if state is None else partial(state.replace, numbers)
     limit = state if state is not None else _core.AdaptiveLimit(numbers)
-    stage = ("adaptive_limit", limit, policy.max_wait, resolve(policy.on), resolve(policy.ignore))
-    return Compiled(stage, limit, change)
+    stage = _core.Stage.adaptive_limit(limit, policy.max_wait, resolve(policy.on), resolve(policy.ignore))
+    return Compiled(policy, stage, limit, change)
 
 
 def objection(policy: AdaptiveLimit, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
-    """It guards whatever can be called."""
+    """Return None: it guards every function."""
     return None

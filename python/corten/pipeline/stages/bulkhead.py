@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from corten._core import Stage
 from corten.clock import Clock
 from corten.pipeline.controls.bulkhead import BulkheadControl
 from corten.pipeline.functions.signature import FunctionSignature
@@ -13,7 +14,7 @@ from corten.policies.fields.callables import resolve_function
 
 
 def compile_stage(policy: Bulkhead, state: BulkheadControl | None, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """Places that are taken stay so, and who waits goes on waiting."""
+    """Keep the places that calls hold, and the queue."""
     change = None if state is None else partial(state.become, policy)
     bulkhead = state if state is not None else BulkheadControl(policy)
     priority = policy.priority
@@ -21,7 +22,8 @@ def compile_stage(policy: Bulkhead, state: BulkheadControl | None, clock: Clock)
         priority = resolve_function("bulkhead", "priority", priority)
     fixed = priority if isinstance(priority, int) else None
     return Compiled(
-        ("bulkhead", bulkhead.core, policy.max_wait, fixed),
+        policy,
+        Stage.bulkhead(bulkhead.core, policy.max_wait, fixed),
         bulkhead,
         change,
         () if isinstance(priority, int) else (("priority", priority),),
@@ -29,7 +31,7 @@ def compile_stage(policy: Bulkhead, state: BulkheadControl | None, clock: Clock)
 
 
 def objection(policy: Bulkhead, signature: FunctionSignature, function: str) -> str | None:
-    """It must know the parameter that says how urgent a call is."""
+    """Object where the priority names a parameter that the function lacks."""
     if isinstance(policy.priority, str) and ":" in policy.priority:
         return None
     return missing_parameter("bulkhead", "takes its priority from", policy.priority, signature, function)

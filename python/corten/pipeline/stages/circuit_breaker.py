@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from corten._core import Stage
 from corten.clock import Clock
 from corten.pipeline.controls.circuit_breaker import BreakerControl
 from corten.pipeline.functions.signature import FunctionSignature
@@ -14,17 +15,17 @@ from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: CircuitBreaker, state: BreakerControl | None, clock: Clock) -> Compiled:
-    """State and counts are kept, and what is in the window where that is of the same kind and size."""
+    """Keep state and counts, and the window where its type and size stay."""
     change = None if state is None else partial(state.become, policy)
     breaker = state if state is not None else BreakerControl(policy, clock)
     predicate = policy.predicate
     if predicate is not None:
         predicate = resolve_function("circuit_breaker", "predicate", predicate)
     on, ignore = resolve(policy.on), resolve(policy.ignore)
-    stage = ("circuit_breaker", breaker.core, on, ignore, predicate, None, policy.slow_call is not None)
-    return Compiled(stage, breaker, change)
+    stage = Stage.circuit_breaker(breaker.core, on, ignore, predicate, policy.slow_call is not None)
+    return Compiled(policy, stage, breaker, change)
 
 
 def objection(policy: CircuitBreaker, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
-    """It guards whatever can be called."""
+    """Return None: it guards every function."""
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from corten._core import Stage
 from corten.clock import Clock
 from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.segments.fallbacks import takes_arguments
@@ -17,18 +18,18 @@ _KINDS = inspect.Parameter
 
 
 def compile_stage(policy: Fallback, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """What it gives is each function's own."""
+    """Keep nothing: last good results belong to each function."""
     predicate = None if policy.predicate is None else resolve_function("fallback", "predicate", policy.predicate)
-    return Compiled(("fallback", resolve(policy.on), resolve(policy.ignore), predicate, None, policy))
+    return Compiled(policy, Stage.fallback(resolve(policy.on), resolve(policy.ignore), predicate))
 
 
 def objection(policy: Fallback, signature: FunctionSignature, function: str) -> str | None:
-    """Its function must take the arguments, and give what is not awaited to what is not awaited."""
+    """Object to a function whose arguments the fallback cannot take, or to an async fallback of a sync function."""
     if policy.call is None:
         return None
     call = resolve_function("fallback", "call", policy.call)
     if signature.flavor == "sync" and inspect.iscoroutinefunction(call):
-        return f"the fallback {name_of(call)} is async, and {function} is a plain function that nobody awaits"
+        return f"the fallback {name_of(call)} is async, and {function} is a sync function"
     if signature.inspected is None or not takes_arguments(call):
         return None
     parameters = signature.inspected.parameters.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from corten._core import Stage
 from corten.clock import Clock
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
@@ -14,7 +15,7 @@ from corten.rate_limit.limiters import KeyedLimiter, Limiter, keyed_limiter, lim
 
 
 def compile_stage(policy: RateLimit, state: Any, clock: Clock) -> Compiled:
-    """What was counted is kept, unless it is counted otherwise from now on."""
+    """Keep the limiter, unless the algorithm or the number of keys changes."""
     limiter, change = limiter_for(policy, state, clock)
     inputs: list[tuple[str, Input]] = []
     if policy.key is not None:
@@ -22,11 +23,12 @@ def compile_stage(policy: RateLimit, state: Any, clock: Clock) -> Compiled:
     cost = policy.cost if isinstance(policy.cost, int) else None
     if not isinstance(policy.cost, int):
         inputs.append(("cost", input_of("cost", policy.cost)))
-    return Compiled(("rate_limit", limiter, policy.max_wait, cost), limiter, change, tuple(inputs))
+    stage = Stage.rate_limit(limiter, policy.max_wait, cost)
+    return Compiled(policy, stage, limiter, change, tuple(inputs))
 
 
 def limiter_for(policy: RateLimit, state: Any, clock: Clock) -> tuple[Limiter | KeyedLimiter, Any]:
-    """The limiter of a policy: the one that its predecessor kept, with what is to be done to it, or a new one."""
+    """Return the kept limiter with the change that applies the policy to it, or a new limiter."""
     new: Limiter | KeyedLimiter
     if policy.key is None:
         new = limiter(policy.algorithm, policy.rate, policy.holds(), clock)
@@ -38,14 +40,14 @@ def limiter_for(policy: RateLimit, state: Any, clock: Clock) -> tuple[Limiter | 
 
 
 def input_of(field: str, value: Any) -> Input:
-    """A parameter's name as it is; a function, also where it is named."""
+    """Return a parameter's name as it is, or the function that a dotted name means."""
     if isinstance(value, str) and ":" not in value:
         return value
     return resolve_function("rate_limit", field, value)
 
 
 def objection(policy: RateLimit, signature: FunctionSignature, function: str) -> str | None:
-    """It must know the parameters that it counts by."""
+    """Object where the key or the cost names a parameter that the function lacks."""
     for what, name in (("counts by", policy.key), ("takes as its cost", policy.cost)):
         if isinstance(name, str) and ":" not in name:
             wrong = missing_parameter("rate_limit", what, name, signature, function)

@@ -14,13 +14,14 @@ from corten.policies.retry import Retry
 
 
 def compile_stage(policy: Retry, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """A retry keeps nothing between calls; the budget is the pipeline's."""
+    """Keep nothing: the budget belongs to the pipeline."""
     retry = _core.Retry(policy.max_attempts, _waits(policy), policy.max_wait, policy.max_time)
-    asked = [
+    predicate, on_result = (
         None if function is None else resolve_function("retry", field, function)
         for field, function in (("predicate", policy.predicate), ("on_result", policy.on_result))
-    ]
-    return Compiled(("retry", retry, resolve(policy.on), resolve(policy.ignore), *asked))
+    )
+    stage = _core.Stage.retry(retry, resolve(policy.on), resolve(policy.ignore), predicate, on_result)
+    return Compiled(policy, stage)
 
 
 def _waits(policy: Retry) -> tuple[Any, ...]:
@@ -32,5 +33,5 @@ def _waits(policy: Retry) -> tuple[Any, ...]:
 
 
 def objection(policy: Retry, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage
-    """It guards whatever can be called."""
+    """Return None: it guards every function."""
     return None

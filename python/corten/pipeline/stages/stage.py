@@ -1,4 +1,4 @@
-"""What the compiler needs of each policy that the core decides on."""
+"""The interface of the modules that compile policies into stages of the core."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import Any, Protocol
 
 import msgspec
 
+from corten._core import Stage
 from corten.clock import Clock
 from corten.pipeline.functions.signature import FunctionSignature
 
 Input = str | Callable[..., Any]
-"""What a policy wants to know of each call: a parameter's name, or a function of the call's arguments."""
+"""An input of a policy: a parameter's name, or a function of the call's arguments."""
 
 
 class Compiled(msgspec.Struct, frozen=True):
     """A policy as a stage of the core."""
 
-    stage: tuple[Any, ...]
-    """The policy's word and what the core needs of it."""
+    policy: Any
+    stage: Stage
     state: object | None = None
-    """What is kept when the pipeline is compiled again, for the policy of the same word at the same place."""
+    """Kept when the pipeline is compiled again, for the policy of this kind at this position."""
     change: Callable[[], object] | None = None
-    """Makes state that was kept what the policy says now; called when all policies could be compiled."""
+    """Applies the policy to state that was kept; called once all policies could be compiled."""
     inputs: tuple[tuple[str, Input], ...] = ()
-    """What each call brings for this stage, by what it is to the core: ``key``, ``cost``, ``priority``."""
+    """What each call brings for this stage: ``key``, ``cost`` or ``priority``, and where it comes from."""
 
 
 class StageCompiler(Protocol):
     """A module of this room."""
 
     def compile_stage(self, policy: Any, state: Any, clock: Clock) -> Compiled:
-        """Make a stage; ``state`` is what the policy's predecessor kept, or None.
+        """Make a stage; ``state`` is the state of the policy before at this position, or None.
 
-        :raises ValueError: the policy can't be compiled
+        :raises ValueError: the policy cannot be compiled
         """
         ...
 

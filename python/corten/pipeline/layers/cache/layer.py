@@ -32,7 +32,7 @@ class CacheLayer:
             for name in ("soft_timeout", "hard_timeout"):
                 if getattr(policy, name) is not None:
                     return (
-                        f"cache has a {name}, and {function} is a plain function, which nothing can interrupt: leave "
+                        f"cache has a {name}, and {function} is a sync function, which nothing can interrupt: leave "
                         f"{name} out, or make it async"
                     )
         for name in policy.parameters() or ():

@@ -37,7 +37,7 @@ class FunctionHedge:
         self.won: int = 0 if previous is None else previous.won
         self.latencies: _core.Latencies | None = None
         pipeline = wrap_context.pipeline
-        self.core = _core.Pipeline(pipeline.name, pipeline.clock, pipeline.counts, (), False)
+        self.core = _core.Segment(pipeline.name, pipeline.clock, pipeline.counts, (), False)
         """Drives attempts from their first step on."""
         if policy.quantile is None:
             return
@@ -98,7 +98,7 @@ class HedgeLayer:
         """A plain function can't be made twice at once."""
         if signature.flavor != "sync":
             return None
-        return f"{function} is a plain function, of which nobody can begin two: leave the hedge out, or make it async"
+        return f"{function} is a sync function, which cannot be hedged: leave the hedge out, or make it async"
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Put it around what is inside; a function that must not be done twice is called as it is."""
