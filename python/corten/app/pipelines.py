@@ -11,7 +11,6 @@ import msgspec
 from corten.app.settings.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
-from corten.pipeline.compile.compiler import kind_of
 from corten.pipeline.controls.named import ContradictionError, contradictions
 from corten.pipeline.pipeline import runtime_of
 from corten.policies import PROFILES, profile
@@ -106,11 +105,11 @@ class Resolver:
         policies = list(base.policies)
         seen: dict[str, int] = {}
         for policy in replace:
-            kind = kind_of(policy)
-            places = [at for at, each in enumerate(base.policies) if kind_of(each) == kind]
+            kind = policy.kind
+            places = [at for at, each in enumerate(base.policies) if each.kind == kind]
             place = seen[kind] = seen.get(kind, -1) + 1
             if place >= len(places):
-                kinds = ", ".join(map(kind_of, base.policies))
+                kinds = ", ".join(each.kind for each in base.policies)
                 expected = f"policies of {base.source}, which has {kinds}; or all policies in place of extends"
                 self._wrong(name, "replace", "replaces what is not there", expected, kind)
                 return None

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
     from corten.pipeline.controls.cache import CacheControl, SyncCacheControl
     from corten.pipeline.controls.circuit_breaker import BreakerControl
     from corten.pipeline.controls.rate_limit import RateLimitControl
-    from corten.pipeline.telemetry.statistics import (
-        AdaptiveLimitStatistics,
-        BreakerStatistics,
-        BulkheadStatistics,
-        PipelineStatistics,
-    )
+    from corten.pipeline.telemetry.statistics import PipelineStatistics
+    from corten.policies.adaptive_limit import AdaptiveLimitStatistics
+    from corten.policies.bulkhead import BulkheadStatistics
+    from corten.policies.circuit_breaker import BreakerStatistics
 
 __all__ = [
     "AdaptiveLimitControl",
@@ -41,11 +39,11 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "AdaptiveLimitControl": "corten.pipeline.controls.adaptive_limit",
-        "AdaptiveLimitStatistics": "corten.pipeline.telemetry.statistics",
+        "AdaptiveLimitStatistics": "corten.policies.adaptive_limit",
         "BreakerControl": "corten.pipeline.controls.circuit_breaker",
-        "BreakerStatistics": "corten.pipeline.telemetry.statistics",
+        "BreakerStatistics": "corten.policies.circuit_breaker",
         "BulkheadControl": "corten.pipeline.controls.bulkhead",
-        "BulkheadStatistics": "corten.pipeline.telemetry.statistics",
+        "BulkheadStatistics": "corten.policies.bulkhead",
         "CacheControl": "corten.pipeline.controls.cache",
         "Guard": "corten.pipeline.blocks.guard",
         "PipelineStatistics": "corten.pipeline.telemetry.statistics",

@@ -184,16 +184,12 @@ class Pipeline:
     @property
     def adaptive_limits(self) -> tuple[AdaptiveLimitControl, ...]:
         """Adaptive limits in the order of the policies, to set and reset them."""
-        from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
-
-        return tuple(AdaptiveLimitControl(limit) for limit in self._runtime.state_of("adaptive_limit"))
+        return self._runtime.state_of("adaptive_limit")
 
     @property
     def rate_limits(self) -> tuple[RateLimitControl, ...]:
         """Rate limits in the order of the policies, to look at and change them."""
-        from corten.pipeline.controls.rate_limit import RateLimitControl
-
-        return tuple(RateLimitControl(limiter) for limiter in self._runtime.state_of("rate_limit"))
+        return self._runtime.state_of("rate_limit")
 
     def statistics(self) -> PipelineStatistics:
         """Return its counts since it was made, and the statistics of its policies."""

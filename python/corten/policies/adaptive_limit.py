@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
+import msgspec
+
+from corten.metrics.measured import counter, gauge
 from corten.policies.fields.checks import at_least, positive, share, whole
 from corten.policies.fields.exceptions import ExceptionTypes, resolve
 from corten.policies.fields.struct import PolicyFields
@@ -22,6 +25,8 @@ class AdaptiveLimit(PolicyFields, frozen=True, tag_field="policy", tag="adaptive
     that may come of overload: a ``TimeoutError``, an ``OSError``, a refusal, or one marked ``retryable``; with ``on``
     those types and no others. From other errors, and from calls that are cancelled, nothing is learned.
     """
+
+    guards_blocks: ClassVar[bool] = True
 
     algorithm: Literal["gradient", "aimd"] = "gradient"
     """What it goes by: latency and drops, or drops alone."""
@@ -83,3 +88,21 @@ def _inside(policy: str, name: str, value: object, *, with_one: bool) -> None:
     if isinstance(value, bool) or not (isinstance(value, int | float) and (0 < value < 1 or (with_one and value == 1))):
         upper = "and at most 1" if with_one else "and below 1"
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above 0 {upper}")
+
+
+class AdaptiveLimitStatistics(msgspec.Struct, frozen=True):
+    """An adaptive limit: how it stands, and what it has seen since it was made."""
+
+    limit: Annotated[float, gauge("How many calls may run at once; it moves by parts of one, and the whole ones count")]
+    running: Annotated[int, gauge("Calls that hold a place")]
+    waiting: Annotated[int, gauge("Calls in the queue")]
+    latency: Annotated[float | None, gauge("What calls took of late, as a geometric mean", "seconds")]
+    """None: not known yet."""
+    idle_latency: Annotated[float | None, gauge("What calls take when the other side is idle", "seconds")]
+    """None: not known yet, or not asked for (``aimd``)."""
+    probing: Annotated[bool, gauge("Whether the idle latency is being measured, with fewer calls than the limit")]
+    dropped: Annotated[int, counter("Calls that timed out, were refused inside, were slow, or failed of overload")]
+    refused: Annotated[int, counter("Calls that found no place and no room in the queue")]
+    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")]
+    most_running: Annotated[int, gauge("The most calls that ever held a place at once")]
+    changes: Annotated[int, counter("How often the number of places changed")]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
+
+from corten.metrics.measured import counter, gauge
 from corten.policies.fields.callables import resolve_function
 from corten.policies.fields.checks import at_least, positive, whole
 from corten.policies.fields.struct import PolicyFields
@@ -25,6 +28,8 @@ class Bulkhead(PolicyFields, frozen=True, tag_field="policy", tag="bulkhead"):
     Places go to the highest priority, and within one to who came first. Priorities are strict unless there is
     ``ageing``: while urgent calls keep coming, others wait as long as they may.
     """
+
+    guards_blocks: ClassVar[bool] = True
 
     max_concurrent: int = 10
     """Calls that run at once."""
@@ -64,3 +69,22 @@ def _check_priority(priority: Any) -> None:
             )
     else:
         resolve_function("bulkhead", "priority", priority)
+
+
+class BulkheadStatistics(msgspec.Struct, frozen=True):
+    """A bulkhead: how it stands, and what it has seen since it was made."""
+
+    running: Annotated[int, gauge("Calls that hold a place")]
+    waiting: Annotated[int, gauge("Calls in the queue")]
+    max_concurrent: Annotated[int, gauge("Places there are")]
+    max_waiting: Annotated[int, gauge("Places in the queue")] = 0
+    most_running: Annotated[int, gauge("The most calls that ever held a place at once")] = 0
+    most_waiting: Annotated[int, gauge("The most calls that were ever in the queue at once")] = 0
+    refused: Annotated[int, counter("Calls that found no place and no room in the queue")] = 0
+    displaced: Annotated[int, counter("Calls in a full queue that made room for one of higher priority")] = 0
+    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")] = 0
+    waited: Annotated[int, counter("Calls that got their place from the queue")] = 0
+    wait_time: Annotated[float, counter("How long those waited, together", "seconds")] = 0.0
+    longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
+    name: str = ""
+    """The name by which pipelines share it; empty where it is one pipeline's own."""

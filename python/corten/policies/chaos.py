@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
     policy: those outside of it then meet what it does, as they would meet it in earnest (Basiri et al., "Chaos
     Engineering", IEEE Software 2016).
     """
+
+    guards_blocks: ClassVar[bool] = True
 
     error_rate: float = 0.0
     """The share of the calls that fail, from 0 to 1."""
@@ -71,6 +73,10 @@ class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
             whole("chaos", "seed", self.seed, 0, 2**64 - 1)
         for kind in self.errors():
             made(kind)
+
+    def block_objection(self) -> str:
+        """Name the rate that can't disturb a block, which has no result; empty: it is 0."""
+        return "chaos with a result_rate" if self.result_rate else ""
 
     def errors(self) -> tuple[type[Exception], ...]:
         """The types that calls may fail with; names are imported.

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from corten.events.event import BreakerState
+from corten.metrics.measured import counter, gauge, one_of
 from corten.policies.fields.callables import Function, resolve_function
 from corten.policies.fields.checks import at_least, positive, whole
 from corten.policies.fields.exceptions import ExceptionTypes, resolve
@@ -26,6 +32,8 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
     refusals of Corten's own policies; ``on``, ``ignore`` and ``predicate`` say otherwise. Cancellation is neither
     failure nor success. Results of calls that began before the last change of state are not counted.
     """
+
+    guards_blocks: ClassVar[bool] = True
 
     failures: int | None = None
     """So many in a row open it; None: 5, or however many where a rate decides."""
@@ -140,3 +148,24 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
         slow_rate = _SLOW_RATE if self.slow_rate is None and self.slow_call is not None else self.slow_rate
         least = self.min_calls if self.min_calls is not None else min(_MIN_CALLS, calls or _MIN_CALLS)
         return failures, successes, slow_rate, least
+
+
+class BreakerStatistics(msgspec.Struct, frozen=True):
+    """A circuit breaker."""
+
+    state: Annotated[BreakerState, one_of("Whether it is in this state; open until a call comes after its wait")]
+    failures: Annotated[int, gauge("Failures in a row, while open or half open those that it opened with")]
+    opened: Annotated[int, counter("How often it opened")]
+    retry_after: Annotated[float | None, gauge("Seconds until it is half open; None unless it is open", "seconds")]
+    name: str = ""
+    """The name by which pipelines share it; empty where it is one pipeline's own."""
+    calls: Annotated[int, gauge("Calls in the window, while open those that it opened with; 0 without a window")] = 0
+    failed: Annotated[int, gauge("Calls in the window that failed")] = 0
+    slow: Annotated[int, gauge("Calls in the window that were slow")] = 0
+    failure_rate: Annotated[float | None, gauge("The part of them that failed; None where there are none")] = None
+    slow_rate: Annotated[float | None, gauge("The part of them that were slow; None where there are none")] = None
+    refused: Annotated[int, counter("Calls that it refused")] = 0
+    reason: str = ""
+    """Why it opened the last time: ``5 failures in a row``; empty where it never did."""
+    last_failure: str = ""
+    """The last error that counted, in words and without secrets."""

@@ -45,10 +45,9 @@ class Rule(NamedTuple):
         return f"{self.outer} outside {self.inner}"
 
 
-def word_of(policy: object) -> str:
-    """The policy's word; empty where it is none."""
-    config: Any = getattr(type(policy), "__struct_config__", None)
-    return str(config.tag) if config is not None else ""
+def kind_of(policy: object) -> str:
+    """Return the policy's kind; empty where it is no policy."""
+    return str(getattr(policy, "kind", ""))
 
 
 def _has(policy: object, *fields: str) -> bool:
@@ -57,7 +56,7 @@ def _has(policy: object, *fields: str) -> bool:
 
 def _waits(policy: object) -> bool:
     """Whether calls may spend time in a policy itself."""
-    match word_of(policy):
+    match kind_of(policy):
         case "retry":
             return int(getattr(policy, "max_attempts", 1)) > 1
         case "rate_limit":
@@ -67,7 +66,7 @@ def _waits(policy: object) -> bool:
 
 
 def _nothing_ends_it_inside(pair: Pair) -> bool:
-    return not any(word_of(each) == "timeout" for each in pair.inside)
+    return not any(kind_of(each) == "timeout" for each in pair.inside)
 
 
 def _catches_all(pair: Pair) -> bool:
@@ -272,7 +271,7 @@ RULES: tuple[Rule, ...] = (
 )
 """All that is warned of."""
 
-_BY_WORDS = {(rule.outer, rule.inner): rule for rule in RULES}
+_BY_KINDS = {(rule.outer, rule.inner): rule for rule in RULES}
 
 
 def misplaced(policies: Sequence[object]) -> Iterator[Rule]:
@@ -280,7 +279,7 @@ def misplaced(policies: Sequence[object]) -> Iterator[Rule]:
     seen: set[str] = set()
     for place, outer in enumerate(policies):
         for further, inner in enumerate(policies[place + 1 :], place + 1):
-            rule = _BY_WORDS.get((word_of(outer), word_of(inner)))
+            rule = _BY_KINDS.get((kind_of(outer), kind_of(inner)))
             if rule is None or rule.name in seen:
                 continue
             if rule.applies(Pair(outer, inner, tuple(policies[further + 1 :]))):

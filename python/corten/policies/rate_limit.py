@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -54,6 +54,8 @@ class RateLimit(PolicyFields, frozen=True, tag_field="policy", tag="rate_limit")
     By default a token bucket, kept as GCRA (ITU-T I.371): ``burst`` tokens at first, one for each call, refilled at
     ``rate``. ``algorithm`` chooses another way to count; docs/policies/rate_limit.md says which for what.
     """
+
+    guards_blocks: ClassVar[bool] = True
 
     rate: Rate
     """Calls in a time: ``"100/s"``, ``"5/min"``, ``"0.5/s"``; windows take whole numbers only."""

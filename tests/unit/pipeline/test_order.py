@@ -31,7 +31,7 @@ from corten.policies import (
     Retry,
     Timeout,
 )
-from corten.policies.order import RULES, Rule, misplaced, word_of
+from corten.policies.order import RULES, Rule, kind_of, misplaced
 from corten.policies.profiles import PROFILES, profile
 from corten.settings import load
 
@@ -42,7 +42,7 @@ PAGE = (DOCS / "explanation" / "choosing_an_order.md").read_text("utf-8")
 
 def of(word: str, **fields: Any) -> Any:
     """Something with the word and the fields of a policy."""
-    kind = type(word, (SimpleNamespace,), {"__struct_config__": SimpleNamespace(tag=word)})
+    kind = type(word, (SimpleNamespace,), {"kind": word})
     return kind(**fields)
 
 
@@ -135,7 +135,7 @@ def test_what_is_probably_not_meant_is_found(name: str, policies: tuple[Any, ...
     assert names(*policies) == [name]
 
 
-@pytest.mark.parametrize("policies", MEANT, ids=lambda policies: " ".join(map(word_of, policies)) or "none")
+@pytest.mark.parametrize("policies", MEANT, ids=lambda policies: " ".join(map(kind_of, policies)) or "none")
 def test_what_may_well_be_meant_is_left_alone(policies: tuple[Any, ...]) -> None:
     assert names(*policies) == []
 

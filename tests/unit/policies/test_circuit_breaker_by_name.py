@@ -150,7 +150,9 @@ async def test_a_changed_file_changes_it_for_all_and_a_contradictory_one_changes
         breaker = read.breakers[0]
         await read(answer)()
         write(read="failure_rate = 0.5", post="failure_rate = 0.4")
-        with pytest.raises(SettingsError, match="failure_rate=0.4 here and 0.5 in pipeline 'read'; it is one breaker"):
+        with pytest.raises(
+            SettingsError, match="failure_rate=0.4 here and 0.5 in pipeline 'read'; it is one circuit breaker"
+        ):
             await app.reload()
         assert breaker.policy.failure_rate == 0.9
         write(read="failure_rate = 0.5", post="failure_rate = 0.5")

@@ -70,7 +70,7 @@ def index_page(app: App[Any], report: Report, routes: Sequence[Route]) -> Reply:
 
 def _pipeline(name: str, pipeline: Pipeline) -> tuple[str, ...]:
     figures = pipeline.statistics()
-    policies = " &gt; ".join(escape(str(policy.__struct_config__.tag)) for policy in pipeline.policies)
+    policies = " &gt; ".join(escape(policy.kind) for policy in pipeline.policies)
     return (
         escape(name),
         f"<code>{policies}</code>",

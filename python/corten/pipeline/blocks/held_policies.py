@@ -18,9 +18,6 @@ from corten.pipeline.segments.waiting import wait_for_admission, wait_for_admiss
 from corten.pipeline.stages.stage import Input
 from corten.policies.policy import Policy
 
-_APPLY = frozenset({"rate_limit", "circuit_breaker", "bulkhead", "adaptive_limit", "timeout", "chaos"})
-"""The words of the policies that can hold over a span."""
-
 
 class Admission(Protocol):
     """What a layer of Python does before a span."""
@@ -65,13 +62,7 @@ def objection(policies: Sequence[Policy], what: str) -> str | None:
 
     :param what: what the span is: ``a block``
     """
-    words: list[str] = []
-    for policy in policies:
-        word = str(policy.__struct_config__.tag)
-        if word not in _APPLY:
-            words.append(word)
-        elif word == "chaos" and getattr(policy, "result_rate", False):
-            words.append("chaos with a result_rate")
+    words = [part for policy in policies if (part := policy.block_objection())]
     if not words:
         return None
     return (

@@ -9,12 +9,11 @@ import msgspec
 from msgspec.structs import replace
 
 from corten.pipeline.compile.budget import shared_budget
+from corten.pipeline.controls.named import Shareable
 from corten.pipeline.layers import LAYERS, SHARED_LAYERS, KeepsState, Layer, PipelineContext
 from corten.pipeline.segments.segment import Segment
 from corten.pipeline.stages import STAGES, Compiled
-from corten.policies.bulkhead import Bulkhead
 from corten.policies.cache import Cache
-from corten.policies.circuit_breaker import CircuitBreaker
 from corten.policies.policy import Policy
 
 Position = tuple[str, int]
@@ -61,7 +60,7 @@ class Compiler:
             compiler = STAGES.get(type(policy))
             if make is None and compiler is None:
                 raise ValueError(f"pipeline {context.name!r}: {_unknown(policy)}")
-            kind = kind_of(policy)
+            kind = policy.kind
             position = (kind, seen.get(kind, 0))
             seen[kind] = position[1] + 1
             if make is not None:
@@ -71,7 +70,7 @@ class Compiler:
                 segments.append((layer, []))
             elif compiler is not None:
                 old = kept.get(position)
-                if isinstance(policy, CircuitBreaker | Bulkhead):  # with a name it may belong to other pipelines too
+                if isinstance(policy, Shareable):  # with a name it may belong to other pipelines too
                     old = context.breakers.find(policy, context.name, context.clock, old)
                     if any(each is old for each in state.values()):
                         raise ValueError(
@@ -109,11 +108,6 @@ class Compiler:
     def state_of(self, kind: str) -> tuple[Any, ...]:
         """Return the state of all policies of a kind, outermost first."""
         return tuple(state for (each, _), state in self._state.items() if each == kind)
-
-
-def kind_of(policy: Policy) -> str:
-    """Return the policy's kind, as settings and errors name it."""
-    return str(policy.__struct_config__.tag)
 
 
 def _unknown(policy: object) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 from corten import _core
-from corten.pipeline.telemetry.statistics import AdaptiveLimitStatistics
+from corten.pipeline.controls.control import Control
+from corten.policies.adaptive_limit import AdaptiveLimitStatistics
 
 
-class AdaptiveLimitControl:
+class AdaptiveLimitControl(Control):
     """One adaptive limit of a pipeline; good for as long as the pipeline has it."""
 
     def __init__(self, core: _core.AdaptiveLimit) -> None:
-        self._core = core
+        self.core = core
 
     def __repr__(self) -> str:
         seen = self.statistics()
@@ -25,12 +26,12 @@ class AdaptiveLimitControl:
         """
         if not (math.isfinite(limit) and limit >= 1):
             raise ValueError(f"adaptive_limit: the limit is {limit!r}; it must be a number of at least 1")
-        self._core.set_limit(limit)
+        self.core.set_limit(limit)
 
     def reset(self) -> None:
         """Begin anew with the policy's ``initial``, and forget what calls took: when the other side is another one."""
-        self._core.reset()
+        self.core.reset()
 
     def statistics(self) -> AdaptiveLimitStatistics:
         """How it stands, and what it has seen since it was made."""
-        return AdaptiveLimitStatistics(*self._core.statistics())
+        return AdaptiveLimitStatistics(*self.core.statistics())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from corten import _core
-from corten.pipeline.telemetry.statistics import BulkheadStatistics
-from corten.policies.bulkhead import Bulkhead
+from corten.pipeline.controls.control import Control
+from corten.policies.bulkhead import Bulkhead, BulkheadStatistics
 from corten.policies.fields.checks import whole
 
 
-class BulkheadControl:
+class BulkheadControl(Control):
     """One bulkhead of a pipeline, or of several that share it by name; good for as long as one of them has it."""
 
     def __init__(self, policy: Bulkhead) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from corten import _core
 from corten.clock import Clock
 from corten.events import BreakerChanged, BreakerState, Events
-from corten.pipeline.telemetry.statistics import BreakerStatistics
-from corten.policies.circuit_breaker import CircuitBreaker
+from corten.pipeline.controls.control import Control
+from corten.policies.circuit_breaker import BreakerStatistics, CircuitBreaker
 from corten.secrets import redact
 
 
-class BreakerControl:
+class BreakerControl(Control):
     """The handle of one breaker, from :attr:`corten.Pipeline.breakers`; stays good when the policies change.
 
     Every change by hand is a `BreakerChanged` event like any other, with the reason ``forced by hand``. Results of

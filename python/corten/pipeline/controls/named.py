@@ -58,15 +58,14 @@ class NamedControls:
             gc.collect()
             found = self._named(policy, policy.name, clock)
         if found is not kept and (difference := _difference(policy, found.policy)):
-            word, kind = _words(policy)
             raise ContradictionError(
-                f"pipeline {pipeline!r}: {word} {policy.name!r} has {difference} in "
-                f"another pipeline; {kind}s of one name are one, and need the same settings"
+                f"pipeline {pipeline!r}: {policy.kind} {policy.name!r} has {difference} in another pipeline; "
+                f"{_in_words(policy)}s of one name are one, and need the same settings"
             )
         return found
 
     def _named(self, policy: Shareable, name: str, clock: Clock) -> Control:
-        key = (_words(policy)[0], name)
+        key = (policy.kind, name)
         with self._lock:
             shared = self._shared.setdefault(clock, weakref.WeakValueDictionary())
             found = shared.get(key)
@@ -81,11 +80,10 @@ def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[s
     for pipeline, each in policies.items():
         for policy in each:
             if isinstance(policy, Shareable) and policy.name is not None:
-                word, kind = _words(policy)
-                other, said = first.setdefault((word, policy.name), (pipeline, policy))
+                other, said = first.setdefault((policy.kind, policy.name), (pipeline, policy))
                 if difference := _difference(policy, said):
                     difference = f"{difference} in pipeline {other!r}"
-                    yield pipeline, f"{word} {policy.name!r} has {difference}; it is one {kind}"
+                    yield pipeline, f"{policy.kind} {policy.name!r} has {difference}; it is one {_in_words(policy)}"
 
 
 def _make(policy: Shareable, clock: Clock) -> Control:
@@ -98,9 +96,8 @@ def _make(policy: Shareable, clock: Clock) -> Control:
     return BreakerControl(policy, clock)
 
 
-def _words(policy: Shareable) -> tuple[str, str]:
-    """The policy's word, and what it is called in a sentence."""
-    return ("bulkhead", "bulkhead") if isinstance(policy, Bulkhead) else ("circuit_breaker", "breaker")
+def _in_words(policy: Shareable) -> str:
+    return policy.kind.replace("_", " ")
 
 
 def _difference(ours: Shareable, theirs: Shareable) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from corten.pipeline.controls.control import Control
 from corten.policies.rate_limit import RateLimitStatistics
 from corten.rate_limit.limiters import KeyedLimiter, Limiter
 
 
-class RateLimitControl:
+class RateLimitControl(Control):
     """One rate limit of a pipeline; good for as long as the pipeline has it. One with a key wants it in each verb.
 
     Of a limit that processes share it is this process's own, which counts while the shared one can't be reached;
@@ -16,47 +17,47 @@ class RateLimitControl:
     """
 
     def __init__(self, limiter: Limiter | KeyedLimiter) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
 
     def __repr__(self) -> str:
-        return f"<rate_limit: {self._limiter!r}>"
+        return f"<rate_limit: {self.limiter!r}>"
 
     @property
     def rate(self) -> float:
         """Tokens a second."""
-        return self._limiter.rate
+        return self.limiter.rate
 
     @property
     def burst(self) -> int:
         """The most tokens there can be."""
-        return self._limiter.burst
+        return self.limiter.burst
 
     @property
     def keyed(self) -> bool:
         """Whether each key has a limit of its own."""
-        return isinstance(self._limiter, KeyedLimiter)
+        return isinstance(self.limiter, KeyedLimiter)
 
     def estimate(self, cost: int = 1, *, key: object = None) -> float:
         """The seconds until a call would be let through, 0.0: now; takes and counts nothing.
 
         :raises ValueError: it never would be
         """
-        if isinstance(self._limiter, KeyedLimiter):
-            return self._limiter.estimate(key, cost)
-        return self._limiter.estimate(cost)
+        if isinstance(self.limiter, KeyedLimiter):
+            return self.limiter.estimate(key, cost)
+        return self.limiter.estimate(cost)
 
     def tokens(self, *, key: object = None) -> float:
         """The tokens left now."""
-        if isinstance(self._limiter, KeyedLimiter):
-            return self._limiter.tokens(key)
-        return self._limiter.tokens()
+        if isinstance(self.limiter, KeyedLimiter):
+            return self.limiter.tokens(key)
+        return self.limiter.tokens()
 
     def add_tokens(self, n: int = 1, *, key: object = None) -> None:
         """Give tokens back, or as a present; there are never more than ``burst``."""
-        if isinstance(self._limiter, KeyedLimiter):
-            self._limiter.add_tokens(key, n)
+        if isinstance(self.limiter, KeyedLimiter):
+            self.limiter.add_tokens(key, n)
         else:
-            self._limiter.add_tokens(n)
+            self.limiter.add_tokens(n)
 
     def replace(self, rate: str | float, burst: int | None = None) -> None:
         """Another rate from now on, until policies are configured again; calls that wait keep their times.
@@ -65,7 +66,11 @@ class RateLimitControl:
 
         :raises ValueError: not a limit; then nothing has changed
         """
-        self._limiter.replace(rate, burst)
+        self.limiter.replace(rate, burst)
+
+    def quick_statistics(self) -> RateLimitStatistics:
+        """Return the statistics without live keys beyond a megabyte of slots."""
+        return self.statistics(thorough=False)
 
     def statistics(self, *, thorough: bool = True) -> RateLimitStatistics:
         """What it has counted; of one with keys also their number and memory.
@@ -75,7 +80,7 @@ class RateLimitControl:
         :param thorough: count live keys however many slots are to be looked at: a million take tens of milliseconds,
             so the pipeline's own statistics and metrics leave them out beyond a megabyte of slots
         """
-        limiter = self._limiter
+        limiter = self.limiter
         own = limiter.statistics(thorough) if isinstance(limiter, KeyedLimiter) else limiter.statistics()
         shared = limiter.shared
         return msgspec.structs.replace(

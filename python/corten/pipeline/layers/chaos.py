@@ -11,6 +11,7 @@ from corten import _core
 from corten.clock import Clock
 from corten.errors import CortenError
 from corten.event_loop import in_event_loop
+from corten.pipeline.controls.chaos import ChaosControl
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
@@ -30,7 +31,7 @@ class ChaosLayer:
     def __init__(self, policy: Chaos) -> None:
         self.policy = policy
         self._errors = policy.errors()
-        self.state = self._decisions(None)
+        self.state = ChaosControl(self._decisions(None))
 
     def _decisions(self, previous: _core.Chaos | None) -> _core.Chaos:
         policy = self.policy
@@ -47,8 +48,8 @@ class ChaosLayer:
 
     def keep(self, state: object) -> object:
         """Count on from what a predecessor did."""
-        if isinstance(state, _core.Chaos):
-            self.state = self._decisions(state)
+        if isinstance(state, ChaosControl):
+            self.state = ChaosControl(self._decisions(state.core))
         return self.state
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
@@ -95,7 +96,7 @@ class Harm:
         policy = layer.policy
         self.result = policy.result
         self.inputs: tuple[Input, ...] = () if policy.key is None else (policy.key,)
-        self._decide = layer.state.decide
+        self._decide = layer.state.core.decide
         self._keys = policy.keys
         self._errors = policy.errors()
         self._pipeline = context.name

@@ -10,6 +10,7 @@ import msgspec
 
 from corten.deadline import remaining
 from corten.errors import CortenError, RateLimited
+from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
@@ -31,7 +32,7 @@ def shared_rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineCo
     """The layer of a policy that wants to be shared; None where nobody offers to, so that it stays in the core."""
     if not policy.shared or not context.limiters:
         return None
-    limiter = cast("Limiter | KeyedLimiter", compiled.state)
+    limiter = cast("RateLimitControl", compiled.state).limiter
     return SharedRateLimit(policy, limiter, context.limiters[0], f"rate_limit:{context.name}:{place}")
 
 

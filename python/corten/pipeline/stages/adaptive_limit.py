@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from corten import _core
 from corten.clock import Clock
+from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled
 from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.fields.exceptions import resolve
 
 
-def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
+def compile_stage(policy: AdaptiveLimit, state: AdaptiveLimitControl | None, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
     """Keep the limit, and what it has learned as far as the new policy allows."""
     numbers = (
         policy.algorithm,
@@ -21,10 +21,10 @@ def compile_stage(policy: AdaptiveLimit, state: Any, clock: Clock) -> Compiled: 
         (policy.tolerance, policy.smoothing, policy.backoff, policy.tolerated_drops),
         (policy.slow_call, policy.probe_every),
     )
-    change = None if state is None else partial(state.replace, numbers)
-    limit = state if state is not None else _core.AdaptiveLimit(numbers)
-    stage = _core.Stage.adaptive_limit(limit, policy.max_wait, resolve(policy.on), resolve(policy.ignore))
-    return Compiled(policy, stage, limit, change)
+    change = None if state is None else partial(state.core.replace, numbers)
+    control = state if state is not None else AdaptiveLimitControl(_core.AdaptiveLimit(numbers))
+    stage = _core.Stage.adaptive_limit(control.core, policy.max_wait, resolve(policy.on), resolve(policy.ignore))
+    return Compiled(policy, stage, control, change)
 
 
 def objection(policy: AdaptiveLimit, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage

@@ -7,6 +7,7 @@ from typing import Any
 
 from corten._core import Stage
 from corten.clock import Clock
+from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
 from corten.policies.fields.callables import resolve_function
@@ -14,29 +15,30 @@ from corten.policies.rate_limit import RateLimit
 from corten.rate_limit.limiters import KeyedLimiter, Limiter, keyed_limiter, limiter
 
 
-def compile_stage(policy: RateLimit, state: Any, clock: Clock) -> Compiled:
+def compile_stage(policy: RateLimit, state: RateLimitControl | None, clock: Clock) -> Compiled:
     """Keep the limiter, unless the algorithm or the number of keys changes."""
-    limiter, change = limiter_for(policy, state, clock)
+    control, change = _control(policy, state, clock)
     inputs: list[tuple[str, Input]] = []
     if policy.key is not None:
         inputs.append(("key", input_of("key", policy.key)))
     cost = policy.cost if isinstance(policy.cost, int) else None
     if not isinstance(policy.cost, int):
         inputs.append(("cost", input_of("cost", policy.cost)))
-    stage = Stage.rate_limit(limiter, policy.max_wait, cost)
-    return Compiled(policy, stage, limiter, change, tuple(inputs))
+    stage = Stage.rate_limit(control.limiter, policy.max_wait, cost)
+    return Compiled(policy, stage, control, change, tuple(inputs))
 
 
-def limiter_for(policy: RateLimit, state: Any, clock: Clock) -> tuple[Limiter | KeyedLimiter, Any]:
-    """Return the kept limiter with the change that applies the policy to it, or a new limiter."""
+def _control(policy: RateLimit, state: RateLimitControl | None, clock: Clock) -> tuple[RateLimitControl, Any]:
+    """Return the kept limit with the change that applies the policy to it, or a new limit."""
     new: Limiter | KeyedLimiter
     if policy.key is None:
         new = limiter(policy.algorithm, policy.rate, policy.holds(), clock)
     else:
         new = keyed_limiter(policy.algorithm, policy.rate, policy.holds(), policy.max_keys, clock)
-    if type(state) is type(new) and getattr(state, "capacity", 0) == getattr(new, "capacity", 0):
-        return state, partial(state.replace, policy.rate, policy.holds())
-    return new, None
+    old = None if state is None else state.limiter
+    if state is not None and type(old) is type(new) and getattr(old, "capacity", 0) == getattr(new, "capacity", 0):
+        return state, partial(state.limiter.replace, policy.rate, policy.holds())
+    return RateLimitControl(new), None
 
 
 def input_of(field: str, value: Any) -> Input:

@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import typing
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from corten.cache.statistics import CacheStatistics
-from corten.events.event import BreakerState
-from corten.metrics.measured import counter, gauge, one_of
+from corten.metrics.measured import counter, gauge
 from corten.metrics.snapshot import Attributes
+from corten.policies.adaptive_limit import AdaptiveLimit, AdaptiveLimitStatistics
+from corten.policies.bulkhead import Bulkhead, BulkheadStatistics
 from corten.policies.cache import Cache
-from corten.policies.chaos import ChaosStatistics
+from corten.policies.chaos import Chaos, ChaosStatistics
+from corten.policies.circuit_breaker import BreakerStatistics, CircuitBreaker
+from corten.policies.fields.struct import PolicyFields
 from corten.policies.hedge import HedgeStatistics
-from corten.policies.rate_limit import RateLimitStatistics
+from corten.policies.rate_limit import RateLimit, RateLimitStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
 
 if TYPE_CHECKING:
     from corten.pipeline.runtime import PipelineRuntime
-
-
-class BreakerStatistics(msgspec.Struct, frozen=True):
-    """A circuit breaker."""
-
-    state: Annotated[BreakerState, one_of("Whether it is in this state; open until a call comes after its wait")]
-    failures: Annotated[int, gauge("Failures in a row, while open or half open those that it opened with")]
-    opened: Annotated[int, counter("How often it opened")]
-    retry_after: Annotated[float | None, gauge("Seconds until it is half open; None unless it is open", "seconds")]
-    name: str = ""
-    """The name by which pipelines share it; empty where it is one pipeline's own."""
-    calls: Annotated[int, gauge("Calls in the window, while open those that it opened with; 0 without a window")] = 0
-    failed: Annotated[int, gauge("Calls in the window that failed")] = 0
-    slow: Annotated[int, gauge("Calls in the window that were slow")] = 0
-    failure_rate: Annotated[float | None, gauge("The part of them that failed; None where there are none")] = None
-    slow_rate: Annotated[float | None, gauge("The part of them that were slow; None where there are none")] = None
-    refused: Annotated[int, counter("Calls that it refused")] = 0
-    reason: str = ""
-    """Why it opened the last time: ``5 failures in a row``; empty where it never did."""
-    last_failure: str = ""
-    """The last error that counted, in words and without secrets."""
-
-
-class BulkheadStatistics(msgspec.Struct, frozen=True):
-    """A bulkhead: how it stands, and what it has seen since it was made."""
-
-    running: Annotated[int, gauge("Calls that hold a place")]
-    waiting: Annotated[int, gauge("Calls in the queue")]
-    max_concurrent: Annotated[int, gauge("Places there are")]
-    max_waiting: Annotated[int, gauge("Places in the queue")] = 0
-    most_running: Annotated[int, gauge("The most calls that ever held a place at once")] = 0
-    most_waiting: Annotated[int, gauge("The most calls that were ever in the queue at once")] = 0
-    refused: Annotated[int, counter("Calls that found no place and no room in the queue")] = 0
-    displaced: Annotated[int, counter("Calls in a full queue that made room for one of higher priority")] = 0
-    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")] = 0
-    waited: Annotated[int, counter("Calls that got their place from the queue")] = 0
-    wait_time: Annotated[float, counter("How long those waited, together", "seconds")] = 0.0
-    longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
-    name: str = ""
-    """The name by which pipelines share it; empty where it is one pipeline's own."""
 
 
 class FunctionCacheStatistics(msgspec.Struct, frozen=True):
@@ -77,24 +42,6 @@ class FunctionCacheStatistics(msgspec.Struct, frozen=True):
     callback_errors: Annotated[int, counter("Results not kept because a function of the policy failed on them")]
     place: int = 0
     """Which of the caches around the function it is, outermost first."""
-
-
-class AdaptiveLimitStatistics(msgspec.Struct, frozen=True):
-    """An adaptive limit: how it stands, and what it has seen since it was made."""
-
-    limit: Annotated[float, gauge("How many calls may run at once; it moves by parts of one, and the whole ones count")]
-    running: Annotated[int, gauge("Calls that hold a place")]
-    waiting: Annotated[int, gauge("Calls in the queue")]
-    latency: Annotated[float | None, gauge("What calls took of late, as a geometric mean", "seconds")]
-    """None: not known yet."""
-    idle_latency: Annotated[float | None, gauge("What calls take when the other side is idle", "seconds")]
-    """None: not known yet, or not asked for (``aimd``)."""
-    probing: Annotated[bool, gauge("Whether the idle latency is being measured, with fewer calls than the limit")]
-    dropped: Annotated[int, counter("Calls that timed out, were refused inside, were slow, or failed of overload")]
-    refused: Annotated[int, counter("Calls that found no place and no room in the queue")]
-    gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")]
-    most_running: Annotated[int, gauge("The most calls that ever held a place at once")]
-    changes: Annotated[int, counter("How often the number of places changed")]
 
 
 class PipelineStatistics(msgspec.Struct, frozen=True):
@@ -119,34 +66,29 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """Calls that got a fallback's value, or a result that was too old, by the policy's word."""
     injected: Mapping[str, int] = {}
     """Calls that were disturbed on purpose, by the policy's word."""
-    breakers: tuple[BreakerStatistics, ...] = ()
+    breakers: Annotated[tuple[BreakerStatistics, ...], CircuitBreaker] = ()
     """In the order of the policies."""
-    bulkheads: tuple[BulkheadStatistics, ...] = ()
+    bulkheads: Annotated[tuple[BulkheadStatistics, ...], Bulkhead] = ()
     """In the order of the policies."""
-    adaptive_limits: tuple[AdaptiveLimitStatistics, ...] = ()
+    adaptive_limits: Annotated[tuple[AdaptiveLimitStatistics, ...], AdaptiveLimit] = ()
     """In the order of the policies."""
     hedges: tuple[HedgeStatistics, ...] = ()
     """By the functions' names."""
     retry_budget: RetryBudgetStatistics | None = None
     """What all its retries and hedges may still do; None where no policy says a budget."""
-    chaos: tuple[ChaosStatistics, ...] = ()
+    chaos: Annotated[tuple[ChaosStatistics, ...], Chaos] = ()
     """In the order of the policies; empty where it is not allowed."""
-    rate_limits: tuple[RateLimitStatistics, ...] = ()
+    rate_limits: Annotated[tuple[RateLimitStatistics, ...], RateLimit] = ()
     """In the order of the policies."""
     caches: tuple[FunctionCacheStatistics, ...] = ()
     """By the functions' names, each function's in the order of the policies; functions of one name are added up."""
 
     def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
         """What each policy has counted: its word, what tells it from its like, and its statistics."""
-        for word, found in (
-            ("circuit_breaker", self.breakers),
-            ("bulkhead", self.bulkheads),
-            ("adaptive_limit", self.adaptive_limits),
-            ("rate_limit", self.rate_limits),
-            ("chaos", self.chaos),
-        ):
+        for field, policy in _policy_fields():
+            found = getattr(self, field)
             for place, each in enumerate(found):
-                yield word, _place(place, len(found)), each
+                yield policy.kind, _place(place, len(found)), each
         for hedge in self.hedges:
             yield "hedge", (("function", hedge.function),), hedge
         if self.retry_budget is not None:
@@ -163,12 +105,21 @@ def _place(place: int, count: int) -> Attributes:
     return (("place", str(place)),) if count > 1 else ()
 
 
+@functools.cache
+def _policy_fields() -> tuple[tuple[str, type[PolicyFields]], ...]:
+    """Return the fields that hold the statistics of a policy, with the policy, as their annotations say."""
+    return tuple(
+        (field, each)
+        for field, annotation in typing.get_type_hints(PipelineStatistics, include_extras=True).items()
+        for each in getattr(annotation, "__metadata__", ())
+        if isinstance(each, type) and issubclass(each, PolicyFields)
+    )
+
+
 def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
     """Return what a pipeline has counted, and the statistics of its policies."""
-    from corten.pipeline.controls.adaptive_limit import AdaptiveLimitControl
     from corten.pipeline.controls.cache import statistics_of as caches_of
     from corten.pipeline.controls.hedge import hedges_of
-    from corten.pipeline.controls.rate_limit import RateLimitControl
 
     counts, events, budget = pipeline.context.counts, pipeline.events, pipeline.context.budget
     successes, errors, timeouts, cancelled, retries, refused = counts.totals()
@@ -189,14 +140,11 @@ def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
         hedged=events.counts("hedged"),
         degraded=events.counts("degraded"),
         injected=events.counts("injected"),
-        breakers=tuple(each.statistics() for each in pipeline.state_of("circuit_breaker")),
-        bulkheads=tuple(each.statistics() for each in pipeline.state_of("bulkhead")),
-        adaptive_limits=tuple(AdaptiveLimitControl(each).statistics() for each in pipeline.state_of("adaptive_limit")),
-        chaos=tuple(ChaosStatistics(*each.statistics()) for each in pipeline.state_of("chaos")),
         hedges=hedges_of(pipeline.functions),
         retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(counts)),
-        rate_limits=tuple(
-            RateLimitControl(each).statistics(thorough=False) for each in pipeline.state_of("rate_limit")
-        ),
         caches=caches_of(pipeline.functions),
+        **{
+            field: tuple(each.quick_statistics() for each in pipeline.state_of(policy.kind))
+            for field, policy in _policy_fields()
+        },
     )

@@ -1,8 +1,8 @@
-"""What the structs of policies have in common: they say which field was misspelt or left out."""
+"""The base of policies: their kind, whether they guard blocks, and errors that name the misspelt field."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
 
@@ -35,5 +35,21 @@ class _Told(StructMeta):
                 raise
 
 
+class _Kind:
+    """Reads the kind of a policy from its tag, on the class and on its instances."""
+
+    def __get__(self, policy: object, policy_type: type[msgspec.Struct]) -> str:
+        return str(policy_type.__struct_config__.tag)
+
+
 class PolicyFields(msgspec.Struct, metaclass=_Told, frozen=True):
     """The base of all policies."""
+
+    kind: ClassVar[str] = cast("str", _Kind())
+    """The name of the policy in settings, errors and metrics: ``circuit_breaker``."""
+    guards_blocks: ClassVar[bool] = False
+    """Whether it can guard a block of code, which it can neither repeat nor give another result."""
+
+    def block_objection(self) -> str:
+        """Name the part of the policy that can't guard a block; empty: there is none."""
+        return "" if self.guards_blocks else self.kind
