@@ -7,14 +7,13 @@ use corten_core::metrics::{CounterSeries, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
-use super::instrument::Instrument;
+use super::instrument::{BoundSeries, Instrument};
 use crate::fastcall::{Arguments, Method};
 
-const RISES: &str = "a counter only rises: add a finite number that is not negative";
+const RIGHT: &str = "a counter only rises: add a finite number that is not negative";
 
-/// What a counter is told to add.
 #[derive(Clone, Copy)]
-pub(super) enum Amount {
+enum Amount {
     Whole(u64),
     Real(f64),
 }
@@ -28,58 +27,39 @@ impl Amount {
         whole.map_or_else(|| object.extract().map(Self::Real), |whole| Ok(Self::Whole(whole)))
     }
 
-    /// False where the counter could not bear it.
     #[inline]
-    fn add_to(self, series: &CounterSeries) -> bool {
+    fn add_to(self, series: &CounterSeries) -> Result<(), f64> {
         match self {
-            Self::Whole(whole) => {
-                series.add(whole);
-                true
-            }
-            Self::Real(real) => series.add_f64(real),
+            Self::Whole(whole) => series.add(whole),
+            Self::Real(real) => return if series.add_f64(real) { Ok(()) } else { Err(real) },
         }
-    }
-
-    fn value(self) -> f64 {
-        match self {
-            #[expect(clippy::cast_precision_loss, reason = "only for the words of an error")]
-            Self::Whole(whole) => whole as f64,
-            Self::Real(real) => real,
-        }
+        Ok(())
     }
 }
 
 /// A sum that only rises, for each set of attributes.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct Counter {
-    inner: Arc<Instrument<CounterSeries>>,
-}
-
-impl Counter {
-    pub(super) fn new(inner: Instrument<CounterSeries>) -> Self {
-        Self { inner: Arc::new(inner) }
-    }
-}
+pub(crate) struct Counter(pub(super) Arc<Instrument<CounterSeries>>);
 
 #[pymethods]
 impl Counter {
     #[pyo3(signature = (**attributes))]
     fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<BoundCounter> {
-        Ok(BoundCounter { series: self.inner.bind(py, attributes)?, instrument: Arc::clone(&self.inner) })
+        self.0.bind(py, attributes).map(BoundCounter)
     }
 
     #[getter]
     fn name(&self) -> &str {
-        self.inner.family.name()
+        self.0.family.name()
     }
 
     #[getter]
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.inner.attributes(py)
+        self.0.attributes(py)
     }
 
     fn __repr__(&self) -> String {
-        self.inner.repr("Counter")
+        self.0.repr("Counter")
     }
 }
 
@@ -93,25 +73,19 @@ impl Method for Add {
 
     fn call(this: &Counter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
         let amount = Amount::from(arguments)?;
-        if this.inner.with(arguments.py(), arguments, |series| amount.add_to(series))? {
-            return Ok(());
-        }
-        Err(this.inner.invalid(RISES, amount.value()))
+        this.0.measure(arguments, RIGHT, |series| amount.add_to(series))
     }
 }
 
 /// The sum of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct BoundCounter {
-    series: Arc<CounterSeries>,
-    instrument: Arc<Instrument<CounterSeries>>,
-}
+pub(crate) struct BoundCounter(BoundSeries<CounterSeries>);
 
 #[pymethods]
 impl BoundCounter {
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.series.value() {
+        match self.0.series.value() {
             Value::Whole(whole) => Ok(whole.into_pyobject(py)?.into_any()),
             Value::Real(real) => Ok(real.into_pyobject(py)?.into_any()),
             Value::Histogram(point) => Ok(point.count().into_pyobject(py)?.into_any()),
@@ -130,6 +104,6 @@ impl Method for BoundAdd {
     fn call(this: &BoundCounter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
         arguments.no_keywords(Self::NAME)?;
         let amount = Amount::from(arguments)?;
-        if amount.add_to(&this.series) { Ok(()) } else { Err(this.instrument.invalid(RISES, amount.value())) }
+        this.0.measure(RIGHT, |series| amount.add_to(series))
     }
 }

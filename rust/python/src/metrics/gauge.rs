@@ -7,55 +7,51 @@ use corten_core::metrics::GaugeSeries;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::instrument::Instrument;
+use super::instrument::{BoundSeries, Instrument};
 use crate::fastcall::{Arguments, Method};
 
 /// A value that goes up and down, for each set of attributes.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct Gauge {
-    inner: Instrument<GaugeSeries>,
-}
-
-impl Gauge {
-    pub(super) fn new(inner: Instrument<GaugeSeries>) -> Self {
-        Self { inner }
-    }
-}
+pub(crate) struct Gauge(pub(super) Arc<Instrument<GaugeSeries>>);
 
 #[pymethods]
 impl Gauge {
     #[pyo3(signature = (**attributes))]
     fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<BoundGauge> {
-        Ok(BoundGauge { series: self.inner.bind(py, attributes)? })
+        self.0.bind(py, attributes).map(BoundGauge)
     }
 
     #[getter]
     fn name(&self) -> &str {
-        self.inner.family.name()
+        self.0.family.name()
     }
 
     #[getter]
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.inner.attributes(py)
+        self.0.attributes(py)
     }
 
     fn __repr__(&self) -> String {
-        self.inner.repr("Gauge")
+        self.0.repr("Gauge")
     }
 }
 
-/// `Gauge.set`.
-pub(crate) struct Set;
+/// The value of one set of attributes.
+#[pyclass(frozen, module = "corten._core")]
+pub(crate) struct BoundGauge(BoundSeries<GaugeSeries>);
 
-impl Method for Set {
-    type Class = Gauge;
-    const NAME: &'static CStr = c"set";
-    const SIGNATURE: &'static CStr = c"set($self, value, /, **attributes)\n--\n\n";
-
-    fn call(this: &Gauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let value: f64 = arguments.required(Self::NAME)?.extract()?;
-        this.inner.with(arguments.py(), arguments, |series| series.set(value))
+#[pymethods]
+impl BoundGauge {
+    #[getter]
+    fn value(&self) -> f64 {
+        self.0.series.value()
     }
+}
+
+/// The argument of `add`, or one.
+#[inline]
+fn amount(arguments: &Arguments<'_, '_>) -> PyResult<f64> {
+    arguments.optional(c"add")?.map_or(Ok(1.0), |amount| amount.extract())
 }
 
 /// `Gauge.add`.
@@ -67,37 +63,8 @@ impl Method for Add {
     const SIGNATURE: &'static CStr = c"add($self, amount=1.0, /, **attributes)\n--\n\n";
 
     fn call(this: &Gauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let amount = arguments.optional(Self::NAME)?.map_or(Ok(1.0), |amount| amount.extract())?;
-        this.inner.with(arguments.py(), arguments, |series| series.add(amount))
-    }
-}
-
-/// The value of one set of attributes.
-#[pyclass(frozen, module = "corten._core")]
-pub(crate) struct BoundGauge {
-    series: Arc<GaugeSeries>,
-}
-
-#[pymethods]
-impl BoundGauge {
-    #[getter]
-    fn value(&self) -> f64 {
-        self.series.value()
-    }
-}
-
-/// `BoundGauge.set`.
-pub(crate) struct BoundSet;
-
-impl Method for BoundSet {
-    type Class = BoundGauge;
-    const NAME: &'static CStr = c"set";
-    const SIGNATURE: &'static CStr = c"set($self, value, /)\n--\n\n";
-
-    fn call(this: &BoundGauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        arguments.no_keywords(Self::NAME)?;
-        this.series.set(arguments.required(Self::NAME)?.extract()?);
-        Ok(())
+        let amount = amount(arguments)?;
+        this.0.with(arguments.py(), arguments, |series| series.add(amount))
     }
 }
 
@@ -111,8 +78,36 @@ impl Method for BoundAdd {
 
     fn call(this: &BoundGauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
         arguments.no_keywords(Self::NAME)?;
-        let amount = arguments.optional(Self::NAME)?.map_or(Ok(1.0), |amount| amount.extract())?;
-        this.series.add(amount);
+        this.0.series.add(amount(arguments)?);
+        Ok(())
+    }
+}
+
+/// `Gauge.set`.
+pub(crate) struct Set;
+
+impl Method for Set {
+    type Class = Gauge;
+    const NAME: &'static CStr = c"set";
+    const SIGNATURE: &'static CStr = c"set($self, value, /, **attributes)\n--\n\n";
+
+    fn call(this: &Gauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        let value: f64 = arguments.required(Self::NAME)?.extract()?;
+        this.0.with(arguments.py(), arguments, |series| series.set(value))
+    }
+}
+
+/// `BoundGauge.set`.
+pub(crate) struct BoundSet;
+
+impl Method for BoundSet {
+    type Class = BoundGauge;
+    const NAME: &'static CStr = c"set";
+    const SIGNATURE: &'static CStr = c"set($self, value, /)\n--\n\n";
+
+    fn call(this: &BoundGauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
+        arguments.no_keywords(Self::NAME)?;
+        this.0.series.set(arguments.required(Self::NAME)?.extract()?);
         Ok(())
     }
 }

@@ -3,77 +3,64 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use corten_core::clock::AnyClock;
 use corten_core::metrics::HistogramSeries;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::instrument::Instrument;
+use super::instrument::{BoundSeries, Instrument};
 use super::timer::Timer;
 use crate::fastcall::{Arguments, Method};
 
-const COUNTABLE: &str = "record a finite number that is not negative";
+const RIGHT: &str = "record a finite number that is not negative";
 
-/// What a histogram and its bound series share.
-struct Shared {
-    instrument: Instrument<HistogramSeries>,
-    clock: AnyClock,
+#[inline]
+fn record(series: &HistogramSeries, value: f64) -> Result<(), f64> {
+    if series.record(value) { Ok(()) } else { Err(value) }
 }
 
-impl Shared {
-    fn timer(&self, series: Arc<HistogramSeries>) -> PyResult<Timer> {
-        let family = &self.instrument.family;
-        if !matches!(&**family.unit(), "" | "seconds") {
-            let (name, unit) = (family.name(), family.unit());
-            return Err(PyValueError::new_err(format!("{name} is in {unit}; time() records seconds")));
-        }
-        Ok(Timer::new(series, self.clock.clone()))
+fn timer(bound: BoundSeries<HistogramSeries>) -> PyResult<Timer> {
+    let family = &bound.instrument.family;
+    if !matches!(&**family.unit(), "" | "seconds") {
+        let (name, unit) = (family.name(), family.unit());
+        return Err(PyValueError::new_err(format!("{name} is in {unit}; time() records seconds")));
     }
+    Ok(Timer::new(bound.series, bound.instrument.clock.clone()))
 }
 
 /// A distribution, for each set of attributes.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct Histogram {
-    shared: Arc<Shared>,
-}
-
-impl Histogram {
-    pub(super) fn new(instrument: Instrument<HistogramSeries>, clock: AnyClock) -> Self {
-        Self { shared: Arc::new(Shared { instrument, clock }) }
-    }
-}
+pub(crate) struct Histogram(pub(super) Arc<Instrument<HistogramSeries>>);
 
 #[pymethods]
 impl Histogram {
     #[pyo3(signature = (**attributes))]
-    fn time(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Timer> {
-        self.shared.timer(self.shared.instrument.bind(py, attributes)?)
+    fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<BoundHistogram> {
+        self.0.bind(py, attributes).map(BoundHistogram)
     }
 
     #[pyo3(signature = (**attributes))]
-    fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<BoundHistogram> {
-        let series = self.shared.instrument.bind(py, attributes)?;
-        Ok(BoundHistogram { series, shared: Arc::clone(&self.shared) })
+    fn time(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Timer> {
+        timer(self.0.bind(py, attributes)?)
     }
 
     #[getter]
     fn name(&self) -> &str {
-        self.shared.instrument.family.name()
+        self.0.family.name()
     }
 
     #[getter]
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.shared.instrument.attributes(py)
+        self.0.attributes(py)
     }
 
     #[getter]
     fn bounds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.shared.instrument.family.bounds())
+        PyTuple::new(py, self.0.family.bounds())
     }
 
     fn __repr__(&self) -> String {
-        self.shared.instrument.repr("Histogram")
+        self.0.repr("Histogram")
     }
 }
 
@@ -87,34 +74,28 @@ impl Method for Record {
 
     fn call(this: &Histogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
         let value = arguments.required(Self::NAME)?.extract()?;
-        if this.shared.instrument.with(arguments.py(), arguments, |series| series.record(value))? {
-            return Ok(());
-        }
-        Err(this.shared.instrument.invalid(COUNTABLE, value))
+        this.0.measure(arguments, RIGHT, |series| record(series, value))
     }
 }
 
 /// The distribution of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
-pub(crate) struct BoundHistogram {
-    series: Arc<HistogramSeries>,
-    shared: Arc<Shared>,
-}
+pub(crate) struct BoundHistogram(BoundSeries<HistogramSeries>);
 
 #[pymethods]
 impl BoundHistogram {
     fn time(&self) -> PyResult<Timer> {
-        self.shared.timer(Arc::clone(&self.series))
+        timer(self.0.clone())
     }
 
     #[getter]
     fn count(&self) -> u64 {
-        self.series.point().count()
+        self.0.series.point().count()
     }
 
     #[getter]
     fn sum(&self) -> f64 {
-        self.series.point().sum
+        self.0.series.point().sum
     }
 }
 
@@ -129,6 +110,6 @@ impl Method for BoundRecord {
     fn call(this: &BoundHistogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
         arguments.no_keywords(Self::NAME)?;
         let value = arguments.required(Self::NAME)?.extract()?;
-        if this.series.record(value) { Ok(()) } else { Err(this.shared.instrument.invalid(COUNTABLE, value)) }
+        this.0.measure(RIGHT, |series| record(series, value))
     }
 }

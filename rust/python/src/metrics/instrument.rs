@@ -1,7 +1,8 @@
-//! What the instruments of every kind do alike: find the series that keyword arguments mean.
+//! An instrument of any kind: finds the series for keyword arguments, and measures into it.
 
 use std::sync::Arc;
 
+use corten_core::clock::AnyClock;
 use corten_core::metrics::{Family, MetricsError, Series};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -10,29 +11,47 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use super::error;
 use crate::fastcall::Arguments;
 
-/// Up to so many attributes are looked up without a list of their values on the heap.
+/// The most attributes that are looked up without a list of their values on the heap.
 const FEW: usize = 4;
 
-/// An instrument with the names of its attributes as Python has them.
+/// An instrument with the names of its attributes as Python strings.
 pub(super) struct Instrument<S: Series> {
     pub(super) family: Arc<Family<S>>,
+    /// The registry's clock, which timers read.
+    pub(super) clock: AnyClock,
     names: Box<[Py<PyString>]>,
     /// The only series of an instrument without attributes.
     sole: Option<Arc<S>>,
 }
 
 impl<S: Series> Instrument<S> {
-    pub(super) fn new(py: Python<'_>, family: Arc<Family<S>>, attributes: &[String]) -> PyResult<Self> {
+    pub(super) fn new(
+        py: Python<'_>,
+        family: Arc<Family<S>>,
+        attributes: &[String],
+        clock: AnyClock,
+    ) -> PyResult<Arc<Self>> {
         let names: Vec<&str> = attributes.iter().map(String::as_str).collect();
         family.declare(&names).map_err(error)?;
         let declared = family.attribute_names().unwrap_or_default();
         let names = declared.iter().map(|name| PyString::intern(py, name).unbind()).collect();
         let sole = declared.is_empty().then(|| family.with(&[], Arc::clone));
-        Ok(Self { family, names, sole })
+        Ok(Arc::new(Self { family, clock, names, sole }))
     }
 
-    /// Does something to the series that the keyword arguments mean. `act` runs under a lock of the core: it must
-    /// not touch Python.
+    /// Measures into the series of the keyword arguments. `act` returns an amount that the series does not take, and
+    /// `right` says which amounts it takes.
+    #[inline]
+    pub(super) fn measure(
+        &self,
+        arguments: &Arguments<'_, '_>,
+        right: &'static str,
+        act: impl FnOnce(&S) -> Result<(), f64>,
+    ) -> PyResult<()> {
+        self.with(arguments.py(), arguments, |series| act(series))?.map_err(|amount| self.invalid(right, amount))
+    }
+
+    /// Calls `act` with the series of the keyword arguments, under a lock of the core: it must not touch Python.
     #[inline]
     pub(super) fn with<'py, R>(
         &self,
@@ -49,16 +68,17 @@ impl<S: Series> Instrument<S> {
         }
     }
 
-    pub(super) fn bind(&self, py: Python<'_>, attributes: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<S>> {
-        self.with(py, &attributes, Arc::clone)
+    pub(super) fn bind(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        attributes: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<BoundSeries<S>> {
+        let series = self.with(py, &attributes, Arc::clone)?;
+        Ok(BoundSeries { series, instrument: Arc::clone(self) })
     }
 
     pub(super) fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.names)
-    }
-
-    pub(super) fn invalid(&self, reason: &'static str, value: f64) -> PyErr {
-        error(MetricsError::InvalidAmount { name: self.family.name().to_string(), reason, value })
     }
 
     pub(super) fn repr(&self, kind: &str) -> String {
@@ -89,7 +109,7 @@ impl<S: Series> Instrument<S> {
         Ok(self.family.with(&values[..self.names.len()], act))
     }
 
-    /// The same for any number and any type of values.
+    /// Looks up any number of values of any type.
     #[cold]
     fn find_among_many<'py, R>(
         &self,
@@ -106,7 +126,7 @@ impl<S: Series> Instrument<S> {
         Ok(self.family.with(&values, act))
     }
 
-    /// The value of an attribute as text, as OpenTelemetry's types go: text, truth, numbers.
+    /// The value of an attribute as text. As in OpenTelemetry it is a text, a bool or a number.
     fn text(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<String> {
         if let Ok(text) = value.cast::<PyString>() {
             Ok(text.to_string_lossy().into_owned()) // a lone surrogate must not cost the measurement
@@ -122,18 +142,41 @@ impl<S: Series> Instrument<S> {
 
     #[cold]
     fn wrong<'py>(&self, keywords: &impl Keywords<'py>) -> PyErr {
-        error(self.family.wrong_attributes(keywords.given()))
+        error(self.family.wrong_attributes(keywords.names()))
+    }
+
+    #[cold]
+    fn invalid(&self, reason: &'static str, value: f64) -> PyErr {
+        error(MetricsError::InvalidAmount { name: self.family.name().to_string(), reason, value })
     }
 }
 
-/// Keyword arguments, wherever they are.
+/// One series of an instrument, looked up once.
+pub(super) struct BoundSeries<S: Series> {
+    pub(super) series: Arc<S>,
+    pub(super) instrument: Arc<Instrument<S>>,
+}
+
+impl<S: Series> BoundSeries<S> {
+    /// Measures, as [`Instrument::measure`] does.
+    #[inline]
+    pub(super) fn measure(&self, right: &'static str, act: impl FnOnce(&S) -> Result<(), f64>) -> PyResult<()> {
+        act(&self.series).map_err(|amount| self.instrument.invalid(right, amount))
+    }
+}
+
+impl<S: Series> Clone for BoundSeries<S> {
+    fn clone(&self) -> Self {
+        Self { series: Arc::clone(&self.series), instrument: Arc::clone(&self.instrument) }
+    }
+}
+
+/// Keyword arguments, in CPython's vector or in a dictionary.
 pub(super) trait Keywords<'py> {
-    /// How many there are.
     fn count(&self) -> usize;
-    /// The one of this name, which is likely to be the `index`th.
+    /// The value of a name, which is probably at `index`.
     fn value(&self, index: usize, name: &Py<PyString>) -> Option<Bound<'py, PyAny>>;
-    /// Their names.
-    fn given(&self) -> Vec<String>;
+    fn names(&self) -> Vec<String>;
 }
 
 impl<'py> Keywords<'py> for Arguments<'_, 'py> {
@@ -147,8 +190,8 @@ impl<'py> Keywords<'py> for Arguments<'_, 'py> {
         self.keyword(index, name).map(|value| value.to_owned())
     }
 
-    fn given(&self) -> Vec<String> {
-        self.names().map(|name| name.to_string_lossy().into_owned()).collect()
+    fn names(&self) -> Vec<String> {
+        Arguments::names(self).map(|name| name.to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -161,7 +204,7 @@ impl<'py> Keywords<'py> for Option<&Bound<'py, PyDict>> {
         self.and_then(|keywords| keywords.get_item(name.bind(keywords.py())).ok().flatten())
     }
 
-    fn given(&self) -> Vec<String> {
+    fn names(&self) -> Vec<String> {
         self.iter().flat_map(|keywords| keywords.keys()).map(|name| name.to_string()).collect()
     }
 }

@@ -30,10 +30,10 @@ struct GivenMeasurement {
     kind: String,
 }
 
-/// What collectors read: for each its name and its measurements.
+/// The name and the measurements of each collector.
 type Collected<'py> = Vec<(String, Vec<Bound<'py, PyAny>>)>;
 
-/// Which collectors gave what could not be taken, and why.
+/// Names of collectors whose measurements could not be used, and why.
 type Problems = Vec<(String, String)>;
 
 #[pymethods]
@@ -55,7 +55,7 @@ impl Registry {
     ) -> PyResult<Counter> {
         check(name, &attributes)?;
         let family = self.inner.counter(name, description, unit).map_err(error)?;
-        Ok(Counter::new(Instrument::new(py, family, &attributes)?))
+        Instrument::new(py, family, &attributes, self.clock.clone()).map(Counter)
     }
 
     fn gauge(
@@ -68,7 +68,7 @@ impl Registry {
     ) -> PyResult<Gauge> {
         check(name, &attributes)?;
         let family = self.inner.gauge(name, description, unit).map_err(error)?;
-        Ok(Gauge::new(Instrument::new(py, family, &attributes)?))
+        Instrument::new(py, family, &attributes, self.clock.clone()).map(Gauge)
     }
 
     fn histogram(
@@ -82,7 +82,7 @@ impl Registry {
     ) -> PyResult<Histogram> {
         check(name, &attributes)?;
         let family = self.inner.histogram(name, description, unit, &bounds).map_err(error)?;
-        Ok(Histogram::new(Instrument::new(py, family, &attributes)?, self.clock.clone()))
+        Instrument::new(py, family, &attributes, self.clock.clone()).map(Histogram)
     }
 
     fn snapshot<'py>(&self, py: Python<'py>, collected: Collected<'py>) -> PyResult<(Bound<'py, PyList>, Problems)> {
