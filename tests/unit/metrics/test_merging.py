@@ -64,7 +64,7 @@ def test_overflow_series_and_their_counts_add_up() -> None:
 def test_instruments_that_differ_are_refused(what: str, make: Callable[[Registry], object]) -> None:
     other = Registry()
     make(other)
-    with pytest.raises(ValueError, match=f"is there already and differs in {what}"):
+    with pytest.raises(ValueError, match=f"its snapshots differ in {what}"):
         merge([worker(1, 1, (1,)), other.snapshot()])
 
 

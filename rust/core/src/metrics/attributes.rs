@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use super::MetricsError;
 use super::openmetrics::write_escaped;
 
-/// The attribute of the series that takes what came after an instrument's cap, as OpenTelemetry's metrics SDK
-/// specification names it (there with dots).
+/// The attribute of the overflow series, which takes measurements beyond an instrument's cap. OpenTelemetry's metrics
+/// SDK specification has the same name with dots.
 pub const OVERFLOW_ATTRIBUTE: &str = "otel_metric_overflow";
 
-/// Attributes sorted by name, with their place in the text format made once.
+/// Attributes sorted by name, with their text in the text format.
 #[derive(Debug, Clone)]
 pub struct Attributes {
     pairs: Box<[(Box<str>, Box<str>)]>,
@@ -36,7 +36,7 @@ impl Attributes {
         Self { pairs, text: text.into() }
     }
 
-    /// The attributes of the series that takes what came after the cap.
+    /// The attributes of the overflow series.
     #[must_use]
     pub fn overflow() -> Self {
         Self::new([(OVERFLOW_ATTRIBUTE, "true")])
@@ -52,7 +52,7 @@ impl Attributes {
         self.pairs.windows(2).any(|two| two[0].0 == two[1].0)
     }
 
-    /// `a="x",b="y"`, escaped: what stands between the braces in the text format.
+    /// `a="x",b="y"`, escaped: the text between the braces in the text format.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -79,10 +79,10 @@ impl Ord for Attributes {
     }
 }
 
-/// Whether an instrument can have attributes of these names.
+/// Checks that an instrument can have attributes of these names.
 ///
 /// # Errors
-/// The text format can't carry one, or one is there twice.
+/// The text format can't carry a name, or a name occurs twice.
 pub fn check_attributes(instrument: &str, names: &[&str]) -> Result<(), MetricsError> {
     for (index, name) in names.iter().enumerate() {
         check_attribute(instrument, name)?;
@@ -97,14 +97,14 @@ pub fn check_attributes(instrument: &str, names: &[&str]) -> Result<(), MetricsE
     Ok(())
 }
 
-/// Whether the text format can carry `name` as the name of an attribute, and nobody else needs it.
+/// Checks that the text format can carry `name` as the name of an attribute, and does not reserve it.
 pub(super) fn check_attribute(instrument: &str, name: &str) -> Result<(), MetricsError> {
     let reason = if !is_identifier(name) {
         "use letters, digits and underscores, and no digit first"
     } else if name.starts_with("__") {
-        "two underscores in front are Prometheus' own"
+        "Prometheus reserves names that begin with two underscores"
     } else if matches!(name, "le" | "quantile" | OVERFLOW_ATTRIBUTE) {
-        "the text format needs it for itself"
+        "the text format reserves it"
     } else {
         return Ok(());
     };

@@ -3,33 +3,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::external_sources::{CountSource, ExternalSources};
 use super::family::{Family, Series};
 use super::float::AtomicFloat;
-use super::kept::{CountSource, Kept};
 use super::snapshot::Value;
 use super::{Attributes, Kind};
 
 /// A sum that only rises, for each set of attributes.
 pub type Counter = Family<CounterSeries>;
 
-/// The sum of one set of attributes. Whole amounts stay exact; others are kept beside them as an `f64`.
+/// The sum of one set of attributes. Whole amounts stay exact; fractions add up beside them in an `f64`.
 #[derive(Debug)]
 pub struct CounterSeries {
     whole: AtomicU64,
     real: AtomicFloat,
-    kept: Kept<dyn CountSource>,
+    external_sources: ExternalSources<dyn CountSource>,
     attributes: Arc<Attributes>,
 }
 
 impl CounterSeries {
-    /// Shows the sum of a source as well, from now on.
-    pub fn keep(&self, source: Arc<dyn CountSource>) {
-        self.kept.push(source);
+    /// Adds a source's sum to the value, from now on.
+    pub fn add_source(&self, source: Arc<dyn CountSource>) {
+        self.external_sources.push(source);
     }
 
-    /// Takes over the sum of a source that nobody adds to any more.
-    pub fn let_go(&self, source: &Arc<dyn CountSource>) {
-        self.kept.remove(source, |source| self.add(source.count()));
+    /// Removes a source that no longer changes, and adds its sum to the series.
+    pub fn absorb_source(&self, source: &Arc<dyn CountSource>) {
+        self.external_sources.remove(source, |source| self.add(source.count()));
     }
 
     /// Adds a whole amount: one atomic operation.
@@ -38,7 +38,7 @@ impl CounterSeries {
         self.whole.fetch_add(amount, Relaxed);
     }
 
-    /// Adds an amount such as seconds. False, and nothing is added, where it is negative or not finite.
+    /// Adds an amount such as seconds. Returns false, and adds nothing, if the amount is negative or not finite.
     #[inline]
     pub fn add_f64(&self, amount: f64) -> bool {
         let sound = amount >= 0.0 && amount.is_finite();
@@ -51,7 +51,7 @@ impl CounterSeries {
     /// The sum so far: whole unless a fraction was ever added.
     #[must_use]
     pub fn value(&self) -> Value {
-        let whole = self.kept.with(|sources| {
+        let whole = self.external_sources.with(|sources| {
             sources.iter().fold(self.whole.load(Relaxed), |sum, source| sum.wrapping_add(source.count()))
         });
         let real = self.real.get();
@@ -65,7 +65,12 @@ impl Series for CounterSeries {
     const KIND: Kind = Kind::Counter;
 
     fn new(attributes: Arc<Attributes>, (): &()) -> Self {
-        Self { whole: AtomicU64::new(0), real: AtomicFloat::default(), kept: Kept::default(), attributes }
+        Self {
+            whole: AtomicU64::new(0),
+            real: AtomicFloat::default(),
+            external_sources: ExternalSources::default(),
+            attributes,
+        }
     }
 
     fn attributes(&self) -> &Arc<Attributes> {

@@ -1,37 +1,37 @@
-//! What can be wrong with an instrument, its attributes or a measurement.
+//! Mistakes in names, attributes, bounds and measurements.
 
 use super::Kind;
 
-/// A mistake in the use of the registry; the words are for the person who made it.
+/// A mistake in the use of the registry. The texts are for the person who made it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MetricsError {
-    /// A name of an instrument that the text format could not carry.
-    #[error("{name:?} is no name for an instrument: {reason}")]
+    /// The text format can't carry the name of an instrument.
+    #[error("{name:?} cannot name an instrument: {reason}")]
     InvalidName {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// What would be right.
         reason: &'static str,
     },
-    /// A unit that could not be part of a name.
-    #[error("{name}: {unit:?} is no unit: use lower-case letters, digits and underscores, such as \"seconds\"")]
+    /// The unit can't be part of a name.
+    #[error("{name}: {unit:?} is not a unit: use lower-case letters, digits and underscores, such as \"seconds\"")]
     InvalidUnit {
         /// The instrument.
         name: String,
         /// The unit.
         unit: String,
     },
-    /// The name of an attribute that the text format could not carry.
-    #[error("{name}: {attribute:?} is no name for an attribute: {reason}")]
+    /// The text format can't carry the name of an attribute.
+    #[error("{name}: {attribute:?} cannot name an attribute: {reason}")]
     InvalidAttribute {
         /// The instrument.
         name: String,
         /// The attribute's name.
         attribute: String,
-        /// What is wrong with it.
+        /// What would be right.
         reason: &'static str,
     },
-    /// Bounds of a histogram that are not finite, not rising, negative, or none at all.
+    /// The bounds of a histogram are not finite, not rising, negative, or missing.
     #[error("{name}: bounds must be finite, not negative and rising, with at least one; they are {bounds:?}")]
     InvalidBounds {
         /// The instrument.
@@ -39,28 +39,28 @@ pub enum MetricsError {
         /// The bounds.
         bounds: Vec<f64>,
     },
-    /// The name is taken by an instrument that differs.
+    /// An instrument of this name differs in unit, attributes or bounds.
     #[error("{name} is registered already as a {kind} with {what} {registered}, not {asked}")]
     Differs {
         /// The instrument.
         name: String,
         /// Its registered kind.
         kind: Kind,
-        /// In what they differ.
+        /// The property that differs.
         what: &'static str,
-        /// What is registered.
+        /// The registered value.
         registered: String,
-        /// What was asked for.
+        /// The requested value.
         asked: String,
     },
-    /// The name is taken by an instrument of another kind.
+    /// An instrument of this name has another kind.
     #[error("{name} is registered already as a {registered}, not as a {asked}")]
     KindDiffers {
         /// The instrument.
         name: String,
-        /// What is registered.
+        /// The registered value.
         registered: Kind,
-        /// What was asked for.
+        /// The requested value.
         asked: Kind,
     },
     /// Two instruments would be written under one name in the text format.
@@ -73,17 +73,17 @@ pub enum MetricsError {
         /// The instrument that has it.
         other: String,
     },
-    /// A measurement with other attributes than the instrument's.
+    /// A measurement has other attributes than its instrument.
     #[error("{name} takes {}, not {}", names(.expected), names(.given))]
     WrongAttributes {
         /// The instrument.
         name: String,
         /// The attributes that it takes.
         expected: Vec<String>,
-        /// Those given.
+        /// The attributes of the measurement.
         given: Vec<String>,
     },
-    /// An amount that the aggregate could not bear.
+    /// An instrument does not take this amount.
     #[error("{name}: {reason}, not {value}")]
     InvalidAmount {
         /// The instrument.
@@ -93,18 +93,18 @@ pub enum MetricsError {
         /// The amount.
         value: f64,
     },
-    /// Two values for the same instrument and attributes.
+    /// One set of attributes has two values.
     #[error("{name} is measured twice with the same attributes")]
     MeasuredTwice {
         /// The instrument.
         name: String,
     },
-    /// Two accounts of one instrument that don't fit.
-    #[error("{name} is there already and differs in {what}")]
+    /// Two snapshots of one instrument don't fit together.
+    #[error("{name} cannot be merged: its snapshots differ in {what}")]
     CannotMerge {
         /// The instrument.
         name: String,
-        /// In what they differ.
+        /// The property that differs.
         what: &'static str,
     },
 }

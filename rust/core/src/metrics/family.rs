@@ -10,13 +10,13 @@ use parking_lot::RwLock;
 use super::attributes::check_attributes;
 use super::{Attributes, Kind, MetricsError};
 
-/// One set of attributes with its aggregate; built when the attributes are first seen.
+/// One set of attributes with its aggregate, made when the attributes first occur.
 pub trait Series: Sized {
-    /// What all series of the instrument share: the bounds of a histogram.
+    /// Data that all series of an instrument share, such as the bounds of a histogram.
     type Shape;
-    /// The kind of instrument.
+    /// The kind of the instrument.
     const KIND: Kind;
-    /// A series that has measured nothing.
+    /// Makes a series that has measured nothing.
     fn new(attributes: Arc<Attributes>, shape: &Self::Shape) -> Self;
     /// The series' own attributes.
     fn attributes(&self) -> &Arc<Attributes>;
@@ -24,8 +24,8 @@ pub trait Series: Sized {
 
 /// An instrument: its description and all of its series.
 ///
-/// The names of the attributes are fixed when the instrument is made, or else by its first series. Reading finds a
-/// series under a shared lock; the lock is exclusive only when a series is made.
+/// The instrument or else its first series fixes the names of the attributes. A look-up takes a shared lock; making a
+/// series takes it exclusively.
 pub struct Family<S: Series> {
     name: Arc<str>,
     description: Arc<str>,
@@ -71,7 +71,7 @@ impl<S: Series> Family<S> {
         &self.name
     }
 
-    /// What it measures, for people.
+    /// The description, for people.
     #[must_use]
     pub fn description(&self) -> &Arc<str> {
         &self.description
@@ -87,16 +87,16 @@ impl<S: Series> Family<S> {
         &self.shape
     }
 
-    /// Names of the attributes in the order in which they were declared; None while nobody has.
+    /// Names of the attributes in the order of their declaration, or None before it.
     #[must_use]
     pub fn attribute_names(&self) -> Option<&[Box<str>]> {
         self.names.get().map(|names| &**names)
     }
 
-    /// Fixes the names of the attributes, or checks that they are those fixed already, in any order.
+    /// Fixes the names of the attributes, or checks that they equal the fixed names in any order.
     ///
     /// # Errors
-    /// They are others than those fixed, or the text format can't carry one.
+    /// The names differ from the fixed names, or the text format can't carry one.
     pub fn declare(&self, names: &[&str]) -> Result<(), MetricsError> {
         check_attributes(&self.name, names)?;
         let declared = self.names.get_or_init(|| names.iter().map(|name| Box::from(*name)).collect());
@@ -113,10 +113,10 @@ impl<S: Series> Family<S> {
         }
     }
 
-    /// The series of these attributes, made at first use. Keep it: what is added to it then costs no look-up.
+    /// The series of these attributes, made at first use. Keep the series to spare further look-ups.
     ///
     /// # Errors
-    /// The attributes are not those of the instrument.
+    /// The attributes differ from the instrument's.
     pub fn series(&self, attributes: &[(&str, &str)]) -> Result<Arc<S>, MetricsError> {
         if self.names.get().is_none() {
             let names: Vec<&str> = attributes.iter().map(|(name, _)| *name).collect();
@@ -133,9 +133,9 @@ impl<S: Series> Family<S> {
         Ok(self.with(&values, Arc::clone))
     }
 
-    /// Does something to the series of these values, given in the order of [`Self::attribute_names`].
+    /// Calls `act` with the series of these values, which are in the order of [`Self::attribute_names`].
     ///
-    /// `act` runs under the shared lock: it must be short and must not come back here.
+    /// `act` runs under the shared lock: it must be short and must not call the family.
     pub fn with<R>(&self, values: &[&str], act: impl FnOnce(&Arc<S>) -> R) -> R {
         let hash = self.hash(values);
         {
@@ -183,25 +183,25 @@ impl<S: Series> Family<S> {
         all
     }
 
-    /// How many series there are, the overflow series not counted.
+    /// The number of series without the overflow series.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.read().sorted.len()
     }
 
-    /// Whether nothing was measured yet.
+    /// Whether there is no series yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How often the overflow series was given out because the cap was reached.
+    /// How often a series was the overflow series because of the cap.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.overflowed.load(Relaxed)
     }
 
-    /// What to say to whoever gave other attributes than the instrument's.
+    /// The error for attributes that differ from the instrument's.
     #[must_use]
     pub fn wrong_attributes(&self, given: Vec<String>) -> MetricsError {
         let expected = self.attribute_names().unwrap_or_default().iter().map(ToString::to_string).collect();
@@ -222,7 +222,7 @@ impl<S: Series> Family<S> {
 
 fn hash_value(hasher: &mut impl Hasher, value: &str) {
     hasher.write(value.as_bytes());
-    hasher.write_u8(0xff); // no byte of UTF-8: ("ab", "c") is not ("a", "bc")
+    hasher.write_u8(0xff); // not a byte of UTF-8, so that ("ab", "c") differs from ("a", "bc")
 }
 
 fn same_values<S>(entry: &Entry<S>, values: &[&str]) -> bool {

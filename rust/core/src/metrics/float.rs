@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// An `f64` kept as its bits in an atomic.
+/// An `f64` as bits in an atomic integer.
 #[derive(Debug, Default)]
 pub(super) struct AtomicFloat(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! What collectors read at the moment of a snapshot, taken into it one value at a time.
+//! A snapshot to which collectors add measurements one by one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use super::registry::{check_name, check_unit};
 use super::snapshot::{InstrumentSnapshot, SeriesSnapshot, Snapshot, Value};
 use super::{Attributes, Kind, MetricsError};
 
-/// One value that a collector read.
+/// One value of a collector.
 #[derive(Debug, Clone)]
 pub struct Measurement<'a> {
     /// The instrument's name without the suffixes of the text format.
     pub name: &'a str,
     /// Counter or gauge.
     pub kind: Kind,
-    /// What it measures, for people.
+    /// The description, for people.
     pub description: &'a str,
     /// `seconds`, `bytes`, or empty.
     pub unit: &'a str,
     /// Names and values in any order.
     pub attributes: &'a [(&'a str, &'a str)],
-    /// What was read.
+    /// The value.
     pub value: f64,
 }
 
 /// A snapshot that collectors add to.
 pub struct Gathering {
     snapshot: Snapshot,
-    /// Names in the text format, and which instrument has them.
+    /// Names in the text format, each with its instrument.
     samples: HashMap<String, Arc<str>>,
 }
 
 impl Gathering {
-    /// Starts from what the registry holds itself.
+    /// Starts from a snapshot of the registry's own instruments.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let mut samples = HashMap::new();
@@ -46,10 +46,10 @@ impl Gathering {
         Self { snapshot, samples }
     }
 
-    /// Takes in one value.
+    /// Adds one measurement.
     ///
     /// # Errors
-    /// It can't be exposed, or clashes with what is there; nothing was changed.
+    /// The measurement can't be exposed, or clashes with another one. The snapshot stays as it was.
     pub fn add(&mut self, measured: &Measurement<'_>) -> Result<(), MetricsError> {
         let Measurement { name, kind, unit, value, .. } = *measured;
         if kind == Kind::Counter && !(value >= 0.0 && value.is_finite()) {
@@ -83,7 +83,7 @@ impl Gathering {
         }
     }
 
-    /// The snapshot with everything that was added.
+    /// The snapshot with all measurements.
     #[must_use]
     pub fn finish(self) -> Snapshot {
         self.snapshot

@@ -22,13 +22,13 @@ impl GaugeSeries {
         self.value.set(value);
     }
 
-    /// Adds to the value; a negative amount takes away.
+    /// Adds an amount, which may be negative.
     #[inline]
     pub fn add(&self, amount: f64) {
         self.value.add(amount);
     }
 
-    /// The value now.
+    /// The current value.
     #[must_use]
     pub fn value(&self) -> f64 {
         self.value.get()

@@ -1,23 +1,23 @@
-//! Histograms: how many values fell between which bounds, and their sum.
+//! Histograms: the number of values in each bucket, and the sum of all values.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::external_sources::{DistributionSource, ExternalSources};
 use super::family::{Family, Series};
 use super::float::AtomicFloat;
-use super::kept::{DistributionSource, Kept};
 use super::openmetrics::write_float;
 use super::snapshot::HistogramPoint;
 use super::{Attributes, Kind, MetricsError};
 
-/// Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions.
+/// Bounds for durations in seconds, as OpenTelemetry's HTTP conventions have them.
 pub const DEFAULT_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Up to so many bounds all are compared, without a branch; a search by halves mispredicts more than that costs.
+/// The most bounds that are compared one by one: without a branch, and faster than a binary search mispredicts.
 const LINEAR: usize = 32;
 
-/// Upper bounds of the buckets, each belonging to its bucket; one more bucket takes the rest.
+/// Upper bounds of the buckets (`value <= bound`). One more bucket takes all greater values.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     values: Box<[f64]>,
@@ -53,7 +53,7 @@ impl Bounds {
         &self.texts
     }
 
-    /// Which bucket takes `value`: the number of bounds below it.
+    /// The index of the bucket of `value`: the number of bounds below the value.
     #[inline]
     fn bucket(&self, value: f64) -> usize {
         if self.values.len() <= LINEAR {
@@ -87,23 +87,23 @@ pub struct HistogramSeries {
     bounds: Arc<Bounds>,
     counts: Box<[AtomicU64]>,
     sum: AtomicFloat,
-    kept: Kept<dyn DistributionSource>,
+    external_sources: ExternalSources<dyn DistributionSource>,
     attributes: Arc<Attributes>,
 }
 
 impl HistogramSeries {
-    /// Shows a source's distribution as well, from now on. False where its bounds are others.
-    pub fn keep(&self, source: Arc<dyn DistributionSource>) -> bool {
+    /// Adds a source's distribution to the series, from now on. Returns false if the source has other bounds.
+    pub fn add_source(&self, source: Arc<dyn DistributionSource>) -> bool {
         let same = source.bounds() == self.bounds.values();
         if same {
-            self.kept.push(source);
+            self.external_sources.push(source);
         }
         same
     }
 
-    /// Takes over the distribution of a source that nobody adds to any more.
-    pub fn let_go(&self, source: &Arc<dyn DistributionSource>) {
-        self.kept.remove(source, |source| {
+    /// Removes a source that no longer changes, and adds its distribution to the series.
+    pub fn absorb_source(&self, source: &Arc<dyn DistributionSource>) {
+        self.external_sources.remove(source, |source| {
             let mut counts = vec![0; self.counts.len()];
             self.sum.add(source.add_to(&mut counts));
             for (own, count) in self.counts.iter().zip(counts) {
@@ -112,7 +112,7 @@ impl HistogramSeries {
         });
     }
 
-    /// Counts a value. False, and nothing is counted, where it is negative or not finite.
+    /// Counts a value. Returns false, and counts nothing, if the value is negative or not finite.
     #[inline]
     pub fn record(&self, value: f64) -> bool {
         let sound = value >= 0.0 && value.is_finite();
@@ -123,11 +123,10 @@ impl HistogramSeries {
         sound
     }
 
-    /// The distribution so far. Its count is that of its buckets; the sum may lack values that another thread is
-    /// recording at this moment.
+    /// The distribution so far. The sum may lack values that another thread is recording at this moment.
     #[must_use]
     pub fn point(&self) -> HistogramPoint {
-        self.kept.with(|sources| {
+        self.external_sources.with(|sources| {
             let mut counts: Box<[u64]> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
             let sum = sources.iter().fold(self.sum.get(), |sum, source| sum + source.add_to(&mut counts));
             HistogramPoint { bounds: Arc::clone(&self.bounds), counts, sum }
@@ -141,7 +140,13 @@ impl Series for HistogramSeries {
 
     fn new(attributes: Arc<Attributes>, bounds: &Arc<Bounds>) -> Self {
         let counts = (0..=bounds.values().len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds: Arc::clone(bounds), counts, sum: AtomicFloat::default(), kept: Kept::default(), attributes }
+        Self {
+            bounds: Arc::clone(bounds),
+            counts,
+            sum: AtomicFloat::default(),
+            external_sources: ExternalSources::default(),
+            attributes,
+        }
     }
 
     fn attributes(&self) -> &Arc<Attributes> {

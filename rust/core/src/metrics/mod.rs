@@ -14,12 +14,12 @@
 mod attributes;
 mod counter;
 mod error;
+mod external_sources;
 mod family;
 mod float;
 mod gathering;
 mod gauge;
 mod histogram;
-mod kept;
 mod openmetrics;
 mod registry;
 mod snapshot;
@@ -27,16 +27,16 @@ mod snapshot;
 pub use attributes::{Attributes, OVERFLOW_ATTRIBUTE, check_attributes};
 pub use counter::{Counter, CounterSeries};
 pub use error::MetricsError;
+pub use external_sources::{CountSource, DistributionSource};
 pub use family::{Family, Series};
 pub use gathering::{Gathering, Measurement};
 pub use gauge::{Gauge, GaugeSeries};
 pub use histogram::{Bounds, DEFAULT_SECONDS, Histogram, HistogramSeries};
-pub use kept::{CountSource, DistributionSource};
 pub use openmetrics::{CONTENT_TYPE, render};
 pub use registry::{DEFAULT_MAX_SERIES, OVERFLOW_COUNTER, Registry, RegistryStatistics};
 pub use snapshot::{GaugeMerge, HistogramPoint, InstrumentSnapshot, SeriesSnapshot, Snapshot, Value};
 
-/// What an instrument measures.
+/// The kind of an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A sum that only rises.
@@ -48,9 +48,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word of the text format.
+    /// The kind's name in the text format.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
@@ -61,6 +61,6 @@ impl Kind {
 
 impl std::fmt::Display for Kind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.word())
+        formatter.write_str(self.as_str())
     }
 }

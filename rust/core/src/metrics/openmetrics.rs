@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::Kind;
 use super::snapshot::{HistogramPoint, InstrumentSnapshot, Snapshot, Value};
 
-/// The content type of [`render`]'s text.
+/// The content type of the text of [`render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A snapshot as OpenMetrics text, ending with `# EOF`.
+/// Writes a snapshot as OpenMetrics text, which ends with `# EOF`.
 #[must_use]
 pub fn render(snapshot: &Snapshot) -> String {
     let lines: usize = snapshot.instruments().map(|instrument| instrument.series.len() + 3).sum();
@@ -20,7 +20,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     text
 }
 
-/// The name of an instrument in the text format: with its unit at the end.
+/// The name of an instrument in the text format, with its unit at the end.
 pub(super) fn exposed_name(name: &str, unit: &str) -> String {
     if unit.is_empty() || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_')) {
         name.to_owned()
@@ -29,7 +29,7 @@ pub(super) fn exposed_name(name: &str, unit: &str) -> String {
     }
 }
 
-/// Every name under which an instrument appears in the text format, or might.
+/// Every name under which an instrument can appear in the text format.
 pub(super) fn sample_names(exposed: &str, kind: Kind) -> Vec<String> {
     let suffixes: &[&str] = match kind {
         Kind::Counter => &["", "_total", "_created"],
@@ -41,7 +41,7 @@ pub(super) fn sample_names(exposed: &str, kind: Kind) -> Vec<String> {
 
 fn write_instrument(text: &mut String, instrument: &InstrumentSnapshot) {
     let name = exposed_name(&instrument.name, &instrument.unit);
-    for part in ["# TYPE ", &name, " ", instrument.kind.word(), "\n"] {
+    for part in ["# TYPE ", &name, " ", instrument.kind.as_str(), "\n"] {
         text.push_str(part);
     }
     if !instrument.unit.is_empty() {
@@ -106,7 +106,7 @@ fn write_sample(text: &mut String, name: &str, suffix: &str, attributes: &str) {
     text.push(' ');
 }
 
-/// Writes what stands in quotes or in a help line so that it can end neither.
+/// Writes a text, escaped so that it can end neither a quoted value nor a help line.
 pub(super) fn write_escaped(text: &mut String, raw: &str) {
     let mut rest = raw;
     while let Some(place) = rest.find(['\\', '"', '\n']) {
@@ -136,8 +136,8 @@ fn write_whole(text: &mut String, whole: u64) {
     text.extend(digits[start..].iter().map(|digit| char::from(*digit)));
 }
 
-/// Writes a number in its canonical form: the fewest digits that read back the same, never without a point or an
-/// exponent, and an exponent of at least two digits from a million up and below a ten-thousandth.
+/// Writes a number in its canonical form: the fewest digits that read back to the same number, and a point or an
+/// exponent. From a million up and below a ten-thousandth it is an exponent of at least two digits.
 pub(super) fn write_float(text: &mut String, value: f64) {
     let size = value.abs();
     if value.is_nan() {

@@ -14,17 +14,17 @@ use super::openmetrics::{exposed_name, sample_names};
 use super::snapshot::{InstrumentSnapshot, SeriesSnapshot, Snapshot, Value};
 use super::{Attributes, Kind, MetricsError};
 
-/// How many series an instrument may have before the rest goes into one: OpenTelemetry's default is 2,000 points,
-/// ours is for services whose every worker is scraped.
+/// The most series of an instrument; further ones share the overflow series. OpenTelemetry's default is 2,000. Services
+/// with a scrape of every worker need fewer.
 pub const DEFAULT_MAX_SERIES: usize = 1000;
 
-/// Counts measurements that went into an overflow series, by instrument. The registry's own.
+/// The registry's own counter of measurements in overflow series, by instrument.
 pub const OVERFLOW_COUNTER: &str = "corten_metrics_overflow";
 
 /// Every instrument of one App.
 ///
-/// Asked again for a name it gives the same instrument. Instruments are made by code, not by traffic: their number
-/// is not capped, that of each one's series is.
+/// One name is always one instrument. Code makes instruments and traffic makes series, so only the number of series
+/// has a cap.
 pub struct Registry {
     max_series: usize,
     instruments: RwLock<Instruments>,
@@ -33,7 +33,7 @@ pub struct Registry {
 #[derive(Default)]
 struct Instruments {
     by_name: BTreeMap<Arc<str>, Instrument>,
-    /// Names in the text format, and which instrument has them.
+    /// Names in the text format, each with its instrument.
     samples: HashMap<String, Arc<str>>,
 }
 
@@ -44,14 +44,14 @@ enum Instrument {
     Histogram(Arc<Histogram>),
 }
 
-/// What a registry holds.
+/// The size of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegistryStatistics {
-    /// How many instruments.
+    /// The number of instruments.
     pub instruments: usize,
-    /// How many series of all instruments, overflow series not counted.
+    /// The number of series of all instruments, without overflow series.
     pub series: usize,
-    /// How many measurements went into overflow series.
+    /// The number of measurements in overflow series.
     pub overflowed: u64,
 }
 
@@ -62,7 +62,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A registry whose instruments have at most `max_series` series each (and one more for the overflow).
+    /// Makes a registry of instruments with at most `max_series` series each, and an overflow series.
     #[must_use]
     pub fn new(max_series: usize) -> Self {
         Self { max_series, instruments: RwLock::default() }
@@ -71,7 +71,7 @@ impl Registry {
     /// The counter of this name. Its first series fixes the names of its attributes.
     ///
     /// # Errors
-    /// The name or unit can't be exposed, or the name is taken by an instrument that differs.
+    /// The name or unit can't be exposed, or another instrument has the name.
     pub fn counter(&self, name: &str, description: &str, unit: &str) -> Result<Arc<Counter>, MetricsError> {
         self.instrument(name, description, unit, (), Instrument::Counter, |found| match found {
             Instrument::Counter(counter) => Ok(Arc::clone(counter)),
@@ -82,7 +82,7 @@ impl Registry {
     /// The gauge of this name. Its first series fixes the names of its attributes.
     ///
     /// # Errors
-    /// The name or unit can't be exposed, or the name is taken by an instrument that differs.
+    /// The name or unit can't be exposed, or another instrument has the name.
     pub fn gauge(&self, name: &str, description: &str, unit: &str) -> Result<Arc<Gauge>, MetricsError> {
         self.instrument(name, description, unit, (), Instrument::Gauge, |found| match found {
             Instrument::Gauge(gauge) => Ok(Arc::clone(gauge)),
@@ -93,7 +93,7 @@ impl Registry {
     /// The histogram of this name. Its first series fixes the names of its attributes.
     ///
     /// # Errors
-    /// The name, unit or bounds can't be exposed, or the name is taken by an instrument that differs.
+    /// The name, unit or bounds can't be exposed, or another instrument has the name.
     pub fn histogram(
         &self,
         name: &str,
@@ -113,8 +113,8 @@ impl Registry {
         Err(differs(name, Kind::Histogram, "bounds", format!("{:?}", histogram.bounds()), format!("{bounds:?}")))
     }
 
-    /// What all instruments hold now, sorted. Measuring goes on meanwhile: each value is whole, and two of them may
-    /// be a moment apart.
+    /// All instruments now, sorted. Threads go on measuring meanwhile: each value is whole, but two values may be a
+    /// moment apart.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let instruments: Vec<Instrument> = self.instruments.read().by_name.values().cloned().collect();
@@ -145,7 +145,7 @@ impl Registry {
         snapshot
     }
 
-    /// How much it holds.
+    /// The size of the registry.
     #[must_use]
     pub fn statistics(&self) -> RegistryStatistics {
         let instruments = self.instruments.read();
@@ -248,12 +248,12 @@ fn differs(name: &str, kind: Kind, what: &'static str, registered: String, asked
     MetricsError::Differs { name: name.to_owned(), kind, what, registered, asked }
 }
 
-/// Whether the text format can carry the name and nobody else needs it.
+/// Checks that the text format can carry the name, and the registry does not reserve it.
 pub(super) fn check_name(name: &str, kind: Kind) -> Result<(), MetricsError> {
     let reason = if !is_identifier(name) {
         "use letters, digits and underscores, and no digit first"
     } else if name == OVERFLOW_COUNTER {
-        "it is the registry's own"
+        "the registry reserves it"
     } else if kind == Kind::Counter && name.ends_with("_total") {
         "leave off \"_total\", the text format adds it"
     } else {
@@ -262,7 +262,7 @@ pub(super) fn check_name(name: &str, kind: Kind) -> Result<(), MetricsError> {
     Err(MetricsError::InvalidName { name: name.to_owned(), reason })
 }
 
-/// Whether the unit can be part of a name.
+/// Checks that the unit can be part of a name.
 pub(super) fn check_unit(name: &str, unit: &str) -> Result<(), MetricsError> {
     if unit.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What the registry held at one moment: plain data, made to be merged and rendered.
+//! A registry at one moment: plain data to merge and render.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ pub struct Snapshot {
 pub struct InstrumentSnapshot {
     /// The name without the suffixes of the text format.
     pub name: Arc<str>,
-    /// What kind of instrument it is.
+    /// The kind.
     pub kind: Kind,
-    /// What it measures, for people.
+    /// The description, for people.
     pub description: Arc<str>,
     /// `seconds`, `bytes`, or empty.
     pub unit: Arc<str>,
@@ -34,11 +34,11 @@ pub struct InstrumentSnapshot {
 pub struct SeriesSnapshot {
     /// Names and values.
     pub attributes: Arc<Attributes>,
-    /// What was measured.
+    /// The value.
     pub value: Value,
 }
 
-/// What a series holds.
+/// The value of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A sum of whole amounts.
@@ -52,16 +52,16 @@ pub enum Value {
 /// A histogram's aggregate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramPoint {
-    /// The upper bounds of the buckets but the last.
+    /// The upper bounds of all buckets but the last.
     pub bounds: Arc<Bounds>,
-    /// How many values fell into each bucket: one more than there are bounds.
+    /// The number of values in each bucket: one number more than there are bounds.
     pub counts: Box<[u64]>,
     /// The sum of all values.
     pub sum: f64,
 }
 
 impl HistogramPoint {
-    /// A distribution from its parts. None where the counts don't fit the bounds or the bounds are no bounds.
+    /// Makes a distribution from its parts, or None if the bounds are invalid or the counts don't fit them.
     #[must_use]
     pub fn new(bounds: &[f64], counts: Vec<u64>, sum: f64) -> Option<Self> {
         let bounds = Bounds::new("", bounds).ok()?;
@@ -72,19 +72,19 @@ impl HistogramPoint {
         })
     }
 
-    /// How many values there were.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
-/// What becomes of gauges when snapshots are merged.
+/// How snapshots' gauges are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GaugeMerge {
-    /// They add up: connections in the pools of several workers.
+    /// Gauges add up, such as connections in the pools of several workers.
     Sum,
-    /// The last snapshot that has the series wins: the same thing seen by several.
+    /// The last snapshot with the series wins, for one thing that several processes see.
     Last,
 }
 
@@ -94,12 +94,12 @@ impl Snapshot {
         self.instruments.values()
     }
 
-    /// Takes in an instrument of another snapshot: counters and histograms add up, gauges do as `gauges` says.
+    /// Merges an instrument of another snapshot: counters and histograms add up, `gauges` says how gauges are merged.
     ///
-    /// Merging is associative (but for the rounding of sums), and commutative unless gauges are the last's.
+    /// Merging is associative but for rounding, and commutative with [`GaugeMerge::Sum`].
     ///
     /// # Errors
-    /// The instrument is here with another kind, unit or other bounds; nothing was changed.
+    /// This snapshot has the instrument with another kind, unit or other bounds. It stays as it was.
     pub fn merge(&mut self, other: InstrumentSnapshot, gauges: GaugeMerge) -> Result<(), MetricsError> {
         let Some(ours) = self.instruments.get_mut(&other.name) else {
             self.instruments.insert(Arc::clone(&other.name), other);
@@ -134,11 +134,11 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Takes in an instrument that came from elsewhere, such as another process, and has to be checked first.
+    /// Checks and merges an instrument from elsewhere, such as another process.
     ///
     /// # Errors
-    /// The name, unit or attributes can't be exposed, a series is there twice or holds what the kind can't, or the
-    /// instrument can't be merged with the one that is here; nothing was changed.
+    /// The name, unit or attributes can't be exposed, a series occurs twice or has a value of another kind, or the
+    /// instruments can't be merged. The snapshot stays as it was.
     pub fn merge_checked(&mut self, mut other: InstrumentSnapshot, gauges: GaugeMerge) -> Result<(), MetricsError> {
         if &*other.name != OVERFLOW_COUNTER {
             check_name(&other.name, other.kind)?;

@@ -72,8 +72,8 @@ impl Counts {
     pub fn continued(totals: Totals, metrics: Option<Metrics>) -> Self {
         let durations = Arc::new(Durations::default());
         if let Some(metrics) = &metrics {
-            metrics.success.keep(Arc::clone(&durations) as Arc<dyn CountSource>);
-            metrics.duration.keep(Arc::clone(&durations) as Arc<dyn DistributionSource>);
+            metrics.success.add_source(Arc::clone(&durations) as Arc<dyn CountSource>);
+            metrics.duration.add_source(Arc::clone(&durations) as Arc<dyn DistributionSource>);
         }
         Self {
             before: totals.successes,
@@ -161,8 +161,8 @@ impl Counts {
 impl Drop for Counts {
     fn drop(&mut self) {
         if let Some(metrics) = &self.metrics {
-            metrics.success.let_go(&(Arc::clone(&self.durations) as Arc<dyn CountSource>));
-            metrics.duration.let_go(&(Arc::clone(&self.durations) as Arc<dyn DistributionSource>));
+            metrics.success.absorb_source(&(Arc::clone(&self.durations) as Arc<dyn CountSource>));
+            metrics.duration.absorb_source(&(Arc::clone(&self.durations) as Arc<dyn DistributionSource>));
         }
     }
 }

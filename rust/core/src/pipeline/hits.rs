@@ -49,7 +49,7 @@ impl Hits {
     pub fn new(before: u64, series: Option<Arc<CounterSeries>>) -> Self {
         let kept = Arc::new(Kept::default());
         if let Some(series) = &series {
-            series.keep(Arc::clone(&kept) as Arc<dyn CountSource>);
+            series.add_source(Arc::clone(&kept) as Arc<dyn CountSource>);
         }
         Self { before, kept, series }
     }
@@ -86,7 +86,7 @@ impl Hits {
 impl Drop for Hits {
     fn drop(&mut self) {
         if let Some(series) = &self.series {
-            series.let_go(&(Arc::clone(&self.kept) as Arc<dyn CountSource>));
+            series.absorb_source(&(Arc::clone(&self.kept) as Arc<dyn CountSource>));
         }
     }
 }

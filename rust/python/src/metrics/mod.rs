@@ -21,7 +21,7 @@ pub(crate) use registry::Registry;
 pub(crate) use snapshot::{merge_snapshots, render_snapshot};
 pub(crate) use timer::Timer;
 
-/// Adds the verbs to their classes.
+/// Adds the fast methods to their classes.
 pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     fastcall::install::<counter::Add>(py)?;
     fastcall::install::<counter::BoundAdd>(py)?;
@@ -33,7 +33,7 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     fastcall::install::<histogram::BoundRecord>(py)
 }
 
-/// Wrong attributes are wrong arguments; the rest are wrong values.
+/// Raises `TypeError` for wrong attributes, which are keyword arguments, and `ValueError` for other mistakes.
 fn error(error: MetricsError) -> PyErr {
     let words = error.to_string();
     match error {

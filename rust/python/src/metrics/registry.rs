@@ -95,14 +95,14 @@ impl Registry {
         (render(&snapshot), problems)
     }
 
-    /// How many instruments, series and overflowed measurements there are.
+    /// The numbers of instruments, series and overflowed measurements.
     fn statistics(&self) -> (usize, usize, u64) {
         let statistics = self.inner.statistics();
         (statistics.instruments, statistics.series, statistics.overflowed)
     }
 }
 
-/// Checks the names of attributes before an instrument is made for them.
+/// Checks the names of attributes before the core makes the instrument.
 fn check(name: &str, attributes: &[String]) -> PyResult<()> {
     check_attributes(name, &attributes.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error)
 }

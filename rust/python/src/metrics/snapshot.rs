@@ -1,4 +1,4 @@
-//! Snapshots as plain Python data, both ways.
+//! Snapshots from and to plain Python data.
 
 use std::sync::Arc;
 
@@ -60,12 +60,12 @@ impl GivenInstrument {
     }
 }
 
-pub(super) fn kind_from(word: &str) -> PyResult<Kind> {
-    match word {
+pub(super) fn kind_from(kind: &str) -> PyResult<Kind> {
+    match kind {
         "counter" => Ok(Kind::Counter),
         "gauge" => Ok(Kind::Gauge),
         "histogram" => Ok(Kind::Histogram),
-        _ => Err(PyValueError::new_err(format!("{word:?} is no kind of instrument: counter, gauge or histogram"))),
+        _ => Err(PyValueError::new_err(format!("the kind {kind:?} is unknown: use counter, gauge or histogram"))),
     }
 }
 
@@ -77,7 +77,7 @@ fn merge(snapshots: Vec<Vec<GivenInstrument>>, gauges: GaugeMerge) -> PyResult<S
     Ok(merged)
 }
 
-/// Instruments of several snapshots as those of one.
+/// Merges the instruments of several snapshots.
 #[pyfunction]
 pub(crate) fn merge_snapshots<'py>(
     py: Python<'py>,
@@ -92,14 +92,14 @@ pub(crate) fn merge_snapshots<'py>(
     to_python(py, &merge(snapshots, gauges)?)
 }
 
-/// Instruments as OpenMetrics text.
+/// Writes instruments as OpenMetrics text.
 #[pyfunction]
 pub(crate) fn render_snapshot(instruments: Vec<GivenInstrument>) -> PyResult<String> {
     Ok(render(&merge(vec![instruments], GaugeMerge::Last)?))
 }
 
-/// `(name, kind, description, unit, series)` for each instrument; a series is `(attributes, value)`, and the value
-/// of a histogram `(bounds, counts, sum)`.
+/// Returns `(name, kind, description, unit, series)` for each instrument. A series is `(attributes, value)`; the value
+/// of a histogram is `(bounds, counts, sum)`.
 pub(super) fn to_python<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyList>> {
     let instruments = PyList::empty(py);
     for instrument in snapshot.instruments() {
@@ -117,7 +117,7 @@ pub(super) fn to_python<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<B
             };
             series.append((attributes, value))?;
         }
-        let (name, kind) = (&*instrument.name, instrument.kind.word());
+        let (name, kind) = (&*instrument.name, instrument.kind.as_str());
         instruments.append((name, kind, &*instrument.description, &*instrument.unit, series))?;
     }
     Ok(instruments)

@@ -1,4 +1,4 @@
-//! A `with` block whose seconds go into a histogram.
+//! Timers: `with` blocks that record their seconds in a histogram.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,14 +9,14 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-/// Measures one `with` block; also one that an error leaves.
+/// Measures one `with` block, even if the block raises.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct Timer {
     series: Arc<HistogramSeries>,
     clock: AnyClock,
     /// Zero before the block.
     started: AtomicU64,
-    /// Zero until the block is left.
+    /// Zero until the block ends.
     ended: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl Timer {
         self.series.record(seconds_from_nanos(self.elapsed()));
     }
 
-    /// Seconds since the block was entered, until it was left.
+    /// Seconds since the block began, until it ended.
     #[getter]
     fn seconds(&self) -> f64 {
         seconds_from_nanos(self.elapsed())
