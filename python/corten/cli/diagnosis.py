@@ -20,7 +20,7 @@ from corten.app.settings.reload import check_watching
 from corten.asgi.server import HttpServer
 from corten.cli.addresses import Address, listening, servers, unreachable, why_not_free
 from corten.errors import CortenError, PluginError, PolicyOrderWarning, SettingsError, SettingsProblem
-from corten.pipeline.layers.chaos import announcement, spared
+from corten.pipeline.layers.chaos import announcement, without_chaos
 from corten.plugins import DevService, Resource
 from corten.policies.order import misplaced
 from corten.settings import Settings
@@ -163,7 +163,7 @@ class Doctor:
         for name, pipeline in app.components.pipelines.items():
             policies = found.get(name, pipeline.policies)
             if not app.own_settings.chaos.allowed:
-                policies = spared(policies)
+                policies = without_chaos(policies)
             elif said := announcement(policies):
                 yield Diagnosis(f"pipeline {name}", "warning", f"chaos is on: {said}", "set chaos.allowed to false")
             for rule in misplaced(policies):

@@ -124,11 +124,11 @@ class PipelineRuntime:
         for function in functions:
             function.check(policies)
         effective = switches.effective(policies, self)
-        harmful = any(isinstance(each, Chaos) for each in policies)
-        if harmful and not self.chaos_allowed:
-            from corten.pipeline.layers.chaos import spared
+        has_chaos = any(isinstance(each, Chaos) for each in policies)
+        if has_chaos and not self.chaos_allowed:
+            from corten.pipeline.layers.chaos import without_chaos
 
-            effective = spared(effective)
+            effective = without_chaos(effective)
         if len(effective) > 1:
             from corten.policies.order import warn_of_order
 
@@ -144,7 +144,7 @@ class PipelineRuntime:
                 breaker.tell(self._app_events, self.name)
             for install in installs:
                 install()
-            self._announced = self._announce(policies) if harmful else ""
+            self._announced = self._announce(policies) if has_chaos else ""
 
         return commit
 

@@ -281,7 +281,7 @@ extends = "http"
         "pipelines.users.policies: pipeline 'users': rate_limit counts by 'user', which is no parameter of users: "
         "it has number": "problem",
         "pipelines.prices.policies: circuit_breaker 'upstream' has failures=9 here and None in pipeline 'rates'; it is "
-        "one breaker": "problem",
+        "one circuit breaker": "problem",
     }
     assert found["starts"] is False
 

@@ -376,9 +376,9 @@ def test_a_function_keeps_its_wrapper_for_calls(pipeline: Make) -> None:
 
 async def test_what_has_to_be_awaited_is_no_plain_call(pipeline: Make) -> None:
     guard = pipeline(Bulkhead(1))
-    with pytest.raises(TypeError, match=r"load is not a plain function: write `await pipeline.call\(…\)`"):
+    with pytest.raises(TypeError, match=r"load is not a sync function: write `await pipeline.call\(…\)`"):
         cast("Any", guard.call_sync)(load, 1)
-    with pytest.raises(TypeError, match="rows is not a plain function"):
+    with pytest.raises(TypeError, match="rows is not a sync function"):
         guard.call_sync(rows, 1)
     assert await guard.call(load, 1) == "1 False"
     assert guard.call_sync(compute, 1) == 2

@@ -52,7 +52,7 @@ async def test_a_call_wants_a_function_and_no_coroutine() -> None:
 
 
 def test_two_budgets_are_refused_with_the_name_of_the_pipeline() -> None:
-    with pytest.raises(ValueError, match="pipeline 'users': its policies say different retry budgets"):
+    with pytest.raises(ValueError, match="pipeline 'users': its policies have different retry budgets"):
         Pipeline("users", Retry(budget=RetryBudget(0.1)), Hedge(1, budget=RetryBudget(0.2)))
 
 

@@ -182,7 +182,7 @@ async def test_it_is_loud_where_it_is_on_and_says_where_it_is_left_out(
         name="rates",
     )
     assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
-        ("INFO", "pipeline 'rates': its chaos policy is left out: nothing allows it")
+        ("INFO", "pipeline 'rates': its chaos policy is left out: it is not allowed")
     ]
     caplog.clear()
     guard.allow_chaos()

@@ -111,11 +111,11 @@ async def test_only_users_frames_show_in_tracebacks(pipeline: Make) -> None:
 @pytest.mark.parametrize(
     ("middleware", "function", "message"),
     [
-        (plainly, work, r"middleware: plainly is a plain function, and work is awaited: write it with `async def`"),
+        (plainly, work, r"middleware: plainly is a sync function, and work is async: write it with `async def`"),
         (
             noting,
             compute,
-            r"middleware: noting is awaited, and compute is a plain function: write the middl",
+            r"middleware: noting is async, and compute is a sync function: write the middl",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The budget of further attempts that the retries and hedges of a pipeline share."""
+"""The budget of further attempts, shared by the retries and hedges of a pipeline."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 def shared_budget(
     policies: Sequence[Policy], previous: _core.RetryBudget | None, context: PipelineContext
 ) -> _core.RetryBudget | None:
-    """The one that a policy says, with what was left of the previous one; None where none needs any.
+    """Return the budget of the policies, which keeps the level of the previous one; None: they need none.
 
-    :raises ValueError: two policies say different ones
+    :raises ValueError: two policies have different budgets
     """
-    said = [each.budget for each in policies if isinstance(each, Hedge | Retry) and each.budget is not None]
-    if any(each != said[0] for each in said):
-        other = next(each for each in said if each != said[0])
+    given = [each.budget for each in policies if isinstance(each, Hedge | Retry) and each.budget is not None]
+    if any(each != given[0] for each in given):
+        other = next(each for each in given if each != given[0])
         raise ValueError(
-            f"pipeline {context.name!r}: its policies say different retry budgets, {said[0]!r} and {other!r}: "
-            "a pipeline has one, so say it once"
+            f"pipeline {context.name!r}: its policies have different retry budgets, {given[0]!r} and {other!r}: "
+            "a pipeline has one budget, so give it to one policy"
         )
-    if not said and any(isinstance(each, Hedge) for each in policies):
-        said.append(RetryBudget())
-    if not said:
+    if not given and any(isinstance(each, Hedge) for each in policies):
+        given.append(RetryBudget())
+    if not given:
         return None
-    return budget_of(said[0], previous, context)
+    return budget_of(given[0], previous, context)
 
 
 def budget_of(policy: RetryBudget, previous: _core.RetryBudget | None, context: PipelineContext) -> _core.RetryBudget:
-    """The core's budget of a policy."""
+    """Make the core's budget of a policy."""
     return _core.RetryBudget(
         policy.ratio, policy.min_per_second, policy.burst, context.clock.core, context.counts, previous
     )

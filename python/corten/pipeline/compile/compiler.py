@@ -11,13 +11,11 @@ from msgspec.structs import replace
 from corten.pipeline.compile.budget import shared_budget
 from corten.pipeline.controls.named import Shareable
 from corten.pipeline.layers import LAYERS, SHARED_LAYERS, KeepsState, Layer, PipelineContext
+from corten.pipeline.layers.layer import Position, positions
 from corten.pipeline.segments.segment import Segment
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.cache import Cache
 from corten.policies.policy import Policy
-
-Position = tuple[str, int]
-"""A policy's kind, and its index among the policies of this kind: state is found by it when policies change."""
 
 
 class Compilation(msgspec.Struct, frozen=True):
@@ -54,31 +52,26 @@ class Compiler:
         state: dict[Position, Any] = {}
         changes: list[Callable[[], object]] = []
         segments: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
-        seen: dict[str, int] = {}
         for policy in policies:
-            make = LAYERS.get(type(policy))
-            compiler = STAGES.get(type(policy))
-            if make is None and compiler is None:
+            if type(policy) not in LAYERS and type(policy) not in STAGES:
                 raise ValueError(f"pipeline {context.name!r}: {_unknown(policy)}")
-            kind = policy.kind
-            position = (kind, seen.get(kind, 0))
-            seen[kind] = position[1] + 1
-            if make is not None:
+        for policy, position in zip(policies, positions(policy.kind for policy in policies), strict=True):
+            if (make := LAYERS.get(type(policy))) is not None:
                 layer = make(policy)
                 if isinstance(layer, KeepsState):
                     state[position] = layer.keep(kept.get(position))
                 segments.append((layer, []))
-            elif compiler is not None:
+            else:
                 old = kept.get(position)
                 if isinstance(policy, Shareable):  # with a name it may belong to other pipelines too
                     old = context.breakers.find(policy, context.name, context.clock, old)
                     if any(each is old for each in state.values()):
                         raise ValueError(
-                            f"pipeline {context.name!r}: {kind} {policy.name!r} stands in it twice: policies of one "
-                            "name are one, which a call would have to pass while it holds it; leave one out, or "
-                            "rename it"
+                            f"pipeline {context.name!r}: {policy.kind} {policy.name!r} stands in it twice: policies "
+                            "of one name are one, which a call would have to pass while it holds it; leave one out, "
+                            "or rename it"
                         )
-                compiled = compiler().compile_stage(policy, old, context.clock)
+                compiled = STAGES[type(policy)]().compile_stage(policy, old, context.clock)
                 if compiled.state is not None:
                     state[position] = compiled.state
                 if compiled.change is not None:

@@ -286,7 +286,7 @@ def _found(
 def caches_of(guarded: GuardedFunction) -> Iterator[FunctionCache]:
     """The caches around a function, outermost first."""
     place = 0
-    while isinstance(cache := guarded.kept("cache", place), FunctionCache):
+    while isinstance(cache := guarded.kept(("cache", place)), FunctionCache):
         yield cache
         place += 1
 

@@ -16,7 +16,7 @@ def hedges_of(functions: Iterable[GuardedFunction]) -> tuple[HedgeStatistics, ..
     found: dict[str, HedgeStatistics] = {}
     for guarded in list(functions):
         place = 0
-        while isinstance(hedge := guarded.kept("hedge", place), FunctionHedge):
+        while isinstance(hedge := guarded.kept(("hedge", place)), FunctionHedge):
             seen = hedge.statistics()
             before = found.get(seen.function)
             if before is not None:

@@ -1,4 +1,4 @@
-"""One function under a pipeline: its wrapper, and what stands between that and the user's code."""
+"""A guarded function: its wrapper, and the layers between the wrapper and the user's code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from corten.pipeline.functions.signature import Flavor, FunctionSignature, name_
 from corten.pipeline.functions.traceback import TITLE
 from corten.pipeline.functions.wrapper import Wrapper
 from corten.pipeline.layers import LAYERS, Layer, PipelineContext, WrapContext, Wrapped
+from corten.pipeline.layers.layer import Position, positions
 from corten.pipeline.stages import STAGES
 from corten.policies.policy import Policy
 
 
 def without_policies(pipeline: str) -> str:
-    """What a call of a pipeline hears that settings should have configured."""
+    """Return the error text for a pipeline that settings have not configured yet."""
     return (
         f"pipeline {pipeline!r} has no policies yet: they come from [pipelines.{pipeline}] of the settings when its "
         "App starts; without an App give it some, such as Timeout(2)"
@@ -26,11 +27,11 @@ def without_policies(pipeline: str) -> str:
 
 
 class GuardedFunction:
-    """A function of the user's and the one that stands in for it.
+    """A user's function under a pipeline, and its wrapper.
 
-    The outermost layer is the wrapper itself; each further one is a wrapper between it and the function.
+    The outermost layer runs in the wrapper that users call; each further layer is a wrapper inside of it.
 
-    :param owner: the pipeline itself, which lives as long as a function that it guards
+    :param owner: the pipeline, kept alive as long as the function
     """
 
     def __init__(self, pipeline: str, function: Callable[..., Any], owner: object = None) -> None:
@@ -44,9 +45,9 @@ class GuardedFunction:
         self._current = Wrapped(text, {"refuse": self._refuse})
         self._bypassed = False
         self._run(self._current)
-        self._kept: dict[tuple[str, int], object] = {}
+        self._kept: dict[Position, object] = {}
         self.function = self._outer.function
-        # Whoever holds the function holds this as well, so that new policies reach it.
+        # The function keeps this object alive, so that new policies reach it.
         self._outer.keep(self)
 
     def _refuse(self) -> NoReturn:
@@ -62,23 +63,23 @@ class GuardedFunction:
 
     @property
     def flavor(self) -> Flavor:
-        """Whether it gives a coroutine, another awaitable, or a value."""
+        """What a call of it returns."""
         return self._signature.flavor
 
-    def kept(self, kind: str, place: int = 0) -> object | None:
-        """What the layer of that kind, at that place among its like, keeps for this function."""
-        return self._kept.get((kind, place))
+    def kept(self, position: Position) -> object | None:
+        """Return what the layer at a position keeps for this function."""
+        return self._kept.get(position)
 
     def check(self, policies: Sequence[Policy]) -> None:
-        """Whether these policies can guard the function.
+        """Check that policies can guard the function.
 
-        :raises ValueError: they can't
+        :raises ValueError: a policy can't guard it
         """
         name = name_of(self._original)
         if self._signature.flavor == "async_generator":
-            from corten.pipeline.blocks.held_policies import objection as objection_of_spans
+            from corten.pipeline.blocks.held_policies import objection as block_objection
 
-            if wrong := objection_of_spans(policies, f"the async generator {name}"):
+            if wrong := block_objection(policies, f"the async generator {name}"):
                 raise ValueError(f"pipeline {self._pipeline!r}: {wrong}")
         for policy in policies:
             if (make := LAYERS.get(type(policy))) is not None:
@@ -86,12 +87,12 @@ class GuardedFunction:
             elif (compiler := STAGES.get(type(policy))) is not None:
                 objection = compiler().objection(policy, self._signature, name)
             else:
-                continue  # the compiler says what it is instead
+                continue  # the compiler reports it
             if objection is not None:
                 raise ValueError(f"pipeline {self._pipeline!r}: {objection}")
 
     def prepare(self, layers: Sequence[Layer], context: PipelineContext) -> Callable[[], None]:
-        """Make layers between the wrapper and the function; from the call of what is given back on they hold.
+        """Wrap the function in layers, and return the function that puts them in force.
 
         :raises ValueError: a layer can't guard the function
         """
@@ -107,22 +108,17 @@ class GuardedFunction:
 
             return commit_iterated
         inside = self._called()
-        seen: dict[str, int] = {}
-        places: list[tuple[str, int]] = []
-        for layer in layers:
-            places.append((layer.kind, seen.get(layer.kind, 0)))
-            seen[layer.kind] = places[-1][1] + 1
-        kept: dict[tuple[str, int], object] = {}
+        at = positions(layer.kind for layer in layers)
+        kept: dict[Position, object] = {}
         changes: list[Callable[[], object]] = []
 
         def wrap(index: int) -> Wrapped:
-            place = places[index]
-            before = self._kept.get(place)
+            before = self._kept.get(at[index])
             wrapped = layers[index].wrap(
                 WrapContext(context, self._original, self._signature, inside, index == 0, before)
             )
             if wrapped.kept is not None:
-                kept[place] = wrapped.kept
+                kept[at[index]] = wrapped.kept
             if wrapped.change is not None:
                 changes.append(wrapped.change)
             return wrapped
@@ -132,7 +128,8 @@ class GuardedFunction:
             wrapper.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key)
             inside = wrapper.function
         outermost = wrap(0)
-        if len(layers) > (2 if layers[0].kind == "cache" else 1):  # each further wrapper is a frame, and so is a race
+        # Each inner wrapper adds frames to tracebacks, and so does a hedge.
+        if len(layers) > (2 if layers[0].kind == "cache" else 1):
             outermost = replace(outermost, trims=True)
 
         def commit() -> None:
@@ -146,7 +143,7 @@ class GuardedFunction:
         return commit
 
     def bypass(self, *, on: bool) -> None:
-        """Call the function as if there were no layers, or with them again, from the next call on."""
+        """Leave the layers out from the next call on, or put them back."""
         self._bypassed = on
         self._run(self._bare() if on else self._current)
 
@@ -161,7 +158,7 @@ class GuardedFunction:
         self._outer.become(wrapped.text, wrapped.names, wrapped.inputs, wrapped.key, trims=wrapped.trims)
 
     def _called(self) -> Callable[..., Any]:
-        """The function as one whose coroutine can be driven: what else is awaitable is made once admitted."""
+        """Return a coroutine function; other awaitables are made after admission."""
         function = self._original
         if self._signature.flavor != "awaitable":
             return function

@@ -1,4 +1,4 @@
-"""The object that stands for "not in the cache", where None may be a value."""
+"""MISS: not in the cache, where None may be a value."""
 
 from __future__ import annotations
 

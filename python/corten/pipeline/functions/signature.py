@@ -1,4 +1,4 @@
-"""What a function looks like from outside: its parameters, and whether it is awaited."""
+"""Signatures of guarded functions: parameters as source text, and whether calls are awaited."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _EMPTY = inspect.Parameter.empty
 
 
 class FunctionSignature(msgspec.Struct, frozen=True):
-    """How a function is called, in pieces of source text that hold nothing but its parameters' names."""
+    """How a function is called, as source text of parameters' names only."""
 
     flavor: Flavor
     names: tuple[str, ...]
     head: str
-    """Parameters as a ``def`` declares them; defaults are set on the function, not in its text."""
+    """Parameters as in a ``def``, with ``None`` for defaults, which are set on the function."""
     call: str
-    """Arguments as they are handed on."""
+    """Arguments as in a call."""
     args: str
-    """The positional ones as a tuple."""
+    """Positional arguments as a tuple."""
     kwargs: str
-    """The others as a dict."""
+    """Keyword arguments as a dict."""
     key: str
-    """What a cache knows the call by: the argument itself, or the tuple of all; ``self`` and ``cls`` are left out.
+    """The key of a cache: the only argument itself, or a tuple of all, without ``self`` and ``cls``.
 
-    Where it uses a function of ours its name has ``{_}`` in front, for a prefix that no parameter has.
+    Names of Corten's own functions begin with ``{_}``, for a prefix that no parameter has.
     """
     inspected: inspect.Signature | None
-    """None: the function does not say what it takes."""
+    """None: the function has no readable signature."""
 
 
 def flavor_of(function: Callable[..., Any]) -> Flavor:
-    """Whether calling it gives a coroutine, another awaitable, a value, or an async generator.
+    """Return what a call of a function returns.
 
-    :raises TypeError: it is a plain generator function
+    :raises TypeError: it is a sync generator function
     """
     called = getattr(_of_partial(function), "__call__", None)  # noqa: B004
     if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(called):
         return "async_generator"
     if inspect.isgeneratorfunction(function) and not _flags(function) & inspect.CO_ITERABLE_COROUTINE:
         raise TypeError(
-            f"{name_of(function)} is a generator function: a pipeline guards calls that end with a result, and async "
-            "generators; write it with `async def`, or put `with pipeline.guard():` into it"
+            f"{name_of(function)} is a sync generator function: a pipeline guards calls that end with a result, and "
+            "async generators; write it with `async def`, or put `with pipeline.guard():` into it"
         )
     if _flags(function) & inspect.CO_COROUTINE:
         return "coroutine"
@@ -58,7 +58,7 @@ def flavor_of(function: Callable[..., Any]) -> Flavor:
         return "awaitable"
     if inspect.iscoroutinefunction(called):
         return "awaitable"
-    if inspect.iscoroutinefunction(inspect.unwrap(function)):  # a plain decorator around an async function
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):  # a sync decorator around an async function
         return "awaitable"
     return "awaitable" if _is_awaitable(returns(function)) else "sync"
 
@@ -77,7 +77,7 @@ def _flags(function: Callable[..., Any]) -> int:
 
 
 def returns(function: Callable[..., Any]) -> Any:
-    """The annotated type of the result; ``Any`` where there is none that can be read."""
+    """Return the annotated type of the result, or ``Any`` where it can't be read."""
     try:
         return unaliased(typing.get_type_hints(inspect.unwrap(function)).get("return", Any))
     except Exception:  # noqa: BLE001 - a name that only type checkers know
@@ -85,7 +85,7 @@ def returns(function: Callable[..., Any]) -> Any:
 
 
 def unaliased(annotation: Any) -> Any:
-    """What an alias of a ``type`` statement (Python 3.12) stands for; any other annotation as it is."""
+    """Return the type behind an alias of a ``type`` statement (Python 3.12), or the annotation itself."""
     while type(alias := typing.get_origin(annotation) or annotation).__name__ == "TypeAliasType":
         arguments = typing.get_args(annotation)
         annotation = alias.__value__[arguments] if arguments else alias.__value__
@@ -98,7 +98,7 @@ def _is_awaitable(annotation: Any) -> bool:
 
 
 def result_type(function: Callable[..., Any], flavor: Flavor) -> Any:
-    """What awaiting, or calling, the function gives."""
+    """Return the type of the result, awaited where calls are awaited."""
     annotation = returns(function)
     if flavor in ("coroutine", "sync") or not _is_awaitable(annotation):
         return annotation
@@ -107,14 +107,14 @@ def result_type(function: Callable[..., Any], flavor: Flavor) -> Any:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The qualified name, for people."""
+    """Return the qualified name, for errors and logs."""
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 
 def signature_of(function: Callable[..., Any]) -> FunctionSignature:
-    """Read how a function is called; one without a readable signature takes anything.
+    """Read how a function is called; without a readable signature it takes any arguments.
 
-    :raises TypeError: it is a generator function
+    :raises TypeError: it is a sync generator function
     """
     flavor = flavor_of(function)
     try:
@@ -141,7 +141,7 @@ def signature_of(function: Callable[..., Any]) -> FunctionSignature:
     kwargs: list[str] = []
     key: list[str] = []
     previous: Any = None
-    for place, each in enumerate(parameters):
+    for index, each in enumerate(parameters):
         if previous is inspect.Parameter.POSITIONAL_ONLY and each.kind is not inspect.Parameter.POSITIONAL_ONLY:
             head.append("/")
         if each.kind is inspect.Parameter.KEYWORD_ONLY and previous not in (
@@ -169,7 +169,7 @@ def signature_of(function: Callable[..., Any]) -> FunctionSignature:
             else:
                 call.append(name)
                 args.append(name)
-            if place > 0 or name not in ("self", "cls"):
+            if index > 0 or name not in ("self", "cls"):
                 key.append(name)
     if previous is inspect.Parameter.POSITIONAL_ONLY:
         head.append("/")

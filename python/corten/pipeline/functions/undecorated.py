@@ -1,4 +1,4 @@
-"""Functions that are called under a pipeline without being decorated: their wrappers, kept for the next call."""
+"""Wrappers of functions that are called under a pipeline without being decorated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from corten.pipeline.functions.signature import flavor_of, name_of
 R = TypeVar("R")
 
 _REMEMBERED = 256
-"""Functions whose wrappers are kept: those that were called last."""
+"""Wrappers kept, of the functions called last."""
 
 Verb = Literal["call", "call_sync"]
 
@@ -21,44 +21,44 @@ class Undecorated:
     """The wrappers of one pipeline's undecorated functions."""
 
     def __init__(self) -> None:
-        # Each thing that is done to it is done at once, whatever other threads do.
+        # Each operation on it is atomic, also with other threads.
         self._wrappers: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
     def wrapper(self, function: Any, verb: Verb, guard: Callable[[Any], Any]) -> Callable[..., Any]:
-        """The wrapper of a function; made by ``guard`` if it is not there."""
+        """Return the wrapper of a function; ``guard`` makes it if there is none."""
         key: object = (verb, function)
         try:
             hash(key)
-        except TypeError:  # its wrapper keeps it, and so nothing else comes by its number
+        except TypeError:  # the wrapper keeps the function alive, so no other object gets its id
             key = (verb, id(function))
         if (found := self._wrappers.get(key)) is None:
-            # Another thread may have made one meanwhile: then that is the one, with what it has cached.
+            # Where another thread made one meanwhile, use that one: it may have cached results.
             found = self._wrappers.setdefault(key, guard(function))
             while len(self._wrappers) > _REMEMBERED:
                 self._wrappers.popitem(last=False)
             return found
-        try:  # noqa: SIM105 - a context manager would take longer than all the rest
+        try:  # noqa: SIM105 - a context manager takes longer than the rest of this method
             self._wrappers.move_to_end(key)
-        except KeyError:  # another thread needed its room
+        except KeyError:  # another thread evicted it
             pass
         return found
 
 
 def sync(pipeline: str, function: Callable[..., R]) -> Callable[..., R]:
-    """A function that has to be plain.
+    """Return a function, which must be sync.
 
-    :raises TypeError: what it returns has to be awaited
+    :raises TypeError: its result has to be awaited
     """
     if flavor_of(function) != "sync":
         raise TypeError(
-            f"pipeline {pipeline!r}: {name_of(function)} is not a plain function: write `await pipeline.call(…)`, or "
+            f"pipeline {pipeline!r}: {name_of(function)} is not a sync function: write `await pipeline.call(…)`, or "
             "decorate it"
         )
     return function
 
 
 def awaited(pipeline: str, function: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-    """A function that may or may not say that it returns an awaitable, as one that does.
+    """Return a coroutine function around any function but a generator.
 
     :raises TypeError: it is an async generator function, or can't be called
     """

@@ -46,7 +46,7 @@ class Wrapper:
         self._globals: dict[str, Any] = {
             "__name__": getattr(function, "__module__", __name__),
             "__builtins__": builtins.__dict__,
-            # By names of our own: a parameter may be called as the builtin is.
+            # With the prefix, for a parameter may have the name of a builtin.
             f"{self._prefix}len": len,
             f"{self._prefix}sorted": sorted,
         }
@@ -122,7 +122,7 @@ class Wrapper:
         )
         source = f"{define} {self._prefix}guarded({signature.head}):\n{body}"
         file = f"<{self._title} #{next(_serial)}>"
-        # An entry without a time stamp stays when files are checked for changes.
+        # linecache.checkcache keeps entries without a time stamp.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         self._files.append(file)
         scratch: dict[str, Any] = {}

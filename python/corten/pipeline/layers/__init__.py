@@ -1,4 +1,4 @@
-"""Policies that stand in Python around what is further inside: a module for each, and a line in the registry."""
+"""Policies that run in Python: a module for each, and a line in the registry."""
 
 from corten.pipeline.layers.layer import KeepsState, Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.layers.registry import LAYERS, SHARED_LAYERS

@@ -1,4 +1,4 @@
-"""Harm done to calls on purpose: waits, errors, other results."""
+"""Chaos: calls disturbed on purpose by waits, errors and other results."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 from corten import _core
 from corten.clock import Clock
-from corten.errors import CortenError
-from corten.event_loop import in_event_loop
 from corten.pipeline.controls.chaos import ChaosControl
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
+from corten.pipeline.segments.waiting import refuse_to_block
 from corten.pipeline.stages.stage import Input, missing_parameter
 from corten.pipeline.telemetry.events import PipelineEvents
 from corten.policies.chaos import Chaos, made
@@ -24,16 +23,16 @@ _log = logging.getLogger("corten.pipeline")
 
 
 class ChaosLayer:
-    """Chaos. A call that is spared goes on without a frame of ours."""
+    """Chaos as a layer; adds no frame to calls that it leaves alone."""
 
     kind = "chaos"
 
     def __init__(self, policy: Chaos) -> None:
         self.policy = policy
         self._errors = policy.errors()
-        self.state = ChaosControl(self._decisions(None))
+        self.state = ChaosControl(self._made_after(None))
 
-    def _decisions(self, previous: _core.Chaos | None) -> _core.Chaos:
+    def _made_after(self, previous: _core.Chaos | None) -> _core.Chaos:
         policy = self.policy
         return _core.Chaos(
             policy.seed if policy.seed is not None else int.from_bytes(os.urandom(8), "big"),
@@ -47,50 +46,50 @@ class ChaosLayer:
         )
 
     def keep(self, state: object) -> object:
-        """Count on from what a predecessor did."""
+        """Take over the counts of the layer before."""
         if isinstance(state, ChaosControl):
-            self.state = ChaosControl(self._decisions(state.core))
+            self.state = ChaosControl(self._made_after(state.core))
         return self.state
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """It must know the parameter by which it chooses."""
+        """Return an error if its ``key`` is no parameter of the function."""
         return missing_parameter("chaos", "chooses by", self.policy.key, signature, function)
 
-    def admission(self, context: PipelineContext) -> Harm:
-        """What it does before a block or an iteration: it makes it wait, or fail."""
-        return Harm(self, context)
+    def admission(self, context: PipelineContext) -> Injector:
+        """Return what disturbs blocks and iterations before they begin."""
+        return Injector(self, context)
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it around what is inside."""
-        inside, harm = wrap_context.inside, Harm(self, wrap_context.pipeline)
-        decide = harm.decide
+        """Return the wrapper that disturbs calls."""
+        inside, injector = wrap_context.inside, Injector(self, wrap_context.pipeline)
+        decide = injector.decide
 
         def around(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Any:
             if (injection := decide(inputs)) is None:
                 return inside(*args, **kwargs)
-            return harmed(injection, args, kwargs)
+            return disturbed(injection, args, kwargs)
 
-        async def harmed(injection: Injection, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-            await harm.wait(injection)
-            return harm.result if harm.replaces(injection) else await inside(*args, **kwargs)
+        async def disturbed(injection: Injection, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+            await injector.wait(injection)
+            return injector.result if injector.replaces(injection) else await inside(*args, **kwargs)
 
         def around_sync(args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Any, ...] = ()) -> Any:
             if (injection := decide(inputs)) is not None:
-                harm.block(injection)
-                if harm.replaces(injection):
-                    return harm.result
+                injector.block(injection)
+                if injector.replaces(injection):
+                    return injector.result
             return inside(*args, **kwargs)
 
         is_sync = wrap_context.signature.flavor == "sync"
-        return Wrapped(texts.LAYERED, {"around": around_sync if is_sync else around}, harm.inputs)
+        return Wrapped(texts.LAYERED, {"around": around_sync if is_sync else around}, injector.inputs)
 
 
 Injection = tuple[float, int | None]
-"""Seconds to wait, and then the number of an error, -1 for another result, or None."""
+"""Seconds to wait, and then the index of an error, -1 for another result, or None."""
 
 
-class Harm:
-    """Carries out what the core decided about a call, and tells it."""
+class Injector:
+    """Disturbs calls as the core decides, and emits events."""
 
     def __init__(self, layer: ChaosLayer, context: PipelineContext) -> None:
         policy = layer.policy
@@ -104,48 +103,44 @@ class Harm:
         self._events: PipelineEvents = context.events
 
     def decide(self, inputs: tuple[Any, ...] = ()) -> Injection | None:
-        """What is done to the next call; None: nothing."""
+        """Return how the next call is disturbed; None: not at all."""
         if inputs and inputs[0] not in self._keys:
             return None
         return self._decide()
 
     async def before(self, inputs: tuple[Any, ...]) -> None:
-        """Harm a block or an iteration before its first step.
+        """Disturb a block or an iteration before its first step.
 
-        :raises Exception: what it is made to fail with
+        :raises Exception: the injected error
         """
         if (injection := self.decide(inputs)) is not None:
             await self.wait(injection)
             self.replaces(injection)
 
     def before_sync(self, inputs: tuple[Any, ...]) -> None:
-        """The same in a thread."""
+        """Disturb a sync block before it begins."""
         if (injection := self.decide(inputs)) is not None:
             self.block(injection)
             self.replaces(injection)
 
     async def wait(self, injection: Injection) -> None:
-        """Make the call wait, if it has to."""
+        """Sleep for the injected latency, if there is any."""
         if injection[0] > 0:
             await self._clock.sleep(injection[0])
 
     def block(self, injection: Injection) -> None:
-        """Make a thread wait, if it has to.
+        """Block the thread for the injected latency, if there is any.
 
-        :raises CortenError: the thread runs an event loop, which would stand still
+        :raises CortenError: the thread runs an event loop, which it would stop
         """
         if injection[0] > 0:
-            if in_event_loop():
-                raise CortenError(
-                    f"pipeline {self._pipeline!r}: chaos would make this plain function wait, in the thread of an "
-                    "event loop: make it async, or call it in a worker thread"
-                )
+            refuse_to_block(self._pipeline)
             self._clock.block(injection[0])
 
     def replaces(self, injection: Injection) -> bool:
-        """Whether something else is returned in place of the call; told before anything comes of it.
+        """Return whether another result replaces the call's; emits the event first.
 
-        :raises Exception: what the call is made to fail with
+        :raises Exception: the injected error
         """
         seconds, instead = injection
         if instead is None:
@@ -159,28 +154,28 @@ class Harm:
         raise error
 
 
-def spared(policies: Sequence[Policy]) -> tuple[Policy, ...]:
-    """The policies without chaos: as they stand where it is not allowed."""
+def without_chaos(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+    """Return the policies without chaos, for pipelines that don't allow it."""
     return tuple(each for each in policies if not isinstance(each, Chaos))
 
 
 def announcement(policies: Sequence[Policy]) -> str:
-    """What harm the policies do, in words; empty where they do none."""
+    """Describe the chaos of the policies; empty where there is none."""
     return "; ".join(described(each) for each in policies if isinstance(each, Chaos))
 
 
 def announce(pipeline: str, policies: Sequence[Policy], before: str, *, allowed: bool) -> str:
-    """Say loudly what harm the policies do, if it is not what was said before; gives what is said now."""
-    said = announcement(policies)
-    if said and not allowed:
-        _log.info("pipeline %r: its chaos policy is left out: nothing allows it", pipeline)
-    elif said and said != before:
-        _log.warning("pipeline %r: chaos is on: %s", pipeline, said)
-    return said if allowed else ""
+    """Warn of the chaos of the policies, unless that was said before; return the announcement."""
+    text = announcement(policies)
+    if text and not allowed:
+        _log.info("pipeline %r: its chaos policy is left out: it is not allowed", pipeline)
+    elif text and text != before:
+        _log.warning("pipeline %r: chaos is on: %s", pipeline, text)
+    return text if allowed else ""
 
 
 def described(policy: Chaos) -> str:
-    """What it does, in words."""
+    """Describe a chaos policy."""
     parts: list[str] = []
     if policy.error_rate:
         names = " or ".join(kind.__qualname__ for kind in policy.errors())
@@ -189,10 +184,10 @@ def described(policy: Chaos) -> str:
         parts.append(f"{_percent(policy.result_rate)} return {policy.result!r}")
     if policy.latency_rate:
         longest = policy.max_latency if policy.max_latency is not None else policy.latency
-        span = f"{policy.latency:g}" if longest == policy.latency else f"{policy.latency:g} to {longest:g}"
-        parts.append(f"{_percent(policy.latency_rate)} wait {span} s")
+        seconds = f"{policy.latency:g}" if longest == policy.latency else f"{policy.latency:g} to {longest:g}"
+        parts.append(f"{_percent(policy.latency_rate)} wait {seconds} s")
     who = "" if policy.key is None else f" where {policy.key} is {' or '.join(map(repr, policy.keys))}"
-    return f"of the calls{who} {', '.join(parts) or 'none is harmed'}"
+    return f"of the calls{who} {', '.join(parts) or 'none is disturbed'}"
 
 
 def _percent(rate: float) -> str:

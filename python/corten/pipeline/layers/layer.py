@@ -1,8 +1,9 @@
-"""What a layer is: a wrapper of its own between the caller and what is further inside."""
+"""Layers: policies that run in Python, each in a wrapper of its own around the next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class PipelineContext(msgspec.Struct, frozen=True):
-    """What all layers of a pipeline have in common."""
+    """Clock, counts and plugins that all layers of a pipeline use."""
 
     name: str
-    """The name of the pipeline."""
+    """The pipeline's name."""
     clock: Clock
     counts: PipelineCounts
     events: PipelineEvents
@@ -33,26 +34,26 @@ class PipelineContext(msgspec.Struct, frozen=True):
     observers: Sequence[Observer] = ()
     tiers: Sequence[CacheTier] = ()
     budget: RetryBudget | None = None
-    """Of all further attempts of the pipeline."""
+    """The budget of all further attempts of the pipeline."""
     background: Background | None = None
-    """Where work goes that no caller waits for; None: there is no App."""
+    """Runs work that no caller waits for; None: there is no App."""
     limiters: Sequence[LimiterBackend] = ()
-    """Where limits can be kept that processes share."""
+    """Backends that keep limits for several processes."""
 
 
 class WrapContext(msgspec.Struct, frozen=True):
-    """Where a layer is put."""
+    """A function to wrap in a layer, and what the layer needs to know of it."""
 
     pipeline: PipelineContext
     function: Callable[..., Any]
     """The user's function."""
     signature: FunctionSignature
     inside: Callable[..., Any]
-    """What is further inside, called as the function is: a coroutine function where that is awaited."""
+    """The next wrapper, or the function; a coroutine function where the user's is awaited."""
     outermost: bool
     """Whether nothing of the pipeline stands further outside."""
     kept: object | None
-    """What the layer of the same kind at the same place kept for this function."""
+    """What the layer before at this position kept for the function."""
 
     @property
     def function_name(self) -> str:
@@ -61,22 +62,36 @@ class WrapContext(msgspec.Struct, frozen=True):
 
 
 class Wrapped(msgspec.Struct, frozen=True):
-    """How the wrapper of a layer runs."""
+    """The text and globals of a layer's wrapper."""
 
     text: str
     """One of `wrapper_texts`, or one that its functions make."""
     names: Mapping[str, Any]
-    """The names that the text uses."""
+    """Globals of the text."""
     inputs: tuple[Input, ...] = ()
-    """What of the call's arguments is handed to it besides, as a tuple."""
+    """Inputs of the policy, handed on as a tuple."""
     key: str | None = None
-    """Source text for a cache's key, in place of the signature's own."""
+    """Source text for a cache's key; None: the signature's."""
     kept: object | None = None
-    """Handed to whatever takes its place, when the pipeline is compiled again."""
+    """Handed to the next layer at this position, when the pipeline is compiled again."""
     change: Callable[[], object] | None = None
-    """Makes what was kept what the policy says now; called when all policies could be compiled."""
+    """Applies the policy to what was kept; called once all policies could be compiled."""
     trims: bool = False
-    """Take frames of ours out of the tracebacks of errors; for the outermost wrapper of several."""
+    """Take Corten's frames out of tracebacks; for the outermost of several wrappers."""
+
+
+Position = tuple[str, int]
+"""A policy's kind, and its index among the policies of this kind: state is found by it when policies change."""
+
+
+def positions(kinds: Iterable[str]) -> list[Position]:
+    """Return the positions of policies, by their kinds in order."""
+    seen: Counter[str] = Counter()
+    found: list[Position] = []
+    for kind in kinds:
+        found.append((kind, seen[kind]))
+        seen[kind] += 1
+    return found
 
 
 class Layer(Protocol):
@@ -84,25 +99,25 @@ class Layer(Protocol):
 
     @property
     def kind(self) -> str:
-        """The kind of its policy; by it and its place among its like it finds what it kept."""
+        """The kind of its policy; empty for a segment."""
         ...
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Say why it can't guard a function, in words that end the pipeline's error; None: it can."""
+        """Return why it can't guard a function, to end an error with; None: it can."""
         ...
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it around what is inside.
+        """Return the wrapper of a function in this layer.
 
-        :raises ValueError: the function is not one that it can guard
+        :raises ValueError: it can't guard the function
         """
         ...
 
 
 @runtime_checkable
 class KeepsState(Protocol):
-    """A layer that has state of its own for the whole pipeline."""
+    """A layer with state for the whole pipeline."""
 
     def keep(self, state: object | None) -> object:
-        """Go on with what a predecessor of the same kind and place kept, or None; gives what is kept from now on."""
+        """Take over the state of the layer before at this position, or None; return the state to keep."""
         ...

@@ -1,4 +1,4 @@
-"""A function of the user's around calls."""
+"""Middleware: a user's function around each call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from corten.policies.middleware import Middleware, MiddlewareDetails
 
 
 class MiddlewareLayer:
-    """A middleware. Around what is awaited no function here awaits: so none is a frame in the tracebacks of errors."""
+    """A user's function around calls.
+
+    Nothing here awaits around async functions, so no frame of Corten shows in their tracebacks.
+    """
 
     kind = "middleware"
 
@@ -21,23 +24,23 @@ class MiddlewareLayer:
         self._middleware = policy.resolve()
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Around what is awaited it must be awaited as well, and around plain functions it must be plain."""
+        """Return why it can't guard a function: both must be async, or both sync."""
         name = name_of(self._middleware)
         try:
-            awaited = flavor_of(self._middleware) != "sync"
+            is_async = flavor_of(self._middleware) != "sync"
         except TypeError:
-            return f"middleware: {name} is a generator function: it must return what call_next() gave"
-        if signature.flavor == "sync" and awaited:
-            return f"middleware: {name} is awaited, and {function} is a plain function: write the middleware with `def`"
-        if signature.flavor != "sync" and not awaited:
-            return f"middleware: {name} is a plain function, and {function} is awaited: write it with `async def`"
+            return f"middleware: {name} is a generator function: it must return the result of call_next()"
+        if signature.flavor == "sync" and is_async:
+            return f"middleware: {name} is async, and {function} is a sync function: write the middleware with `def`"
+        if signature.flavor != "sync" and not is_async:
+            return f"middleware: {name} is a sync function, and {function} is async: write it with `async def`"
         return None
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it around what is inside."""
+        """Return the wrapper that calls the middleware."""
         middleware, pipeline, function = self._middleware, wrap_context.pipeline.name, wrap_context.function_name
-        plain = wrap_context.signature.flavor == "sync"
-        inside = _trimming(wrap_context.inside) if plain else wrap_context.inside
+        is_sync = wrap_context.signature.flavor == "sync"
+        inside = _trimming(wrap_context.inside) if is_sync else wrap_context.inside
 
         def around(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
             details = MiddlewareDetails(pipeline, function, args, kwargs)
@@ -51,7 +54,7 @@ class MiddlewareLayer:
 
 
 def _trimming(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A plain function whose frames of ours do not show in tracebacks: each of its layers would be one."""
+    """Return a sync function without Corten's frames in its tracebacks: each layer would be one."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""What makes a layer of which policy: a line for each, and a function that loads its room."""
+"""Which class makes a layer of which policy; loaded when first used."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def _hedge(policy: Hedge) -> Layer:
     return HedgeLayer(policy)
 
 
-def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, place: int) -> Layer | None:
+def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, index: int) -> Layer | None:
     if not policy.shared:
         return None
     from corten.pipeline.layers.rate_limit import shared_rate_limit
 
-    return shared_rate_limit(policy, compiled, context, place)
+    return shared_rate_limit(policy, compiled, context, index)
 
 
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
@@ -54,9 +54,9 @@ LAYERS: Mapping[type, Callable[[Any], Layer]] = {
     Middleware: _middleware,
     Hedge: _hedge,
 }
-"""What makes a layer of each policy."""
+"""Makes a layer of a policy."""
 
 SHARED_LAYERS: Mapping[type, Callable[[Any, Compiled, PipelineContext, int], Layer | None]] = {
     RateLimit: _rate_limit,
 }
-"""What makes a layer of a stage of the core that needs one here: the policy, the stage, and which among its like."""
+"""Makes a layer of a stage that needs Python too: from policy, stage, context, and index among its kind."""
