@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import corten.errors
+from corten import App, Pipeline
 from corten.hookspecs import Hooks
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +69,30 @@ def test_what_is_public_has_a_docstring(file: Path) -> None:
         value = getattr(module, name)
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), f"{module.__name__}.{name}"
+
+
+SHOWN: dict[str, tuple[object, str]] = {
+    "App": (
+        App("shown", config=None),
+        """add alerts call_hook check clock configure consumer dead_letters environment errors events every failure
+        flags get health load name observers on_error override pipeline pipelines plugins registry reload
+        reload_statistics run section settings state stop task tasks""",
+    ),
+    "Pipeline": (
+        Pipeline("shown"),
+        """adaptive_limits allow_chaos breakers bulkheads cache cache_sync call call_sync chaos_allowed configure guard
+        name policies rate_limits statistics""",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_an_object_shows_its_users_exactly_these_names(kind: str) -> None:
+    shown, names = SHOWN[kind]
+    assert [name for name in dir(shown) if not name.startswith("_")] == names.split()
+    page = (DOCS / "reference" / "app.md").read_text("utf-8")
+    section = page.partition(f"## {kind}\n")[2].partition("\n## ")[0]
+    assert set(names.split()) == {word for word in section.split("`")[1::2] if word.isidentifier()}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -230,12 +230,13 @@ def test_what_refuses_to_end_does_not_hold_up_the_program(tmp_path: Path, backen
         (
             """
             from corten.hookspecs import hookimpl
+            from corten.app.internals import internals_of
             from corten.plugins.loading import Plugins
             class BadPlugin:
                 @hookimpl
                 def corten_resources(self, app):
                     raise ValueError("no good")
-            app.installed = Plugins([BadPlugin()])
+            internals_of(app).settings.plugins = Plugins([BadPlugin()])
             """,
             70,
             "plugin 'bad' (passed in code): corten_resources failed: ValueError: no good",
@@ -257,12 +258,13 @@ def test_what_stops_the_start_is_said_without_a_traceback(tmp_path: Path, more: 
 def test_who_wants_the_traceback_gets_it(tmp_path: Path, level: str) -> None:
     more = """
         from corten.hookspecs import hookimpl
+        from corten.app.internals import internals_of
         from corten.plugins.loading import Plugins
         class BadPlugin:
             @hookimpl
             def corten_settings(self):
                 raise KeyError("no good")
-        app.installed = Plugins([BadPlugin()])
+        internals_of(app).settings.plugins = Plugins([BadPlugin()])
     """
     with program(tmp_path, "nowhere", "asyncio", more, CORTEN_LOGS__LEVEL=level) as process:
         _, errors = process.communicate(timeout=20)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from corten.app import App
+from corten.app.internals import internals_of
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ("postgres", "redis", "kafka", "health", "tracing", "ops")
@@ -19,7 +20,7 @@ def settings() -> list[tuple[str, str]]:
     app: App[None] = App("test", autoload=PLUGINS, config=None)
     return [
         (section.name, field.encode_name)
-        for section in app.sections()
+        for section in internals_of(app).settings.sections()
         for field in msgspec.structs.fields(section.type)
     ]
 

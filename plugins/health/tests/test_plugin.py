@@ -29,7 +29,7 @@ def make(**arguments: object) -> App[None]:
 
 
 def pages(app: App[None]) -> dict[str, Route]:
-    return {route.path: route for _, routes in app.hook_results("corten_ops_routes") for route in routes}
+    return {route.path: route for _, routes in app.call_hook("corten_ops_routes") for route in routes}
 
 
 async def ask(app: App[None], path: str, **query: str) -> tuple[Reply, dict[str, object]]:

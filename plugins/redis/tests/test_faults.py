@@ -13,6 +13,7 @@ from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
 
 from corten import App
+from corten.app.internals import internals_of
 from corten.events import Degraded, Event, Recovered
 from corten.secrets import Secret
 from corten_redis import Redis, RedisPlugin, RedisSettings, RedisTier, RedisUnavailable
@@ -145,7 +146,7 @@ async def test_without_the_server_the_app_starts_degraded_and_recovers_with_no_r
             await until(lambda: app.get(Redis).statistics().up)
             assert [event.what for event in events if isinstance(event, Recovered)] == ["redis"]
             assert 'corten_redis_up{pool="default"} 1' in app.registry.render()
-            assert len(app.cache_tiers) == 1
+            assert len(internals_of(app).life.tiers) == 1
             await app.get(Redis).ping()
     finally:
         server.close()

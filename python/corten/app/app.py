@@ -1,30 +1,31 @@
-"""App: the composition root. What it is made of, what is asked of it; the work is done in the modules beside it."""
+"""App: the composition root of a service."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 import msgspec
 
 from corten.alerts import Alerts
-from corten.app.components import Components
-from corten.app.composition import Composition
+from corten.app.components import Components, attach
+from corten.app.internals import AppInternals
 from corten.app.lifecycle.lifecycle import Lifecycle, State
-from corten.app.settings.own import OwnSettings
-from corten.app.settings.settings import OWN_SECTIONS, SettingsSources, ShutdownSettings
+from corten.app.settings.loading import AppSettings, SettingsSources
 from corten.clock import Clock
 from corten.dead_letters import MemoryDeadLetterStore
-from corten.error_handler import ErrorHandler
-from corten.errors import CortenError, SettingsError
+from corten.error_handler import ErrorDetails, ErrorHandler, checked_kinds
+from corten.errors import CortenError
 from corten.events import Events
-from corten.flags import Flags
-from corten.health import Health
+from corten.health import Check, Health, Probe
+from corten.messages.consumer import Consumer
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
+from corten.pipeline.functions.signature import flavor_of
+from corten.plugins.descriptions import Task
 from corten.plugins.loading import Plugins
-from corten.settings import Section
+from corten.settings import parse_duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,28 +33,30 @@ if TYPE_CHECKING:
     from corten.app.lifecycle.run import Backend, Loop
     from corten.app.settings.reload import Reloaded, ReloadStatistics
     from corten.app.tasks.tasks import TaskStatistics
-    from corten.cache.tier import CacheTier
     from corten.dead_letters import DeadLetterStore
     from corten.events.observer import Observer
-    from corten.logs import LogLevel
-    from corten.messages.source import MessageSource
+    from corten.flags import Flags
     from corten.plugins.record import PluginRecord
-    from corten.rate_limit.backend import LimiterBackend
+    from corten.policies.policy import Policy
     from corten.settings import Settings
 
 S = TypeVar("S")
 T = TypeVar("T")
 
+_F = TypeVar("_F", bound=Callable[[], Awaitable[Any]])
+_E = TypeVar("_E", bound=Callable[[ErrorDetails], object])
+_H = TypeVar("_H", bound=Callable[[Any], Awaitable[Any]])
 
-class App(Composition, Generic[S]):
+
+class App(Generic[S]):
     """A service: settings, plugins, resources, pipelines and tasks with one lifecycle.
 
     Making one has no effects; it lives once, from ``async with app:`` or :meth:`run`.
 
-    :param name: of the service, in logs, metrics and on the ops pages
+    :param name: the service in logs, metrics and on the ops pages
     :param settings: the type of the application's own settings, the table ``[app]``
     :param plugins: plugins that are not installed as distributions: objects or classes
-    :param autoload: which installed plugins are loaded: all, none or those named; None leaves it to the settings
+    :param autoload: the installed plugins to load: all, none or some by name; None: the settings say
     :param clock: the time of everything in the App
     :param config: the settings file; the default one may be missing. None: no file
     :param arguments: settings that win over all others, by dotted path: ``{"postgres.max_size": 5}``
@@ -97,39 +100,33 @@ class App(Composition, Generic[S]):
         arguments: Mapping[str, object] | None = None,
     ) -> None:
         if not name.strip():
-            raise ValueError('an App needs a name, which logs, errors and metrics say: App("savings")')
+            raise ValueError('an App needs a name, for logs, errors and metrics: App("savings")')
         self.name = name
         self.clock = clock if clock is not None else Clock()
         self.registry = Registry(self.clock)
         self.health = Health(self.clock)
         self.errors = ErrorHandler(self.registry, self.clock)
-        """Where errors of pipelines, tasks, schedules, consumers and subscribers come by."""
+        """Counts errors of pipelines, tasks, schedules, consumers and subscribers, and passes them on."""
         self.events = Events(on_error=self.errors.report)
         self.alerts = Alerts(self.registry, self.clock, health=self.health, events=self.events)
-        self.components = Components()
-        """What was added in code."""
-        self.installed = Plugins(plugins)
-        """The plugins, in order; found by :meth:`load`."""
-        self.life = Lifecycle(self, MemoryDeadLetterStore())
-        self._settings_type = cast("type[msgspec.Struct] | None", settings)
-        self._autoload = autoload
-        self.sources = SettingsSources(config, config == "corten.toml", dict(arguments or {}))
-        """Where the settings are read from; :meth:`configure` changes it."""
-        self._sections: tuple[Section, ...] = ()
-        self._flags: Flags | None = None
-        self._loaded: Settings | None = None
+        sources = SettingsSources(config, config == "corten.toml", dict(arguments or {}))
+        self._internals = AppInternals(
+            Components(),
+            AppSettings(name, cast("type[msgspec.Struct] | None", settings), autoload, sources, Plugins(plugins)),
+            Lifecycle(self, MemoryDeadLetterStore()),
+        )
 
-    # -- asking
+    # -- looking
 
     @property
     def state(self) -> State:
         """``new``, ``starting``, ``running``, ``stopping``, ``stopped`` or ``failed``."""
-        return self.life.state
+        return self._internals.life.state
 
     @property
     def failure(self) -> Exception | None:
-        """What made the App fail."""
-        return self.life.failure
+        """The error that made the App fail."""
+        return self._internals.life.failure
 
     @property
     def settings(self) -> S:
@@ -137,45 +134,25 @@ class App(Composition, Generic[S]):
 
         :raises CortenError: they were not loaded yet
         """
-        if self._settings_type is None:
+        if self._internals.settings.type is None:
             return cast("S", None)
         return cast("S", self.section("app")["default"])
 
-    @property
-    def own_settings(self) -> OwnSettings:
-        """Corten's own tables.
-
-        :raises CortenError: they were not loaded yet
-        """
-        return OwnSettings(self.loaded)
-
-    @property
-    def shutdown_settings(self) -> ShutdownSettings:
-        """How long stopping may take; the defaults where no settings could be loaded."""
-        return ShutdownSettings() if self._loaded is None else self.own_settings.shutdown
-
-    @property
-    def loaded(self) -> Settings:
-        """All settings, with where each came from.
-
-        :raises CortenError: they were not loaded yet
-        """
-        if self._loaded is None:
-            raise CortenError(f"app {self.name!r} has no settings yet: they are read when it starts")
-        return self._loaded
-
     def section(self, name: str) -> Mapping[str, Any]:
-        """The active instances of a section of the settings: the plain table is ``default``.
+        """Return the active instances of a section of the settings: the section's own table is ``default``.
 
         :raises CortenError: the settings were not loaded yet
         :raises KeyError: there is no such section
         """
-        return self.loaded.section(name)
+        return self._internals.settings.loaded.section(name)
 
     @property
     def environment(self) -> str:
-        """``production``, unless the settings say otherwise."""
-        return self.own_settings.top.environment
+        """``production``, unless the settings say otherwise.
+
+        :raises CortenError: the settings were not loaded yet
+        """
+        return self._internals.settings.own.top.environment
 
     @property
     def flags(self) -> Flags:
@@ -183,170 +160,225 @@ class App(Composition, Generic[S]):
 
         :raises CortenError: the settings were not loaded yet
         """
-        if self._flags is None:
-            self._flags = Flags(self.own_settings.top.flags)
-        return self._flags
+        return self._internals.settings.flags
 
     @property
     def plugins(self) -> tuple[PluginRecord, ...]:
-        """What is known of each plugin, in the order of calls."""
-        return self.installed.records
+        """The plugins, in the order in which their hooks are called."""
+        return self._internals.plugins.records
 
     @property
     def pipelines(self) -> Mapping[str, Pipeline]:
         """The pipelines by name."""
-        return self.components.pipelines
+        return self._internals.components.pipelines
 
     @property
     def observers(self) -> Sequence[Observer]:
-        """What surrounds calls and messages; complete once the App runs."""
-        return self.life.observers
-
-    @property
-    def cache_tiers(self) -> Sequence[CacheTier]:
-        """The shared cache tiers; complete once the App runs."""
-        return self.life.tiers
-
-    @property
-    def limiter_backends(self) -> Sequence[LimiterBackend]:
-        """Where rate limits that processes share are kept; complete once the App runs."""
-        return self.life.limiters
-
-    @property
-    def message_sources(self) -> Mapping[str, MessageSource]:
-        """What consumers can subscribe to, by name; complete once the App runs."""
-        return self.life.sources
+        """The observers of calls and messages; complete once the App runs."""
+        return self._internals.life.observers
 
     @property
     def dead_letters(self) -> DeadLetterStore:
-        """Where what failed for good is kept."""
-        return self.life.dead_letters
+        """The store of operations and messages that failed for good."""
+        return self._internals.life.dead_letters
 
     def get(self, kind: type[T], name: str = "default") -> T:
-        """The open resource of a type.
+        """Return the open resource of a type.
 
         :param name: the instance, where there are several
-        :raises ResourceUnavailable: it is not open, or nobody provides it; says what there is
+        :raises ResourceUnavailable: it is not open, or no plugin provides it; lists the open ones
         """
-        return self.life.resources.get(kind, name)
+        return self._internals.life.resources.get(kind, name)
 
-    def hook_results(self, hook: str) -> list[tuple[str, Any]]:
-        """Call a hook that takes the App, plugin by plugin: names and what each returned.
+    def call_hook(self, hook: str) -> list[tuple[str, Any]]:
+        """Call a hook that takes the App, and return the result of each plugin with the plugin's name.
 
-        :raises PluginError: one raised
+        :raises PluginError: a plugin raised
         """
-        return [(plugin.name, result) for plugin, result in self.installed.call(hook, app=self)]
+        return [(plugin.name, result) for plugin, result in self._internals.plugins.call(hook, app=self)]
 
     def reload_statistics(self) -> ReloadStatistics:
-        """How reading the settings again has gone."""
-        return self.life.reloading.statistics()
+        """Return how often settings were read again, and their problems."""
+        return self._internals.life.reloading.statistics()
 
     def tasks(self) -> tuple[TaskStatistics, ...]:
-        """How each supervised task is."""
-        return tuple(task.statistics() for task in self.life.tasks)
+        """Return the state of each supervised task."""
+        return tuple(task.statistics() for task in self._internals.life.tasks)
 
-    def hint_for_inactive(self, likely: str = "") -> str:
-        """What to set so that plugins that are not configured become active; empty where there are none.
+    # -- composing
 
-        :param likely: the plugin that is probably meant; where it is among them the others are left out
+    def _must_be_new(self, what: str) -> None:
+        if self.state != "new":
+            raise CortenError(f"app {self.name!r} has started: {what} before")
+
+    def add(self, item: T) -> T:
+        """Add a pipeline, resource, task, check, consumer, alert rule, exporter …, and return it.
+
+        :raises TypeError: an App has no use for it
+        :raises CortenError: the App has started, or has one of that name
         """
-        inactive = [plugin.name for plugin in self.installed.inactive]
-        names = [likely] if likely in inactive else inactive
-        return f"; not configured: {', '.join(names)}{self.installed.hint(*names)}" if names else ""
+        self._must_be_new("add to it")
+        attach(item, self)
+        return item
+
+    def pipeline(self, name: str, *policies: Policy) -> Pipeline:
+        """Return the App's pipeline of a name, made where there is none yet: ``@app.pipeline("users")``.
+
+        Without policies they come from the settings: ``[pipelines.NAME]``.
+
+        :raises CortenError: there is one of that name, with other policies
+        """
+        pipeline = self.pipelines.get(name) or self.add(Pipeline(name, *policies))
+        if policies and tuple(policies) != tuple(pipeline.policies):
+            raise CortenError(f"app {self.name!r} has a pipeline {name!r} with other policies: name policies once")
+        return pipeline
+
+    @overload
+    def task(self, function: _F, /) -> _F: ...
+
+    @overload
+    def task(self, /, *, name: str | None = None, restart: bool = True) -> Callable[[_F], _F]: ...
+
+    def task(
+        self, function: _F | None = None, /, *, name: str | None = None, restart: bool = True
+    ) -> _F | Callable[[_F], _F]:
+        """Run a function beside the program: restarted with backoff when it fails, cancelled at shutdown.
+
+        :param restart: False: its first failure fails the App
+        """
+
+        def decorate(function: _F) -> _F:
+            self.add(Task(name or _name_of(function), _awaitable("task", function), restart=restart))
+            return function
+
+        return decorate if function is None else decorate(function)
+
+    def every(
+        self, interval: str | float, *, name: str | None = None, jitter: str | float = 0.0, at_start: bool = True
+    ) -> Callable[[_F], _F]:
+        """Call a function at an interval, one run at a time; shutdown waits for the current run.
+
+        :param interval: from the beginning of one run to the beginning of the next: ``"30s"``, or seconds
+        :param jitter: the most that is added at random to each moment, so that many processes do not act at once
+        :param at_start: whether the first run is at once
+        """
+        if callable(interval):
+            raise TypeError('every needs an interval: write @app.every("30s")')
+
+        from corten.app.tasks.schedule import Schedule
+
+        def decorate(function: _F) -> _F:
+            schedule = Schedule(
+                name or _name_of(function),
+                _awaitable("every", function),
+                interval=parse_duration(interval),
+                clock=self.clock,
+                jitter=parse_duration(jitter),
+                at_start=at_start,
+                on_error=self.errors.report,
+            )
+            self.add(schedule.task())
+            return function
+
+        return decorate
+
+    def on_error(self, *kinds: type[Exception]) -> Callable[[_E], _E]:
+        """Call a function, sync or async, with the details of every error of some types; of all without any.
+
+        :raises TypeError: a kind is no subclass of `Exception`, or the parentheses are missing
+        """
+        if any(isinstance(cast("object", each), FunctionType) for each in kinds):
+            raise TypeError("on_error wants parentheses: @app.on_error()")
+        checked_kinds(kinds)
+
+        def decorate(function: _E) -> _E:
+            self.errors.subscribe(function, kinds or Exception)
+            return function
+
+        return decorate
+
+    def check(
+        self, name: str, *, probes: Sequence[Probe] = ("ready",), timeout: float = 2.0, critical: bool = True
+    ) -> Callable[[_F], _F]:
+        """Make a function a health check: None is up, an error is down, a `Finding` says more."""
+
+        def decorate(function: _F) -> _F:
+            self.add(Check(name, _awaitable("check", function), tuple(probes), timeout, critical=critical))
+            return function
+
+        return decorate
+
+    def consumer(
+        self, *topics: str, name: str | None = None, pipeline: str | Pipeline | None = None, **options: Any
+    ) -> Callable[[_H], _H]:
+        """Make a function handle the messages of topics: one value at a time, or lists of them with ``batch``.
+
+        :param name: the consumer's name, by default the function's
+        :param pipeline: policies around the handler; by name they come from the settings
+        :param options: the other fields of `corten.messages.Consumer`: ``type``, ``group``, ``batch`` …
+        """
+
+        def decorate(function: _H) -> _H:
+            policies = self.pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+            handler = _awaitable("consumer", function)
+            self.add(Consumer(name or _name_of(function), topics, handler, pipeline=policies, **options))
+            return function
+
+        return decorate
+
+    def override(self, kind: type[T], value: T, name: str = "default") -> None:
+        """Make :meth:`get` return ``value`` instead of opening a resource of a type; for tests.
+
+        :raises CortenError: the App has started
+        """
+        self._must_be_new(f"override {kind.__name__}")
+        self._internals.life.resources.override((kind, name), value)
 
     # -- living
+
+    def configure(self, *, config: str | Path | None = None, arguments: Mapping[str, object] | None = None) -> None:
+        """Read the settings from another file, and with more arguments, than the App was made with.
+
+        For programs that run an App of another module, such as the command.
+
+        :raises CortenError: the settings were loaded already
+        """
+        self._internals.settings.configure(config, arguments or {})
 
     def load(self) -> Settings:
         """Find the plugins and read the settings, without starting anything; once.
 
         :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
-        :raises SettingsError: with every problem there is
+        :raises SettingsError: lists every problem
         """
-        if self._loaded is None:
-            loaded = self.sources.load(self.sections())
-            self.installed.activate(loaded.is_active)
-            self._loaded = loaded
-        return self._loaded
+        return self._internals.settings.load()
 
     async def reload(self) -> Reloaded:
-        """Read the settings again while the App runs: what can change while running changes, all of it or nothing.
+        """Read the settings again while the App runs, and apply all changes that need no restart, or none.
 
-        :returns: what has changed, and what needs a restart to
         :raises CortenError: the App is not running
-        :raises SettingsError: something is wrong with them; nothing has changed
+        :raises SettingsError: the settings are wrong; nothing has changed
         """
-        return await self.life.reloading.reload()
-
-    def reloaded(self, settings: Settings) -> None:
-        """Have settings hold that were read while the App runs; their policies are set already."""
-        self._loaded = settings
-        self._flags = None
-        if self.life.log_setup is not None:
-            logs = self.own_settings.logs
-            self.life.log_setup.change(cast("LogLevel", logs.level.upper()), logs.format)
-
-    def sections(self) -> Sequence[Section]:
-        """The sections of the settings: Corten's own, those of the plugins, which are found now, and ``[app]``.
-
-        :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
-        :raises SettingsError: which plugins are wanted cannot be read
-        """
-        if not self._sections:
-            self.installed.load(self._wanted_plugins() if self._autoload is None else self._autoload)
-            self._sections = (*self.own_sections(), *self.installed.sections())
-        return self._sections
-
-    def _wanted_plugins(self) -> bool | tuple[str, ...]:
-        try:
-            return self.sources.autoload()
-        except SettingsError as error:
-            # Nobody knows which plugins may be imported, but what is wrong besides can be told at once.
-            problems = list(error.problems)
-            try:
-                self.sources.load(self.own_sections())
-            except SettingsError as others:
-                problems += (each for each in others.problems if each.message != "unknown section")
-            raise SettingsError(list(dict.fromkeys(problems))) from None
-
-    def own_sections(self) -> Sequence[Section]:
-        """The sections of the settings that are there without any plugin."""
-        own = () if self._settings_type is None else (Section("app", self._settings_type),)
-        return (*OWN_SECTIONS, *own)
-
-    def configure(self, *, config: str | Path | None = None, arguments: Mapping[str, object] | None = None) -> None:
-        """Read the settings from another file, and with more arguments, than the App was made with.
-
-        For those who run an App that was made elsewhere, such as the command.
-
-        :raises CortenError: the settings were loaded already
-        """
-        if self._loaded is not None:
-            raise CortenError(f"app {self.name!r} has its settings already: configure it before")
-        sources = self.sources
-        self.sources = SettingsSources(
-            sources.config if config is None else config,
-            sources.optional if config is None else False,
-            {**sources.arguments, **(arguments or {})},
-        )
+        return await self._internals.life.reloading.reload()
 
     def stop(self) -> None:
         """Ask the App to stop, from within its event loop; returns at once. An embedding program goes on."""
-        self.life.check_process()
-        self.life.request_stop("asked to")
+        self._internals.life.check_process()
+        self._internals.life.request_stop("asked to")
 
     async def __aenter__(self) -> Self:
-        await self.life.enter()
+        await self._internals.life.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.life.leave(error)
+        await self._internals.life.leave(error)
 
     def run(self, *, backend: Backend = "asyncio", loop: Loop = None) -> None:
         """Start, run until a signal, a failure or :meth:`stop`, and stop; the program's last line.
 
-        Sets up logging and signal handlers, where nobody did.
+        Sets up logging and signal handlers where the program has not.
 
         :param loop: ``"uvloop"``, or a function that makes an event loop
         :raises SystemExit: it did not end well; the codes are in ``docs/reference/exit_codes.md``
@@ -358,3 +390,20 @@ class App(Composition, Generic[S]):
 
     def __repr__(self) -> str:
         return f"<App {self.name!r}: {self.state}>"
+
+
+def _awaitable(decorator: str, function: Any) -> Any:
+    """Return a function whose result can be awaited.
+
+    :raises TypeError: it is a ``def`` without an annotation that says its result can be awaited
+    """
+    if isinstance(function, FunctionType) and function.__name__ != "<lambda>" and flavor_of(function) == "sync":
+        raise TypeError(
+            f"{decorator} awaits {function.__qualname__}, which is a sync function: make it `async def`, or annotate "
+            "it `-> Awaitable[...]`"
+        )
+    return function
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)

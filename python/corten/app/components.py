@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from corten.alerts import AlertRule, HealthRule
+from corten.app.internals import internals_of
 from corten.errors import CortenError
 from corten.events.observer import Observer
 from corten.health import Check
@@ -49,28 +50,28 @@ def attach(item: object, app: App[Any]) -> None:
 
 @attach.register(Pipeline)
 def _(item: Pipeline, app: App[Any]) -> None:
-    first = app.components.pipelines.setdefault(item.name, item)
+    first = internals_of(app).components.pipelines.setdefault(item.name, item)
     if first is not item:
         raise CortenError(f"app {app.name!r} has a pipeline {item.name!r} already: names of pipelines are unique")
-    runtime_of(item).share(app.components.breakers)
+    runtime_of(item).share(internals_of(app).components.breakers)
 
 
 @attach.register(Resource)
 def _(item: Resource, app: App[Any]) -> None:
-    app.components.resources.append(item)
+    internals_of(app).components.resources.append(item)
 
 
 @attach.register(Task)
 def _(item: Task, app: App[Any]) -> None:
-    if any(each.name == item.name for each in app.components.tasks):
+    if any(each.name == item.name for each in internals_of(app).components.tasks):
         raise CortenError(f"app {app.name!r} has a task {item.name!r} already: give one of them another name")
-    app.components.tasks.append(item)
+    internals_of(app).components.tasks.append(item)
 
 
 @attach.register(Check)
 def _(item: Check, app: App[Any]) -> None:
     app.health.add(item)
-    app.components.checks.append(item)
+    internals_of(app).components.checks.append(item)
 
 
 @attach.register(AlertRule)
@@ -84,28 +85,28 @@ def _(item: AlertRule | HealthRule, app: App[Any]) -> None:
 
 @attach.register(Collector)
 def _(item: Collector, app: App[Any]) -> None:
-    app.components.collectors.append(item)
+    internals_of(app).components.collectors.append(item)
 
 
 @attach.register(Observer)
 def _(item: Observer, app: App[Any]) -> None:
-    app.components.observers.append(item)
+    internals_of(app).components.observers.append(item)
 
 
 @attach.register(Exporter)
 def _(item: Exporter, app: App[Any]) -> None:
-    app.components.exporters.append(item)
+    internals_of(app).components.exporters.append(item)
 
 
 @attach.register(MessageSource)
 def _(item: MessageSource, app: App[Any]) -> None:
-    app.components.sources.append(item)
+    internals_of(app).components.sources.append(item)
 
 
 @attach.register(Consumer)
 def _(item: Consumer, app: App[Any]) -> None:
-    if any(each.name == item.name for each in app.components.consumers):
+    if any(each.name == item.name for each in internals_of(app).components.consumers):
         raise CortenError(f"app {app.name!r} has a consumer {item.name!r} already: give one of them another name")
     if item.pipeline is not None:
         attach(item.pipeline, app)
-    app.components.consumers.append(item)
+    internals_of(app).components.consumers.append(item)

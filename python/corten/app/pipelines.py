@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from corten.app.internals import internals_of
 from corten.app.settings.own import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
@@ -133,12 +134,12 @@ def pipeline_policies(
     :param settings: by default those that were loaded
     :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
     """
-    settings = app.loaded if settings is None else settings
+    settings = internals_of(app).settings.loaded if settings is None else settings
     resolver = Resolver(OwnSettings(settings).pipelines)
     found = {name: each.policies for name in resolver.tables if (each := resolver.resolve(name)) is not None}
     problems = resolver.problems
     named = {problem.path.split(".")[1] for problem in problems}
-    for name, pipeline in app.components.pipelines.items():
+    for name, pipeline in app.pipelines.items():
         if runtime_of(pipeline).from_settings and name not in found and name not in named:
             path = f"pipelines.{name}"
             expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends = "http"'
@@ -146,10 +147,10 @@ def pipeline_policies(
     if problems:
         raise SettingsError(located(problems, settings))
     for name in resolver.tables:
-        if name not in app.components.pipelines and name not in resolver.extended:
-            hint = suggestion(name, list(app.components.pipelines))
+        if name not in app.pipelines and name not in resolver.extended:
+            hint = suggestion(name, list(app.pipelines))
             unused(f"settings: no pipeline uses [pipelines.{name}]{hint}")
-    return {name: policies for name, policies in found.items() if name in app.components.pipelines}
+    return {name: policies for name, policies in found.items() if name in app.pipelines}
 
 
 def located(problems: Sequence[SettingsProblem], settings: Settings) -> list[SettingsProblem]:
@@ -182,11 +183,11 @@ def prepared(
     """
     problems: list[SettingsProblem] = []
     commits: list[Callable[[], None]] = []
-    of_all = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()} | dict(policies)
+    of_all = {name: pipeline.policies for name, pipeline in app.pipelines.items()} | dict(policies)
     contradicting = [SettingsProblem(f"pipelines.{name}.policies", words) for name, words in contradictions(of_all)]
     for name, wanted in policies.items():
         try:
-            commits.append(runtime_of(app.components.pipelines[name]).prepare(wanted))
+            commits.append(runtime_of(app.pipelines[name]).prepare(wanted))
         except ContradictionError as error:
             if not contradicting:  # otherwise those say it, and where the other one is
                 problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
@@ -194,13 +195,15 @@ def prepared(
             problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
     problems += contradicting
     if problems:
-        raise SettingsError(located(problems, app.loaded if settings is None else settings))
+        raise SettingsError(located(problems, internals_of(app).settings.loaded if settings is None else settings))
     return commits
 
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:
-    """Make a pipeline the App's own."""
-    if not app.limiter_backends and any(isinstance(each, RateLimit) and each.shared for each in pipeline.policies):
+    """Bind a pipeline to the clock, the metrics and the plugins of its App."""
+    internals = internals_of(app)
+    life = internals.life
+    if not life.limiters and any(isinstance(each, RateLimit) and each.shared for each in pipeline.policies):
         _log.warning(
             "pipeline %s: its rate limit is to be shared, and no plugin offers to: each process keeps its own",
             pipeline.name,
@@ -210,10 +213,10 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
         clock=app.clock,
         registry=app.registry,
         observers=app.observers,
-        tiers=app.cache_tiers,
-        limiters=app.limiter_backends,
+        tiers=life.tiers,
+        limiters=life.limiters,
         events=app.events,
         errors=app.errors,
-        chaos=app.own_settings.chaos.allowed,
-        background=app.life.background,
+        chaos=internals.settings.own.chaos.allowed,
+        background=life.background,
     )

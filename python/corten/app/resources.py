@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from corten.app.internals import internals_of
 from corten.clock import Clock
 from corten.errors import (
     CortenError,
@@ -172,7 +173,8 @@ class Resources:
             reason = f"app {app.name!r} has stopped and closed its resources"
         else:
             known = ", ".join(sorted(named(each) for each in self._found)) or "none"
-            hint = app.hint_for_inactive(app.installed.whose(key[0]))
+            plugins = internals_of(app).plugins
+            hint = plugins.hint_for_inactive(plugins.whose(key[0]))
             reason = f"nobody provides it; open in app {app.name!r} are: {known}{hint}"
         return ResourceUnavailable(f"no {named(key)}: {reason}")
 
@@ -189,6 +191,7 @@ class Resources:
                 name = named(owned.key)
                 raise owned.broken(f"{name} is one that {first.owner!r} ({first.origin}) provides already")
         wanted = [owned for owned in resources if owned.key not in self._overrides]
+        plugins = internals_of(self._app).plugins
         provided = {kind for kind, _ in (*by_key, *self._overrides)}
         requires: dict[OwnedResource, list[OwnedResource]] = {}
         problems: list[SettingsProblem] = []
@@ -199,11 +202,11 @@ class Resources:
                     message = (
                         f"{named(owned.key)} requires {kind.__name__}, which nobody provides; provided are: {there}"
                     )
-                    if (whose := self._app.installed.whose(kind)) and (hint := self._app.hint_for_inactive(whose)):
+                    if (whose := plugins.whose(kind)) and (hint := plugins.hint_for_inactive(whose)):
                         problem = f"{owned} requires {kind.__name__}, and the plugin {whose!r} is not configured"
                         problems.append(SettingsProblem(whose, problem, hint.rpartition("; set ")[2]))
                         continue
-                    raise owned.broken(message + self._app.hint_for_inactive())
+                    raise owned.broken(message + plugins.hint_for_inactive())
             requires[owned] = [each for each in wanted if each.resource.provides in owned.resource.requires]
         if problems:
             raise SettingsError(problems)

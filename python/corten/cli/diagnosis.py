@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.app.lifecycle import exit_codes
 from corten.app.pipelines import pipeline_policies, prepared
 from corten.app.resources import OwnedResource
@@ -58,6 +59,7 @@ class Doctor:
 
     def __init__(self, app: App[Any], *, backend: str, connect: bool, timeout: float) -> None:
         self._app = app
+        self._internals = internals_of(app)
         self._backend = backend
         self._connect = connect
         self._timeout = timeout
@@ -70,7 +72,7 @@ class Doctor:
         yield from settings_found
         yield from self._composition()
         try:
-            settings = self._app.loaded
+            settings = self._internals.settings.loaded
         except CortenError:
             return
         yield from self._consumers()
@@ -81,7 +83,9 @@ class Doctor:
 
     def _broken_plugins(self) -> Iterator[Diagnosis]:
         # What is wrong with the settings is told with all else that is wrong with them.
-        yield from (each for each in _raised(self._app.sections, "plugins") if each.subject != "settings")
+        yield from (
+            each for each in _raised(self._internals.settings.sections, "plugins") if each.subject != "settings"
+        )
 
     def _plugins(self) -> Iterator[Diagnosis]:
         for record in self._app.plugins:
@@ -98,19 +102,20 @@ class Doctor:
         problems = list(_raised(app.load, "settings"))
         yield from problems
         if not problems:
-            loaded = app.loaded
+            loaded = self._internals.settings.loaded
             for warning in loaded.warnings:
                 yield Diagnosis("settings", "warning", warning)
             count = sum(each.source != "default" for each in loaded.effective())
-            file = app.sources.missing()
+            file = self._internals.settings.sources.missing()
             away = "" if file is None else f"; there is no {file.absolute()}"
             yield Diagnosis("settings", "ok", f"{count} set, the rest are defaults; see corten config{away}")
 
     def _settings_without_broken_plugins(self) -> Iterator[Diagnosis]:
         """What is wrong in the sections that are known; the others may be the broken plugins'."""
-        app = self._app
         try:
-            app.sources.load([*app.own_sections(), *app.installed.sections()])
+            self._internals.settings.sources.load(
+                [*self._internals.settings.own_sections(), *self._internals.plugins.sections()]
+            )
         except SettingsError as error:
             for each in error.problems:
                 found = _problem(each)
@@ -124,19 +129,19 @@ class Doctor:
         """Resources and what they require, pipelines and their policies, the event loop."""
         app = self._app
         try:
-            _ = app.loaded
+            _ = self._internals.settings.loaded
         except CortenError:
             return
-        yield from _raised(lambda: app.installed.check_backend(self._backend), "plugins")
+        yield from _raised(lambda: self._internals.plugins.check_backend(self._backend), "plugins")
         yield from _raised(lambda: pipeline_policies(app, unused=_nothing), "pipelines")
-        yield from _raised(lambda: check_watching(app.loaded), "settings")
+        yield from _raised(lambda: check_watching(self._internals.settings.loaded), "settings")
         yield from self._pipelines()
-        resources = [OwnedResource(each, "app", "added in code") for each in app.components.resources]
+        resources = [OwnedResource(each, "app", "added in code") for each in self._internals.components.resources]
 
         def ordered() -> None:
-            described = app.installed.each("corten_resources", Resource, app=app)
+            described = self._internals.plugins.each("corten_resources", Resource, app=app)
             resources.extend(OwnedResource(each, plugin.name, plugin.origin) for plugin, each in described)
-            app.life.resources.ordered(resources)
+            self._internals.life.resources.ordered(resources)
 
         inactive = [name for record in app.plugins if record.state == "inactive" for name in record.sections]
         for each in _raised(ordered, "resources"):
@@ -160,9 +165,9 @@ class Doctor:
         with warnings.catch_warnings():  # of orders, which are told below
             warnings.simplefilter("ignore", PolicyOrderWarning)
             yield from _raised(lambda: prepared(app, found), "pipelines")
-        for name, pipeline in app.components.pipelines.items():
+        for name, pipeline in app.pipelines.items():
             policies = found.get(name, pipeline.policies)
-            if not app.own_settings.chaos.allowed:
+            if not self._internals.settings.own.chaos.allowed:
                 policies = without_chaos(policies)
             elif said := announcement(policies):
                 yield Diagnosis(f"pipeline {name}", "warning", f"chaos is on: {said}", "set chaos.allowed to false")
@@ -172,15 +177,15 @@ class Doctor:
     def _consumers(self) -> Iterator[Diagnosis]:
         """Whether somebody brings the messages: plugins name their sources only when their resources are open."""
         app = self._app
-        own = {source.name for source in app.components.sources}
+        own = {source.name for source in self._internals.components.sources}
         active = [record for record in app.plugins if record.state == "active"]
         brought = {record.name for record in active if "corten_message_sources" in record.hooks}
-        for consumer in app.components.consumers:
+        for consumer in self._internals.components.consumers:
             # A plugin's source bears its name, unless it has several.
             if consumer.source in own or any(consumer.source.startswith(name) for name in brought):
                 continue
             installed = any(record.name == consumer.source for record in app.plugins)
-            hint = app.installed.hint(consumer.source).removeprefix("; ")
+            hint = self._internals.plugins.hint(consumer.source).removeprefix("; ")
             install = f"pip install 'corten[{consumer.source}]'"
             yield Diagnosis(
                 f"consumer {consumer.name}",
@@ -192,7 +197,7 @@ class Doctor:
     def _dead_letters(self) -> Iterator[Diagnosis]:
         """Whether somebody brings the store that the settings name: stores too come only with open resources."""
         app = self._app
-        wanted = app.own_settings.dead_letters.store
+        wanted = self._internals.settings.own.dead_letters.store
         brought = [each for each in app.plugins if "corten_dead_letter_stores" in each.hooks and each.state != "failed"]
         active = [each.name for each in brought if each.state == "active"]
         if wanted in ("", "memory") or any(wanted == name or wanted.startswith(f"{name}.") for name in active):
@@ -200,7 +205,7 @@ class Doctor:
         plugin = wanted.partition(".")[0]
         inactive = [each.name for each in brought if each.state == "inactive"]
         if plugin in inactive:
-            fix = app.installed.hint(plugin).removeprefix("; ") or f"configure the plugin {plugin!r}"
+            fix = self._internals.plugins.hint(plugin).removeprefix("; ") or f"configure the plugin {plugin!r}"
             fix += self._or_dev(plugin)
         else:
             fix = f"choose one of: {', '.join(['memory', *active, *inactive])}"
@@ -209,12 +214,12 @@ class Doctor:
 
     def _or_dev(self, *sections: str) -> str:
         """What ``corten dev`` could do about sections that have no address."""
-        offered = {service.section for _, service in self._app.installed.each("corten_dev_services", DevService)}
+        offered = {service.section for _, service in self._internals.plugins.each("corten_dev_services", DevService)}
         named = ", ".join(each for each in sections if each in offered)
         return f"; for development: corten dev starts a server for {named}" if named else ""
 
     def _serving(self) -> Iterator[Address]:
-        for task in self._app.components.tasks:
+        for task in self._internals.components.tasks:
             server = getattr(task.run, "__self__", None)
             if isinstance(server, HttpServer):
                 host, port = server.wanted

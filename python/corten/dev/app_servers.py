@@ -10,6 +10,7 @@ from typing import Any
 from anyio.from_thread import start_blocking_portal
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.dev.services import FOLDER, StartedService, dev_services
 from corten.errors import SettingsError
 from corten.plugins import DevService
@@ -39,14 +40,15 @@ def app_servers(
 
 def wanted_services(app: App[Any]) -> list[DevService]:
     """The dev services of the App's plugins whose sections name no address."""
-    sections = {section.name: section for section in app.sections()}
+    internals = internals_of(app)
+    sections = {section.name: section for section in internals.settings.sections()}
     wanted: list[DevService] = []
-    for _plugin, service in app.installed.each("corten_dev_services", DevService):
+    for _plugin, service in internals.plugins.each("corten_dev_services", DevService):
         section = sections.get(service.section)
         if section is None:
             continue
         try:
-            active = app.sources.load([section], ignore_unknown=True).is_active(section.name)
+            active = internals.settings.sources.load([section], ignore_unknown=True).is_active(section.name)
         except SettingsError:
             active = True  # whatever is wrong is told, with all else, when the App loads its settings
         if not active:

@@ -131,6 +131,15 @@ class Plugins:
         ]
         return f"; set {' or '.join(settings)}" if settings else ""
 
+    def hint_for_inactive(self, likely: str = "") -> str:
+        """Return the settings that would activate inactive plugins, as the end of an error text; may be empty.
+
+        :param likely: the plugin that is probably meant; where it is inactive the others are left out
+        """
+        inactive = [plugin.name for plugin in self.inactive]
+        names = [likely] if likely in inactive else inactive
+        return f"; not configured: {', '.join(names)}{self.hint(*names)}" if names else ""
+
     def call(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
         """Call a hook plugin by plugin; inactive ones are asked only for their settings and dev services.
 

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.health import Check
 from corten.metrics.snapshot import Collector
 from corten.plugins.descriptions import Exporter, Resource, Task
@@ -61,6 +62,7 @@ def _check_section(section: Section) -> None:
 
 async def _check_running(plugin: type[Any], arguments: Mapping[str, object], with_plugins: Sequence[object]) -> None:
     first = _app("first", plugin, arguments, with_plugins)
+    plugins = internals_of(first).plugins
     async with first:
         assert all(each.state == "active" for each in first.plugins), "the arguments do not make it active"
         for hook, kind in (
@@ -70,8 +72,8 @@ async def _check_running(plugin: type[Any], arguments: Mapping[str, object], wit
             ("corten_exporters", Exporter),
             ("corten_tasks", Task),
         ):
-            once = [_key(each) for _, each in first.installed.each(hook, kind, app=first)]
-            again = [_key(each) for _, each in first.installed.each(hook, kind, app=first)]
+            once = [_key(each) for _, each in plugins.each(hook, kind, app=first)]
+            again = [_key(each) for _, each in plugins.each(hook, kind, app=first)]
             assert once == again, f"{hook} gives something else when it is asked again: {once} and {again}"
         report = await first.health.run(None)
         down = {name: check.message for name, check in report.checks.items() if check.status == "down"}

@@ -32,6 +32,7 @@ packages = ["{module}"]
 PROGRAM = """
 import json, sys
 import anyio
+from corten.app.internals import internals_of
 from corten.app import App
 from corten.app.lifecycle.exit_codes import leaves, of
 
@@ -42,7 +43,7 @@ out = {}
 async def main():
     async with app:
         out["state"] = app.state
-        found = app.life.resources.open_now.items()
+        found = internals_of(app).life.resources.open_now.items()
         out["found"] = [f"{kind.__name__} {type(value).__name__}" for (kind, _), value in found]
 
 try:

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.testing import FakeClock, cancel_at_each_await
 
 from .recorder import Client, Pool, Recorder
@@ -28,8 +29,8 @@ async def test_wherever_it_is_cancelled_what_was_opened_is_closed() -> None:
         app, a, b = lives[-1]
         assert a.held == b.held == 0
         assert app.state in ("new", "stopped")
-        assert app.life.resources.open_now == {}
-        assert all(task.done.is_set() for task in app.life.tasks)
+        assert internals_of(app).life.resources.open_now == {}
+        assert all(task.done.is_set() for task in internals_of(app).life.tasks)
 
     assert await cancel_at_each_await(live, check) > 5
 

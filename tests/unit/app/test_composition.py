@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.errors import CortenError, PluginError, SettingsError
 from corten.health import Check
 from corten.pipeline import Pipeline
@@ -144,7 +145,7 @@ async def test_resources_come_by_requirement_then_by_name() -> None:
     for each in (resource(C), resource(A, B), resource(B, name="second"), resource(B)):
         app.add(each)
     async with app:
-        found = [(kind.__name__, name) for kind, name in app.life.resources.open_now]
+        found = [(kind.__name__, name) for kind, name in internals_of(app).life.resources.open_now]
     assert found == [("B", "default"), ("B", "second"), ("A", "default"), ("C", "default")]
 
 
@@ -212,7 +213,7 @@ async def test_the_probes_say_how_the_app_is() -> None:
     app = make()
     async with app:
         assert {(await app.health.run(probe)).status for probe in ("live", "ready", "startup")} == {"up"}
-        app.life.fail(ValueError("lost"))
+        internals_of(app).life.fail(ValueError("lost"))
         assert (await app.health.run("live")).status == "down"
         assert (await app.health.run("ready")).status == "down"
     assert app.state == "failed"
@@ -254,5 +255,5 @@ def test_what_is_awaited_must_be_async(what: str) -> None:
 
     def plain() -> None: ...
 
-    with pytest.raises(TypeError, match=f"{what} awaits .*plain, which is a plain function: make it `async def`"):
+    with pytest.raises(TypeError, match=f"{what} awaits .*plain, which is a sync function: make it `async def`"):
         decorators[what](plain)  # type: ignore[operator]

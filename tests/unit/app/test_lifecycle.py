@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.errors import CortenError, PluginError, ResourceUnavailable
 from corten.events import PhaseFinished
 from corten.plugins import Resource
@@ -214,7 +215,7 @@ async def test_what_goes_wrong_in_an_opening_that_was_cancelled_is_not_lost() ->
             await app.__aenter__()
     assert scope.cancelled_caught
     assert log == ["cleaned up"]
-    assert "while cleaning up" in str(app.life.errors[0])
+    assert "while cleaning up" in str(internals_of(app).life.errors[0])
 
 
 async def test_undoing_a_start_that_failed_is_not_what_is_logged_last(caplog: pytest.LogCaptureFixture) -> None:

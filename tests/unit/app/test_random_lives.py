@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.app.lifecycle.exit_codes import leaves
 from corten.errors import CortenError
 from corten.testing import FakeClock
@@ -78,7 +79,7 @@ async def live(plans: list[dict[str, Any]]) -> None:
     assert ended[0] <= 26, "it took longer than the deadline"
     assert app.state in ("stopped", "failed")
     assert [plugin.held for plugin in plugins] == [0] * len(plugins), "a resource was left open"
-    assert app.life.resources.open_now == {}
+    assert internals_of(app).life.resources.open_now == {}
     opened = [entry.split()[0] for entry in log if entry.endswith(" open")]
     for plan in plans:
         for need in plan["needs"]:

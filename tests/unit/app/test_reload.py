@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from corten import App, CircuitBreaker, Pipeline, RateLimit, Retry, Timeout
+from corten.app.internals import internals_of
 from corten.errors import ChaosError, CircuitOpen, CortenError, RateLimited, SettingsError
 from corten.events import SettingsRejected, SettingsReloaded
 from corten.hookspecs import hookimpl
@@ -153,9 +154,9 @@ async def test_flags_and_the_end_of_shutdown_are_read_again(folder: Folder) -> N
         folder.write('[flags]\nnew = true\n[shutdown]\ndeadline = "9s"')
         done = await app.reload()
         assert app.flags.is_enabled("new")
-        assert app.shutdown_settings.deadline == 9.0
+        assert internals_of(app).settings.shutdown.deadline == 9.0
         assert done.changed == ("flags.new", "shutdown.deadline")
-        sources = {each.path: each.source for each in app.loaded.effective()}
+        sources = {each.path: each.source for each in internals_of(app).settings.loaded.effective()}
         assert sources["flags.new"].endswith("corten.toml:2")
 
 
@@ -163,7 +164,7 @@ async def test_chaos_is_allowed_and_ended_while_the_app_runs(folder: Folder) -> 
     policies = table("users", '{ policy = "chaos", error_rate = 1 }')
     folder.write(policies)
     app = folder.app("users")
-    users = app.components.pipelines["users"](nothing)
+    users = app.pipelines["users"](nothing)
     async with app:
         await users()
         for allowed in (True, False, True):
@@ -590,7 +591,7 @@ async def test_who_asks_while_the_app_starts_is_heard_when_it_runs(folder: Folde
     @asynccontextmanager
     async def opened(_: object) -> AsyncGenerator[Folder]:
         folder.write("[flags]\nnew = true")
-        app.life.reloading.ask()
+        internals_of(app).life.reloading.ask()
         yield folder
 
     app.add(Resource(Folder, opened))
@@ -606,10 +607,10 @@ async def test_whoever_asks_is_not_told_but_the_log_is(folder: Folder, caplog: p
     async with folder.app() as app:
         await anyio.wait_all_tasks_blocked()
         folder.write("[fl")
-        app.life.reloading.ask()
+        internals_of(app).life.reloading.ask()
         await until(lambda: app.reload_statistics().rejected == 1)
         folder.write("[flags]\nnew = true")
-        app.life.reloading.ask()
+        internals_of(app).life.reloading.ask()
         await until(lambda: app.flags.is_enabled("new"))
     assert "settings are wrong and change nothing" in caplog.text
 

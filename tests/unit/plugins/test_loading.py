@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.errors import PluginError, SettingsError
 from corten.hookspecs import hookimpl
 from corten.plugins import Resource
@@ -173,8 +174,8 @@ def test_a_plugin_that_is_not_configured_is_inactive_and_not_asked() -> None:
     app.load()
     (record,) = app.plugins
     assert (record.state, record.sections) == ("inactive", ("server",))
-    assert app.hook_results("corten_resources") == []
-    assert app.hint_for_inactive() == "; not configured: configured; set server.dsn"
+    assert app.call_hook("corten_resources") == []
+    assert internals_of(app).plugins.hint_for_inactive() == "; not configured: configured; set server.dsn"
 
 
 def test_a_plugin_that_is_not_configured_is_an_error_where_it_is_required() -> None:

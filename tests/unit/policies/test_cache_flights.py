@@ -14,6 +14,7 @@ import anyio.to_thread
 import pytest
 
 from corten import App, deadline
+from corten.app.internals import internals_of
 from corten.errors import CortenError, DeadlineExceeded
 from corten.events import CallDegraded, CallTimedOut
 from corten.metrics import Registry
@@ -189,7 +190,11 @@ async def test_without_an_app_the_soft_limit_ends_the_call(
 def bound(app: App[None], policy: Cache, source: Source) -> tuple[Pipeline, Callable[[int], Awaitable[int]]]:
     guard = Pipeline("p", policy, clock=app.clock, registry=Registry())
     runtime_of(guard).bind(
-        owner=app, clock=app.clock, registry=app.registry, events=app.events, background=app.life.background
+        owner=app,
+        clock=app.clock,
+        registry=app.registry,
+        events=app.events,
+        background=internals_of(app).life.background,
     )
     return guard, guard(source.load)
 
@@ -246,10 +251,10 @@ async def test_when_the_app_stops_what_goes_on_in_the_background_is_cancelled(cl
             Caller(group, lambda: load(1))
             await until_blocked()
             await clock.advance(1)
-        assert app.life.background.jobs == 1
-    assert (app.life.background.jobs, app.life.left_behind) == (0, [])
+        assert internals_of(app).life.background.jobs == 1
+    assert (internals_of(app).life.background.jobs, internals_of(app).life.left_behind) == (0, [])
     assert guard.cache(load).statistics().under_way == 0
-    assert not app.life.background.start(source.load, 1)
+    assert not internals_of(app).life.background.start(source.load, 1)
 
 
 async def test_the_background_takes_so_many_jobs_and_logs_what_they_raise(

@@ -456,7 +456,7 @@ tags = "builtins:zip"
     app.pipeline("names")(abs)
     async with app:
         assert await users(1) == "user 1"
-        (policy,) = app.components.pipelines["users"].policies
+        (policy,) = app.pipelines["users"].policies
     assert policy == Cache(
         60.0, key=("user",), tags=("user:{user}",), stale=300.0, soft_timeout=0.05, hard_timeout=2.0, negative_ttl=5.0,
         negative="operator:not_", jitter=0.5, early_refresh=1.0, ttl_of="math:floor",

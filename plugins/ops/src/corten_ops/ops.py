@@ -167,7 +167,7 @@ def _collect(app: App[Any], own: Sequence[Route]) -> Sequence[Route]:
     origins = {record.name: record.origin for record in app.plugins}
     claimed: dict[tuple[str, str], str] = {}
     routes: list[Route] = []
-    for plugin, offered in [(_OWN, own), *app.hook_results("corten_ops_routes")]:
+    for plugin, offered in [(_OWN, own), *app.call_hook("corten_ops_routes")]:
         for route in offered:
             words = ""
             other = claimed.setdefault((route.method, route.path), plugin)

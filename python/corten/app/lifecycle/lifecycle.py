@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from corten.app.internals import internals_of
 from corten.app.resources import KeptResource, Resources, named
 from corten.errors import CortenError, described
 from corten.event_loop import on_trio
@@ -221,7 +222,7 @@ class Lifecycle:
 
         try:
             with self._start_scope:
-                await start(self._app, self, group, backend)
+                await start(self._app, group, backend)
         except Exception as error:  # noqa: BLE001 - raised to whoever starts the App, when all is undone
             self.failure = error
         # A task that is not restarted may have failed meanwhile.
@@ -242,7 +243,7 @@ class Lifecycle:
     async def _shut_down(self, group: anyio.abc.TaskGroup) -> None:
         from corten.app.lifecycle.shutdown import ShutdownDeadline, shut_down
 
-        shutdown = self._app.shutdown_settings
+        shutdown = internals_of(self._app).settings.shutdown
         self._patience = ShutdownDeadline(self._app.clock, shutdown.deadline)
         if self._is_hurried:
             self._patience.hurry()

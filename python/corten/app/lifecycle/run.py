@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import anyio
 
+from corten.app.internals import internals_of
 from corten.app.lifecycle import exit_codes
 from corten.app.lifecycle.lifecycle import Lifecycle, StoppedWhileStarting
 from corten.errors import CortenError, described
@@ -134,7 +135,7 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
 
     :returns: the exit code
     """
-    life = app.life
+    life = internals_of(app).life
     signals = Signals(life)
     with signals.installed():
         try:
@@ -204,7 +205,7 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
     for leaf in exit_codes.leaves(error):
         words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
         lines += [f"  {line}" for text in (words, *getattr(leaf, "__notes__", ())) for line in text.splitlines()]
-    file = app.sources.missing()
+    file = internals_of(app).settings.sources.missing()
     if file is not None and code == exit_codes.SETTINGS:
         lines.append(f"  There is no settings file {file.absolute()}")
     if any(_is_puzzling(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
@@ -218,15 +219,15 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
 @contextmanager
 def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
     """Log while inside as the settings say, where nobody has set up logging."""
-    settings = app.own_settings.logs
-    level = cast("LogLevel", settings.level.upper())
-    app.life.log_setup = configure(level, settings.format, app=app.name)
+    internals = internals_of(app)
+    logs, life = internals.settings.own.logs, internals.life
+    life.log_setup = configure(cast("LogLevel", logs.level.upper()), logs.format, app=app.name)
     try:
         yield
     finally:
-        if app.life.log_setup is not None:
-            app.life.log_setup()
-            app.life.log_setup = None
+        if life.log_setup is not None:
+            life.log_setup()
+            life.log_setup = None
 
 
 def _backend_options(backend: Backend, loop: Loop) -> dict[str, Any]:

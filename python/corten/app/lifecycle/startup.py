@@ -1,10 +1,11 @@
-"""The start: plugins, settings, resources, what plugins bring, pipelines, tasks."""
+"""Startup: plugins and settings, resources, components of plugins, pipelines, tasks."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+from corten.app.internals import internals_of
 from corten.app.pipelines import bind, pipeline_policies, set_policies
 from corten.app.resources import OwnedResource
 from corten.app.settings.reload import check_watching
@@ -35,63 +36,67 @@ _OWN = "app"
 _IN_CODE = "added in code"
 
 
-async def start(app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, backend: str) -> None:
-    """Start an App up to the point where it runs. What was started stays so when something raises.
+async def start(app: App[Any], group: anyio.abc.TaskGroup, backend: str) -> None:
+    """Start an App until it runs; on an error, leave running what was started.
 
     :raises CortenError: it cannot start
     """
+    internals = internals_of(app)
+    components, plugins, settings, life = internals.components, internals.plugins, internals.settings, internals.life
     for name, (probe, run) in own_checks(life).items():
         app.health.add(Check(name, run, (probe,), fresh=0.0))  # first: a plugin may answer probes while we start
     with life.phase("load"):
         for warning in app.load().warnings:
             _log.warning("settings: %s", warning)
-        app.installed.check_backend(backend)
+        plugins.check_backend(backend)
         policies = pipeline_policies(app)
-        check_watching(app.loaded)
+        check_watching(settings.loaded)
         life.reloading.begin(policies)
     with life.phase("resources"):
-        resources = [OwnedResource(each, _OWN, _IN_CODE) for each in app.components.resources]
+        resources = [OwnedResource(each, _OWN, _IN_CODE) for each in components.resources]
         resources += [
             OwnedResource(each, plugin.name, plugin.origin)
-            for plugin, each in app.installed.each("corten_resources", Resource, app=app)
+            for plugin, each in plugins.each("corten_resources", Resource, app=app)
         ]
         await life.resources.open(resources, group)
     with life.phase("plugins"):
-        tasks = gather(app, life)
+        tasks = gather(app)
     with life.phase("pipelines"):
         life.background.open(group)
         set_policies(app, policies)
-        for pipeline in app.components.pipelines.values():
+        for pipeline in app.pipelines.values():
             bind(app, pipeline)
     group.start_soon(app.errors.run, name="callbacks for errors")
     group.start_soon(life.reloading.attend, name="reload")
-    if app.own_settings.reload.watch:
+    if settings.own.reload.watch:
         group.start_soon(life.reloading.watch, name="settings watcher")
     with life.phase("tasks"):
-        await start_tasks(app, life, group, tasks)
+        await start_tasks(app, group, tasks)
 
 
-def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
-    """Ask plugins for what they bring besides resources, and register it; gives back their tasks."""
-    for plugin, check in app.installed.each("corten_health_checks", Check, app=app):
+def gather(app: App[Any]) -> list[tuple[str, Task]]:
+    """Register what plugins bring besides resources, and return their tasks with the owners' names."""
+    internals = internals_of(app)
+    components, plugins, life = internals.components, internals.plugins, internals.life
+    for plugin, check in plugins.each("corten_health_checks", Check, app=app):
         _register(plugin, "corten_health_checks", app.health.add, check)
-    for collector in app.components.collectors:
+    for collector in components.collectors:
         app.registry.add_collector(collector)
-    for plugin, collector in app.installed.each("corten_metrics", Collector, app=app):
+    for plugin, collector in plugins.each("corten_metrics", Collector, app=app):
         _register(plugin, "corten_metrics", app.registry.add_collector, collector)
-    life.observers = tuple(app.components.observers)
-    life.observers += tuple(each for _, each in app.installed.each("corten_observers", Observer, app=app))
-    life.tiers = tuple(cast("CacheTier", each) for _, each in app.installed.each("corten_cache_tiers", object, app=app))
-    backends = app.installed.each("corten_limiter_backends", object, app=app)
+    life.observers = tuple(components.observers)
+    life.observers += tuple(each for _, each in plugins.each("corten_observers", Observer, app=app))
+    life.tiers = tuple(cast("CacheTier", each) for _, each in plugins.each("corten_cache_tiers", object, app=app))
+    backends = plugins.each("corten_limiter_backends", object, app=app)
     life.limiters = tuple(cast("LimiterBackend", each) for _, each in backends)
-    life.sources = {source.name: source for source in app.components.sources}
-    for plugin, source in app.installed.each("corten_message_sources", MessageSource, app=app):
+    life.sources = {source.name: source for source in components.sources}
+    for plugin, source in plugins.each("corten_message_sources", MessageSource, app=app):
         if source.name in life.sources:
-            raise plugin.failed(f"offers the message source {source.name!r}, which is there already")
+            raise plugin.failed(f"offers the message source {source.name!r}, which exists already")
         life.sources[source.name] = source
-    life.dead_letters = choose_store(app, life)
-    exporters = [(_OWN, each) for each in app.components.exporters]
-    exporters += [(plugin.name, each) for plugin, each in app.installed.each("corten_exporters", Exporter, app=app)]
+    life.dead_letters = choose_store(app)
+    exporters = [(_OWN, each) for each in components.exporters]
+    exporters += [(plugin.name, each) for plugin, each in plugins.each("corten_exporters", Exporter, app=app)]
     exports = app.registry.counter(
         "corten_exports", "Snapshots of the metrics that were sent", attributes=("exporter", "outcome")
     )
@@ -102,7 +107,7 @@ def gather(app: App[Any], life: Lifecycle) -> list[tuple[str, Task]]:
     tasks = [(owner, exporter_task(each, app.registry.snapshot, app.clock, count)) for owner, each in exporters]
     if app.alerts.statistics().rules:
         tasks.append((_OWN, Task("alerts", app.alerts.run, phase="flush")))
-    return [*tasks, *((plugin.name, each) for plugin, each in app.installed.each("corten_tasks", Task, app=app))]
+    return [*tasks, *((plugin.name, each) for plugin, each in plugins.each("corten_tasks", Task, app=app))]
 
 
 def _register(plugin: Plugin, hook: str, register: Any, item: object) -> None:
@@ -113,7 +118,7 @@ def _register(plugin: Plugin, hook: str, register: Any, item: object) -> None:
 
 
 def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
-    """What the App itself says to the probes."""
+    """Return the App's own checks: for each name the probe and the function."""
 
     async def live() -> Finding | None:
         return None if life.failure is None else Finding("down", f"failed: {described(life.failure)}")
@@ -127,38 +132,40 @@ def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
     return {"app.live": ("live", live), "app.ready": ("ready", ready), "app.startup": ("startup", startup)}
 
 
-def choose_store(app: App[Any], life: Lifecycle) -> Any:
-    """The store of dead letters that the settings name, or the only one, or the one in memory.
+def choose_store(app: App[Any]) -> Any:
+    """Return the dead-letter store that the settings name, else the only one of a plugin, else memory.
 
-    :raises SettingsError: the settings name none that there is, or would have to choose
+    :raises SettingsError: the settings name a store that does not exist, or name none of several
     """
+    internals = internals_of(app)
+    plugins, life = internals.plugins, internals.life
     stores: dict[str, Any] = {"memory": life.dead_letters}
-    for plugin, offered in app.installed.each("corten_dead_letter_stores", object, app=app):
+    for plugin, offered in plugins.each("corten_dead_letter_stores", object, app=app):
         name, store = cast("tuple[str, DeadLetterStore]", offered)
         if name in stores:
-            raise plugin.failed(f"offers the store of dead letters {name!r}, which is there already")
+            raise plugin.failed(f"offers the store of dead letters {name!r}, which exists already")
         stores[name] = store
-    wanted = app.own_settings.dead_letters.store
+    wanted = internals.settings.own.dead_letters.store
     if not wanted and len(stores) <= 2:
         wanted = list(stores)[-1]
-    if wanted == "memory" and any(consumer.dead_letters for consumer in app.components.consumers):
+    if wanted == "memory" and any(consumer.dead_letters for consumer in internals.components.consumers):
         _log.warning("app %s: dead letters are kept in memory only, and are gone when the process ends", app.name)
     if wanted not in stores:
         message = "no such store of dead letters" if wanted else "several plugins offer a store of dead letters"
-        expected = f"one of {', '.join(sorted(stores))}{app.hint_for_inactive(wanted)}"
+        expected = f"one of {', '.join(sorted(stores))}{plugins.hint_for_inactive(wanted)}"
         raise SettingsError([SettingsProblem("dead_letters.store", message, expected, value=wanted)])
     return stores[wanted]
 
 
-async def start_tasks(
-    app: App[Any], life: Lifecycle, group: anyio.abc.TaskGroup, from_plugins: list[tuple[str, Task]]
-) -> None:
-    """Start plugins' tasks, then the user's; of either first what reports, then work, then intakes.
+async def start_tasks(app: App[Any], group: anyio.abc.TaskGroup, from_plugins: list[tuple[str, Task]]) -> None:
+    """Start the plugins' tasks, then the user's: each in the order flush, work, intake.
 
-    :raises Exception: what a task failed with that has to be ready before the App runs
+    :raises Exception: the error of a task that has to be ready before the App runs
     """
+    internals = internals_of(app)
+    life = internals.life
     restarts = app.registry.counter("corten_task_restarts", "Tasks started again after a failure", attributes=("task",))
-    own = [(_OWN, task) for task in [*app.components.tasks, *consumer_tasks(app)]]
+    own = [(_OWN, task) for task in [*internals.components.tasks, *consumer_tasks(app)]]
     for part in (from_plugins, own):
         for owner, task in sorted(part, key=lambda each: _PHASES.index(each[1].phase)):
             supervised = SupervisedTask(
@@ -166,7 +173,7 @@ async def start_tasks(
                 owner,
                 clock=app.clock,
                 events=app.events,
-                restarts=app.own_settings.tasks.restarts,
+                restarts=internals.settings.own.tasks.restarts,
                 on_failed=life.fail,
                 count_restart=lambda name: restarts.add(task=name),
                 on_error=app.errors.report,

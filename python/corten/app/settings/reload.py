@@ -1,15 +1,16 @@
-"""Reading the settings again while the App runs: checked whole, then all of it holds, or none."""
+"""Reload: read the settings again while the App runs, and apply all changes or none."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import anyio.to_thread
 import msgspec
 
+from corten.app.internals import internals_of
 from corten.app.pipelines import pipeline_policies, set_policies
 from corten.app.settings.own import OwnSettings
 from corten.app.settings.watching import Contents, Watcher, can_watch, contents
@@ -22,44 +23,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from corten.app.app import App
-    from corten.app.settings.settings import SettingsSources
+    from corten.app.settings.loading import AppSettings, SettingsSources
+    from corten.logs import LogLevel
     from corten.policies import Policy
     from corten.settings import Settings
 
 _log = logging.getLogger("corten.app")
 
 RELOADABLE: Final = ("pipelines", "chaos", "flags", "logs", "shutdown")
-"""Sections, and keys at the top of the file, that take effect while the App runs. Everything else was handed out when
-it started: to resources, plugins, tasks, and to the user's own code."""
+"""Sections, and keys at the top of the file, that take effect while the App runs. All other settings were handed out
+at its start: to resources, plugins, tasks and the user's own code."""
 
 
 class Reloaded(msgspec.Struct, frozen=True):
-    """What reading the settings again has changed."""
+    """The changes of one reload."""
 
     changed: tuple[str, ...]
-    """The settings that have other values now: ``pipelines.users.policies``."""
+    """Settings that have new values now: ``pipelines.users.policies``."""
     needs_restart: tuple[str, ...]
-    """Those that were changed and hold from the next start on."""
+    """Settings that take effect at the next start."""
 
 
 class ReloadStatistics(msgspec.Struct, frozen=True):
-    """How reading the settings again has gone."""
+    """Counts of reloads, and the problems of the last one."""
 
     applied: int
-    """How often they were read and held."""
+    """Reloads that were applied."""
     rejected: int
-    """How often something was wrong with them, and nothing was changed."""
+    """Reloads that found a problem and changed nothing."""
     problems: tuple[str, ...]
-    """What was wrong the last time; empty where nothing was."""
+    """The problems of the last reload; empty after a good one."""
     needs_restart: tuple[str, ...]
-    """Settings that were changed and hold from the next start on."""
+    """Changed settings that take effect at the next start."""
 
 
 class Reloading:
-    """Reads the settings of a running App again: when asked, on SIGHUP, when a file has changed."""
+    """Reloads the settings of one App: by `App.reload`, on SIGHUP, when a file has changed."""
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
+        self._settings: AppSettings = internals_of(app).settings
         self._applied = self._rejected = 0
         self._problems: tuple[str, ...] = ()
         self._needs_restart: tuple[str, ...] = ()
@@ -67,17 +70,20 @@ class Reloading:
         self._was_asked = False
 
     def begin(self, policies: Mapping[str, Sequence[Policy]]) -> None:
-        """The App starts with these policies of its settings; before they are set."""
+        """Remember what the App starts with, before its policies are set.
+
+        :param policies: the policies of the settings, by pipeline
+        """
         app = self._app
         self._lock = anyio.Lock()
         self._asked = anyio.Event()
         if self._was_asked:
             self._asked.set()
-        self._sources: SettingsSources = app.sources.anchored()
-        self._in_code = {name: pipeline.policies for name, pipeline in app.components.pipelines.items()}
+        self._sources: SettingsSources = self._settings.sources.anchored()
+        self._in_code = {name: pipeline.policies for name, pipeline in app.pipelines.items()}
         self._policies = dict(policies)
-        watched = self._sources.files if app.own_settings.reload.watch else ()
-        self._contents: Contents = contents(watched)  # as it was read: a start may take its time
+        watched = self._sources.files if self._settings.own.reload.watch else ()
+        self._contents: Contents = contents(watched)  # now: the start may take a while
         self._there = self._existing()
         registry = app.registry
         self._outcomes = registry.counter(
@@ -96,20 +102,20 @@ class Reloading:
         return tuple(file for file in self._sources.files if file.exists())
 
     def statistics(self) -> ReloadStatistics:
-        """How it has gone so far."""
+        """Return the counts so far."""
         return ReloadStatistics(self._applied, self._rejected, self._problems, self._needs_restart)
 
-    # -- on whose request
+    # -- asking
 
     async def reload(self) -> Reloaded:
-        """Read the settings again; what can change while running changes, all of it or nothing.
+        """Read the settings again, and apply all changes that need no restart, or none.
 
         :raises CortenError: the App is not running
-        :raises SettingsError: something is wrong with them; nothing has changed
+        :raises SettingsError: the settings are wrong; nothing has changed
         """
         if self._app.state != "running":
             raise CortenError(f"app {self._app.name!r} is {self._app.state}: settings are read again while it runs")
-        async with self._lock:  # two at once might end with the older of two files
+        async with self._lock:  # two reloads at once could end with the older of two files
             try:
                 done = await self._reload()
             except SettingsError as error:
@@ -122,50 +128,50 @@ class Reloading:
         return done
 
     def ask(self) -> None:
-        """Have the settings read again soon, or when the App runs; from its event loop."""
+        """Request a reload, which follows soon or when the App runs; from its event loop."""
         self._was_asked = True
         if self._asked is not None:
             self._asked.set()
 
     async def attend(self) -> None:
-        """Read them whenever somebody asks; what is wrong is told, not raised."""
+        """Reload on every request; problems are logged, not raised."""
         while self._asked is not None:
             await self._asked.wait()
             self._asked = anyio.Event()
             await self._quietly()
 
     async def watch(self) -> None:
-        """Read them whenever a file has changed; what is wrong is told, not raised."""
-        settle = self._app.own_settings.reload.settle
+        """Reload when a file has changed; problems are logged, not raised."""
+        settle = self._settings.own.reload.settle
         try:
             await Watcher(self._sources.files, self._quietly, settle=settle, before=self._contents).run()
-        except Exception:  # noqa: BLE001 - an App is more than its settings file
-            _log.exception("app %s: its settings are not watched any more", self._app.name)
+        except Exception:  # noqa: BLE001 - the App works without watching
+            _log.exception("app %s: its settings are no longer watched", self._app.name)
 
     async def _quietly(self) -> None:
-        await self._app.life.started()
+        await internals_of(self._app).life.started()
         if self._app.state == "running":
             try:
                 await self.reload()
-            except Exception as error:  # noqa: BLE001 - it was told; what comes next may be right
+            except Exception as error:  # noqa: BLE001 - it was logged; the next reload may succeed
                 _log.debug("settings were not read again", exc_info=error)
 
-    # -- how
+    # -- applying
 
     async def _reload(self) -> Reloaded:
         app = self._app
         later = await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
         policies = pipeline_policies(app, later)
-        check_watching(later)  # so that the next start would not fail of it
-        before = app.loaded
+        check_watching(later)  # or the next start would fail
+        before = self._settings.loaded
         found = differences(before, later)
         self._swap(policies, later)
         self._policies = policies
         allowed = OwnSettings(later).chaos.allowed
         if allowed != OwnSettings(before).chaos.allowed:
-            for pipeline in app.components.pipelines.values():
+            for pipeline in app.pipelines.values():
                 pipeline.allow_chaos(allowed)
-        app.reloaded(before.taking(later, RELOADABLE))
+        self._replace(before.taking(later, RELOADABLE))
         self._there = self._existing()
         for warning in later.warnings:
             if warning not in before.warnings:
@@ -175,18 +181,24 @@ class Reloading:
             tuple(each.path for each in found if each.section not in RELOADABLE),
         )
 
+    def _replace(self, settings: Settings) -> None:
+        self._settings.replace(settings)
+        life, logs = internals_of(self._app).life, self._settings.own.logs
+        if life.log_setup is not None:
+            life.log_setup.change(cast("LogLevel", logs.level.upper()), logs.format)
+
     def _load(self) -> Settings:
-        """Read and check all of them, in a thread: a file may be far away."""
+        """Read and check all settings; called in a thread, for the file system may be slow."""
         gone = [file for file in self._there if not file.exists()]
-        later = None if gone else self._sources.load(self._app.sections())
-        gone = gone or [file for file in self._there if not file.exists()]  # meanwhile, so it was read as empty
+        later = None if gone else self._sources.load(self._settings.sections())
+        gone = gone or [file for file in self._there if not file.exists()]  # meanwhile: then it was read as empty
         if later is None or gone:
-            expected = "the file; what shall hold no longer is taken out of it"
+            expected = "the file; to drop settings, take them out of it"
             raise SettingsError([SettingsProblem(str(file), "is gone", expected) for file in gone])
         return later
 
     def _swap(self, policies: Mapping[str, Sequence[Policy]], later: Settings) -> None:
-        """Set what is different: a pipeline that was changed by hand stays so until its settings change."""
+        """Set policies that differ from the last settings: policies set by hand stay until their settings change."""
         changed: dict[str, Sequence[Policy]] = {}
         for name, in_code in self._in_code.items():
             now = tuple(policies.get(name, in_code))
@@ -194,7 +206,7 @@ class Reloading:
                 changed[name] = now
         set_policies(self._app, changed, later)
 
-    # -- telling
+    # -- reporting
 
     def _accept(self, done: Reloaded) -> None:
         app = self._app
@@ -220,9 +232,9 @@ class Reloading:
 
 
 def check_watching(settings: Settings) -> None:
-    """Whether files can be watched, where the settings want it.
+    """Check that files can be watched, where the settings want it.
 
-    :raises SettingsError: what watches is not installed
+    :raises SettingsError: watchfiles is not installed
     """
     if OwnSettings(settings).reload.watch and not can_watch():
         expected = "watchfiles: pip install 'corten[reload]'; or false"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
@@ -13,11 +11,6 @@ from corten.flags import Rollout
 from corten.logs import LogFormat
 from corten.policies.policy import Policy
 from corten.settings import Duration, Section
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from corten.settings import Settings
 
 
 class CortenSettings(msgspec.Struct, frozen=True):
@@ -129,67 +122,3 @@ OWN_SECTIONS: tuple[Section, ...] = (
     Section("pipelines", PipelineSettings, instances=True),
 )
 """What is Corten's own in every App's settings."""
-
-SECRETS = "/run/secrets"
-"""Where orchestrators mount secrets, a file for each."""
-
-
-class SettingsSources(msgspec.Struct, frozen=True):
-    """Where an App's settings come from."""
-
-    config: str | Path | None
-    optional: bool
-    """Whether the file may be missing."""
-    arguments: Mapping[str, object]
-    folder: Path | None = None
-    """Where the ``.env`` is that goes with no file; None: the current folder."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that are read, there or not: the settings file, and the ``.env`` beside it."""
-        from pathlib import Path
-
-        if self.config is None:
-            return ((self.folder or Path()) / ".env",)
-        return (Path(self.config), Path(self.config).parent / ".env")
-
-    def anchored(self) -> SettingsSources:
-        """The same files, also when the current folder is another one."""
-        from pathlib import Path
-
-        config = None if self.config is None else Path(self.config).absolute()
-        return msgspec.structs.replace(self, config=config, folder=Path.cwd())
-
-    def load(self, sections: Sequence[Section], *, ignore_unknown: bool = False) -> Settings:
-        """Read them.
-
-        :raises SettingsError: with every problem there is
-        """
-        from pathlib import Path
-
-        from corten.settings import load
-
-        file = None if self.config is None or self.missing() is not None else Path(self.config)
-        return load(
-            sections,
-            file=file,
-            environ=os.environ,
-            secrets=Path(SECRETS),
-            arguments=self.arguments,
-            dotenv=self.files[-1],
-            ignore_unknown=ignore_unknown,
-        )
-
-    def missing(self) -> Path | None:
-        """The file that may be missing, and is."""
-        from pathlib import Path
-
-        file = None if self.config is None else Path(self.config)
-        return file if file is not None and self.optional and not file.exists() else None
-
-    def autoload(self) -> bool | tuple[str, ...]:
-        """Which plugins the settings want: asked before there are plugins, so before the other settings can be read."""
-        section = self.load([Section("plugins", PluginsSettings)], ignore_unknown=True).section("plugins")
-        own = section["default"]
-        assert isinstance(own, PluginsSettings)  # noqa: S101 - for the type checker
-        return own.autoload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from corten.app.internals import internals_of
 from corten.errors import SettingsError, SettingsProblem
 from corten.health import Check
 from corten.messages.runner import ConsumerRunner
@@ -18,21 +19,23 @@ def consumer_tasks(app: App[Any]) -> list[Task]:
 
     :raises SettingsError: nobody offers a source that a consumer wants
     """
-    sources = app.message_sources
+    internals = internals_of(app)
+    sources = internals.life.sources
+    plugins, known = internals.plugins, ", ".join(sorted(sources)) or "none"
     problems = [
         SettingsProblem(
             consumer.source,
             f"consumer {consumer.name!r} wants messages from {consumer.source!r}, and no plugin offers that",
-            f"a message source, one of: {', '.join(sorted(sources)) or 'none'}{app.hint_for_inactive(consumer.source)}",
+            f"a message source, one of: {known}{plugins.hint_for_inactive(consumer.source)}",
         )
-        for consumer in app.components.consumers
+        for consumer in internals.components.consumers
         if consumer.source not in sources
     ]
     if problems:
         raise SettingsError(problems)
     observers = [each.message for each in app.observers if each.message is not None]
     tasks: list[Task] = []
-    for consumer in app.components.consumers:
+    for consumer in internals.components.consumers:
         runner = ConsumerRunner(
             consumer,
             sources[consumer.source],

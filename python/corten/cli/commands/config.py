@@ -11,6 +11,7 @@ import msgspec
 from rich.text import Text
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.app.pipelines import Resolver, located
 from corten.cli.failure import reports_failures
 from corten.cli.options import app_argument, config_option, configure, json_option, set_option
@@ -76,14 +77,15 @@ def config(
 
 def _resolved(app: App[Any], entries: Sequence[Effective]) -> Iterator[Effective]:
     """The settings, with the policies of pipelines that only extend others."""
-    resolver = Resolver(app.own_settings.pipelines)
+    settings = internals_of(app).settings
+    resolver = Resolver(settings.own.pipelines)
     came_to = {
         f"pipelines.{name}.policies": resolved
         for name in resolver.tables
         if (resolved := resolver.resolve(name)) is not None and resolved.source
     }
     if problems := resolver.problems:
-        raise SettingsError(located(problems, app.loaded))
+        raise SettingsError(located(problems, settings.loaded))
     for entry in entries:
         resolved = came_to.get(entry.path)
         if resolved is None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from corten.app.settings.settings import SECRETS
+from corten.app.settings.loading import SECRETS
 from corten.cli.failure import Failure, reports_failures
 from corten.cli.options import config_option, json_option
 from corten.errors import SettingsError

@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from corten.app import App
+from corten.app.internals import internals_of
 from corten.app.lifecycle import exit_codes
 from corten.cli.failure import Failure, reports_failures
 from corten.cli.options import app_argument, config_option, configure, json_option
@@ -61,9 +62,9 @@ def plugins(target: str | None, config: Path | None, as_json: bool) -> None:
 def _load(app: App[Any], *, alone: bool) -> str:
     """Find the plugins and which are active; what is wrong besides is for ``corten doctor``."""
     try:
-        sections = app.sections()
-        loaded = app.sources.load(sections, ignore_unknown=alone)
-        app.installed.activate(loaded.is_active)
+        internals = internals_of(app)
+        loaded = internals.settings.sources.load(internals.settings.sections(), ignore_unknown=alone)
+        internals.plugins.activate(loaded.is_active)
     except SettingsError as error:
         count = len(error.problems)
         return f"{count} problem{'s' if count > 1 else ''} in the settings, so states may be wrong: see corten doctor"
