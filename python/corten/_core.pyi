@@ -28,9 +28,9 @@ class BoundCounter:
     """The sum of one set of attributes."""
 
     def add(self, amount: float = 1, /) -> None:
-        """Add an amount, whole or not.
+        """Add an amount.
 
-        :raises ValueError: it is negative or not finite
+        :raises ValueError: the amount is negative or not finite
         """
 
     @property
@@ -45,7 +45,7 @@ class BoundGauge:
         """Replace the value."""
 
     def add(self, amount: float = 1.0, /) -> None:
-        """Add to the value; a negative amount takes away."""
+        """Add an amount, which may be negative."""
 
     @property
     def value(self) -> float:
@@ -58,7 +58,7 @@ class BoundHistogram:
     def record(self, value: float, /) -> None:
         """Count a value.
 
-        :raises ValueError: it is negative or not finite
+        :raises ValueError: the value is negative or not finite
         """
 
     def time(self) -> Timer:
@@ -90,20 +90,20 @@ class Counter:
     """A sum that only rises, for each set of attributes."""
 
     def add(self, amount: float = 1, /, **attributes: str | float) -> None:
-        """Add an amount, whole or not.
+        """Add an amount.
 
-        :raises ValueError: it is negative or not finite
-        :raises TypeError: the attributes are not the counter's
+        :raises ValueError: the amount is negative or not finite
+        :raises TypeError: the counter has other attributes
         """
 
     def bind(self, **attributes: str | float) -> BoundCounter:
-        """The sum of these attributes, to be kept and added to without a look-up."""
+        """Return the series of these attributes, which needs no look-up."""
 
     @property
     def name(self) -> str: ...
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes it takes."""
+        """Names of the attributes."""
 
 @final
 class Gauge:
@@ -112,23 +112,23 @@ class Gauge:
     def set(self, value: float, /, **attributes: str | float) -> None:
         """Replace the value.
 
-        :raises TypeError: the attributes are not the gauge's
+        :raises TypeError: the gauge has other attributes
         """
 
     def add(self, amount: float = 1.0, /, **attributes: str | float) -> None:
-        """Add to the value; a negative amount takes away.
+        """Add an amount, which may be negative.
 
-        :raises TypeError: the attributes are not the gauge's
+        :raises TypeError: the gauge has other attributes
         """
 
     def bind(self, **attributes: str | float) -> BoundGauge:
-        """The value of these attributes, to be kept and set without a look-up."""
+        """Return the series of these attributes, which needs no look-up."""
 
     @property
     def name(self) -> str: ...
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes it takes."""
+        """Names of the attributes."""
 
 @final
 class Histogram:
@@ -137,25 +137,25 @@ class Histogram:
     def record(self, value: float, /, **attributes: str | float) -> None:
         """Count a value.
 
-        :raises ValueError: it is negative or not finite
-        :raises TypeError: the attributes are not the histogram's
+        :raises ValueError: the value is negative or not finite
+        :raises TypeError: the histogram has other attributes
         """
 
     def time(self, **attributes: str | float) -> Timer:
-        """Record the seconds of a `with` block, also of one that an error leaves.
+        """Record the seconds of a `with` block, even if it raises.
 
         :raises ValueError: the histogram's unit is not seconds
-        :raises TypeError: the attributes are not the histogram's
+        :raises TypeError: the histogram has other attributes
         """
 
     def bind(self, **attributes: str | float) -> BoundHistogram:
-        """The distribution of these attributes, to be kept and recorded into without a look-up."""
+        """Return the series of these attributes, which needs no look-up."""
 
     @property
     def name(self) -> str: ...
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes it takes."""
+        """Names of the attributes."""
 
     @property
     def bounds(self) -> tuple[float, ...]:
@@ -174,23 +174,23 @@ class Registry:
     def snapshot(
         self, collected: Sequence[tuple[str, Sequence[object]]]
     ) -> tuple[list[_InstrumentRow], list[tuple[str, str]]]:
-        """All instruments and what collectors gave; and which collectors gave what could not be taken, and why."""
+        """Return all instruments and measurements, and the collectors with invalid measurements and why."""
 
     def render(self, collected: Sequence[tuple[str, Sequence[object]]]) -> tuple[str, list[tuple[str, str]]]:
-        """The same as OpenMetrics text."""
+        """Return OpenMetrics text, and the collectors with invalid measurements and why."""
 
     def statistics(self) -> tuple[int, int, int]:
-        """How many instruments, series and overflowed measurements there are."""
+        """Count the instruments, series and overflowed measurements."""
 
 @final
 class Timer:
-    """Measures one `with` block; also one that an error leaves."""
+    """Measures one `with` block, even if it raises."""
 
     def __enter__(self) -> Timer: ...
     def __exit__(self, *error: object) -> None: ...
     @property
     def seconds(self) -> float:
-        """Seconds since the block was entered, until it was left."""
+        """Seconds since the block began, until it ended."""
 
 @final
 class MemoryCache(Generic[_K, _V]):

@@ -1,4 +1,4 @@
-"""A dead letter: an operation or message that failed for good, kept with its cause."""
+"""Dead letters: operations or messages that failed for good, with their cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """What failed for good, where it came from and why."""
+    """A message that failed for good, with its origin and cause."""
 
     id: str
     """The message's own id, so that storing it twice keeps one."""
@@ -17,7 +17,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     cause: str
     """The error's type: ``ValidationError``."""
     reason: str
-    """The error's words."""
+    """The error's text."""
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
     partition: int = 0
@@ -26,4 +26,4 @@ class DeadLetter(msgspec.Struct, frozen=True):
     failed_at: float = 0.0
     """Wall-clock time of the failure, in seconds since the epoch."""
     replayed_at: float | None = None
-    """When it was sent again; None while it waits."""
+    """Wall-clock time of the replay; None while the letter waits."""

@@ -1,4 +1,4 @@
-"""Dead letters in this process's memory: for tests, and for programs without a database."""
+"""Dead letters in memory, for tests and programs without a database."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from corten.dead_letters.letter import DeadLetter
 from corten.errors import ResourceUnavailable
 
 _OVERHEAD = 512
-"""Roughly what a letter weighs in bytes beside its value, key and headers."""
+"""Rough memory of a letter in bytes, without value, key, headers and reason."""
 
 
 class MemoryDeadLetterStatistics(msgspec.Struct, frozen=True):
-    """How full a :class:`MemoryDeadLetterStore` is, and what passed through it."""
+    """Size of a :class:`MemoryDeadLetterStore`, and counts of letters that passed through."""
 
     letters: int
     bytes: int
@@ -28,10 +28,10 @@ class MemoryDeadLetterStatistics(msgspec.Struct, frozen=True):
 
 
 class MemoryDeadLetterStore:
-    """Keeps letters until they are replayed or purged, or the process ends. When it is full it refuses.
+    """A bounded store that keeps letters until the process ends.
 
-    :param max_letters: how many letters may wait
-    :param max_bytes: how much memory they may take, in bytes, roughly
+    :param max_letters: the most letters that may wait
+    :param max_bytes: the most memory of all letters, in bytes, roughly
     """
 
     def __init__(self, *, max_letters: int = 10_000, max_bytes: int = 64 * 1024 * 1024) -> None:
@@ -42,10 +42,7 @@ class MemoryDeadLetterStore:
         self._stored = self._replayed = self._purged = self._refused = 0
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters; one whose source and id wait already takes its place.
-
-        :raises ResourceUnavailable: the store would be fuller than it may be; nothing was stored
-        """
+        """Store all of the letters or none, as :meth:`DeadLetterStore.put` does."""
         new = {(letter.id, letter.source): letter for letter in letters}
         known = new.keys() & self._letters.keys()
         size = sum(_weight(letter) for letter in new.values()) - sum(_weight(self._letters[key]) for key in known)
@@ -63,19 +60,19 @@ class MemoryDeadLetterStore:
     async def list(
         self, *, source: str | None = None, limit: int = 100, after: str | None = None
     ) -> builtins.list[DeadLetter]:
-        """The letters that wait, ordered by id, from the one after ``after``."""
+        """Return waiting letters with ids greater than ``after``, ordered by id."""
         keys = sorted(key for key in self._letters if source is None or key[1] == source)
         start = 0 if after is None else bisect_right(keys, after, key=lambda key: key[0])
         return [self._letters[key] for key in keys[start : start + limit]]
 
     async def count(self, *, source: str | None = None) -> int:
-        """How many letters wait."""
+        """Count the waiting letters."""
         if source is None:
             return len(self._letters)
         return sum(letter.source == source for letter in self._letters.values())
 
     async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
-        """Drop letters that were sent again, but for those that have failed once more already."""
+        """Drop replayed letters, except letters that have failed again."""
         count = 0
         for letter in letters:
             waiting = self._letters.get((letter.id, letter.source))
@@ -85,7 +82,7 @@ class MemoryDeadLetterStore:
         return count
 
     async def purge(self, source: str, ids: Sequence[str] | None = None) -> int:
-        """Drop letters for good, all of the source where no ids are named. Returns how many there were."""
+        """Drop letters, all of the source by default; return their number."""
         if ids is None:
             ids = [letter.id for letter in self._letters.values() if letter.source == source]
         count = self._drop(source, ids)
@@ -93,7 +90,7 @@ class MemoryDeadLetterStore:
         return count
 
     def statistics(self) -> MemoryDeadLetterStatistics:
-        """How full it is, and what passed through."""
+        """Return the size of the store, and its counts."""
         return MemoryDeadLetterStatistics(
             len(self._letters), self._bytes, self._stored, self._replayed, self._purged, self._refused
         )
@@ -109,6 +106,6 @@ class MemoryDeadLetterStore:
 
 
 def _weight(letter: DeadLetter) -> int:
-    """Bytes of memory, roughly."""
+    """Estimate the memory of a letter in bytes."""
     headers = sum(len(name) + len(value) for name, value in letter.headers)
     return _OVERHEAD + len(letter.value) + len(letter.key or b"") + headers + len(letter.reason)

@@ -1,4 +1,4 @@
-"""Where dead letters are kept."""
+"""The protocol of stores of dead letters."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from corten.dead_letters.letter import DeadLetter
 
 
 class DeadLetterStore(Protocol):
-    """A bounded store that never evicts: a letter leaves it only by replay or purge."""
+    """A bounded store that drops letters only by replay or purge."""
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters; one whose source and id wait already, or were replayed, takes its place.
+        """Store all of the letters or none.
 
-        :raises ResourceUnavailable: the store is full or can't be reached; nothing was stored
+        A letter replaces a stored letter with its source and id, even a replayed letter.
+
+        :raises ResourceUnavailable: the store is full or can't be reached; it stored nothing
         """
         ...
 
     async def list(
         self, *, source: str | None = None, limit: int = 100, after: str | None = None
     ) -> Sequence[DeadLetter]:
-        """The letters that wait, ordered by id, from the one after ``after``.
+        """Return waiting letters with ids greater than ``after``, ordered by id.
 
-        Pages are of one source: ids are unique within it, and two sources may hold letters of one message.
+        Page through one source at a time: ids are unique within a source only.
         """
         ...
 
     async def count(self, *, source: str | None = None) -> int:
-        """How many letters wait."""
+        """Count the waiting letters."""
         ...
 
     async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
-        """Note that letters, as :meth:`list` gave them, were sent again; they no longer wait. Returns how many.
+        """Mark listed letters as replayed; return their number.
 
-        One with another ``failed_at`` by now has failed once more already, and waits on: noting its first replay would
-        lose its second failure.
+        A stored letter with another ``failed_at`` has failed again, and keeps waiting.
         """
         ...
 
     async def purge(self, source: str, ids: Sequence[str] | None = None) -> int:
-        """Drop letters for good, all of the source where no ids are named. Returns how many there were."""
+        """Drop letters, all of the source by default; return their number."""
         ...

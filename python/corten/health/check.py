@@ -1,4 +1,4 @@
-"""A health check as data, and what it found."""
+"""Health checks and their findings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Probe = Literal["live", "ready", "startup"]
 """The groups that an orchestrator asks for."""
 
 Status = Literal["up", "degraded", "down"]
-"""``degraded`` works with less: it does not fail a probe, it is shown."""
+"""``degraded``: works with less. Reports show it, but it fails no probe."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check found when it ran."""
+    """The result of a check."""
 
     status: Status
     message: str = ""
@@ -25,7 +25,7 @@ class Finding(msgspec.Struct, frozen=True):
 class Check(msgspec.Struct, frozen=True):
     """One health check.
 
-    ``run`` returns None (up) or a finding; an error is ``down`` with the error's words.
+    ``run`` returns None (up) or a finding. An error counts as ``down``, with the error's text.
     """
 
     name: str
@@ -34,6 +34,6 @@ class Check(msgspec.Struct, frozen=True):
     timeout: float = 2.0
     """Seconds after which the check counts as down."""
     fresh: float = 1.0
-    """Seconds for which a finding is given out again without running the check."""
+    """Seconds for which a finding is used again without another run."""
     critical: bool = True
-    """Whether ``down`` fails its probes; otherwise it only degrades them."""
+    """Whether ``down`` fails the check's probes; otherwise it degrades them."""

@@ -1,4 +1,4 @@
-"""Runs checks for the probes: concurrently, bounded in time, one run shared by all who ask."""
+"""Runs health checks: concurrently, with timeouts, one run for all waiters."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _PROBES: tuple[str, ...] = get_args(Probe)
 
 
 class HealthStatistics(msgspec.Struct, frozen=True):
-    """How often checks were asked for and run."""
+    """Counts of checks and their runs."""
 
     checks: int
-    """Checks registered."""
+    """Registered checks."""
     runs: int
-    """Times a check was run."""
+    """Runs of checks."""
     hits: int
-    """Times a report was given out again, fresh or from a run that was under way."""
+    """Reports that needed no run: still fresh, or from a run under way."""
     failures: int
     """Runs that ended ``down``."""
     timeouts: int
-    """Runs among them that took longer than the check's timeout."""
+    """Runs that took longer than the check's timeout; also in ``failures``."""
 
 
 class _Flight:
-    """One run of a check, and those who wait for it."""
+    """One run of a check, with its waiters."""
 
     __slots__ = ("landed", "report")
 
     def __init__(self) -> None:
         self.landed = anyio.Event()
-        self.report: CheckReport | None = None  # stays None where the run was cancelled: somebody else takes over
+        self.report: CheckReport | None = None  # stays None if the run was cancelled: a waiter then runs the check
 
 
 class _Entry:
@@ -57,10 +57,10 @@ class _Entry:
 class Health:
     """The checks of one App.
 
-    A check runs in the task of whoever asked first; others who ask meanwhile are given the same report, and when the
-    first is cancelled the next one takes over. Nothing runs between probes.
+    A check runs in the task of the first caller, and later callers wait for its report. If the first caller is
+    cancelled, a waiter runs the check. Nothing runs between probes.
 
-    :param clock: what timeouts and freshness are measured with
+    :param clock: the clock of timeouts and freshness
     :param wall: seconds since the epoch, for ``CheckReport.at``
     """
 
@@ -79,14 +79,14 @@ class Health:
         return {name: entry.check for name, entry in self._entries.items()}
 
     def add(self, check: Check) -> Check:
-        """Register a check and give it back.
+        """Register a check, and return it.
 
         :raises ValueError: the name is empty or taken, a probe is unknown, or a time is out of range
         """
         if not check.name:
             raise ValueError("a check needs a name")
         if check.name in self._entries:
-            raise ValueError(f"there is already a check named {check.name!r}; names of checks are unique in an App")
+            raise ValueError(f"another check is named {check.name!r}: names of checks are unique in an App")
         unknown = [probe for probe in check.probes if probe not in _PROBES]
         if unknown:
             raise ValueError(
@@ -102,8 +102,7 @@ class Health:
     async def run(self, probe: Probe | None = None) -> Report:
         """Run the checks of a probe, or all of them, and report.
 
-        Works on asyncio and trio. A check is cancelled at its timeout; one that blocks the event loop, or refuses to
-        be cancelled, holds the probe up.
+        A check is cancelled at its timeout. A check that blocks the event loop or ignores it delays the probe.
         """
         entries = [entry for entry in self._entries.values() if probe is None or probe in entry.check.probes]
         reports: dict[str, CheckReport] = {}
@@ -128,11 +127,11 @@ class Health:
         return Report(overall(ordered.values()), ordered)
 
     def statistics(self) -> HealthStatistics:
-        """Counts since the beginning."""
+        """Return the counts since the App was made."""
         return HealthStatistics(len(self._entries), self._runs, self._hits, self._failures, self._timeouts)
 
     async def _report(self, entry: _Entry) -> CheckReport:
-        """The report of a run that was under way, or of one that is made here."""
+        """Return the report of a run under way, or of a new run."""
         while entry.flight is not None:
             flight = entry.flight
             await flight.landed.wait()
@@ -164,12 +163,12 @@ class Health:
 
 
 async def _find(check: Check) -> Finding | None:
-    """What the check says, or its error in words fit to be shown."""
+    """Run the check; turn an error into a finding without secrets."""
     try:
         finding = cast("object", await check.run())
-    except Exception as error:  # noqa: BLE001 - whatever a check raises is its finding
-        words = redact(str(error))
-        return Finding("down", f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - an error of a check is its finding
+        text = redact(str(error))
+        return Finding("down", f"{type(error).__name__}: {text}" if text else type(error).__name__)
     if finding is None or isinstance(finding, Finding):
         return finding
     return Finding("down", f"the check returned {type(finding).__name__}; expected a Finding or None")

@@ -1,4 +1,4 @@
-"""What the checks found, together: the answer to a probe."""
+"""Reports of checks: the answer to a probe."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """What one check found, and when."""
+    """The result of one check, with its time."""
 
     status: Status
     message: str = ""
     seconds: float = 0.0
-    """How long the check took."""
+    """Duration of the check."""
     details: Mapping[str, str | int | float | bool | None] = {}
     at: float = 0.0
-    """Wall-clock time when it was done, in seconds since the epoch."""
+    """Wall-clock time of the end of the check, in seconds since the epoch."""
     critical: bool = True
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What all checks of a probe found.
+    """The results of all checks of a probe.
 
-    ``status`` is ``down`` where a critical check is down; ``degraded`` where anything else is not up; else ``up``.
+    ``status`` is ``down`` if a critical check is down, else ``degraded`` if any check is not up, else ``up``.
     """
 
     status: Status
@@ -39,12 +39,12 @@ class Report(msgspec.Struct, frozen=True):
         return self.status != "down"
 
     def json(self) -> bytes:
-        """The report as JSON."""
+        """Encode the report as JSON."""
         return _encoder.encode(self)
 
 
 def overall(reports: Iterable[CheckReport]) -> Status:
-    """One status for many checks."""
+    """Return one status for all checks."""
     status: Status = "up"
     for report in reports:
         if report.status == "down" and report.critical:
@@ -55,5 +55,5 @@ def overall(reports: Iterable[CheckReport]) -> Status:
 
 
 def report_of(check: Check, finding: Finding, *, seconds: float, at: float) -> CheckReport:
-    """What ``check`` found, with the time it took."""
+    """Make the report of a finding."""
     return CheckReport(finding.status, finding.message, seconds, finding.details, at, check.critical)

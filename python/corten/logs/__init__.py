@@ -1,7 +1,4 @@
-"""Formats for the standard library's logging, and fields that follow the work.
-
-The formats are loaded when something is written in them, or when their names are first used.
-"""
+"""Formats for the standard library's logging, and fields that follow the work."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Sets up the root logger: for programs that Corten runs, never for those that embed it."""
+"""Sets up logging of programs that Corten runs, not of embedding programs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 TALKATIVE = ("uvicorn.error", "watchfiles.main")
-"""Loggers whose INFO tells what our own lines tell already; they speak from WARNING up, unless somebody set a level."""
+"""Loggers that repeat our own lines at INFO. Without a level of their own they write from WARNING up."""
 
 
 class LogSetup:
-    """What :func:`configure` has set up; called, it undoes it."""
+    """The setup made by :func:`configure`; calling it undoes the setup."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class LogSetup:
         handler: logging.StreamHandler[TextIO],
         app: str,
         level: LogLevel | int,
-        format: LogFormat,  # noqa: A002 - the setting's own word
+        format: LogFormat,  # noqa: A002 - the setting's name
     ) -> None:
         self._logger = logger
         self._handler = handler
@@ -36,8 +36,8 @@ class LogSetup:
         for each in self._quieted:
             each.setLevel(logging.WARNING)
 
-    def change(self, level: LogLevel | int, format: LogFormat) -> None:  # noqa: A002 - the setting's own word
-        """Write from another level up, in another format, from the next record on."""
+    def change(self, level: LogLevel | int, format: LogFormat) -> None:  # noqa: A002 - the setting's name
+        """Use another level and format from the next record on."""
         self._logger.setLevel(level)
         terminal = self._handler.stream.isatty()
         if format == "json" or (format == "auto" and not terminal):
@@ -58,7 +58,7 @@ class LogSetup:
 
 
 class _StandardErrorHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at the moment, so that a progress display can put itself in between."""
+    """Writes to the current ``sys.stderr``, which a progress display may replace."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -70,18 +70,18 @@ class _StandardErrorHandler(logging.StreamHandler[TextIO]):
 
 def configure(
     level: LogLevel | int = "INFO",
-    format: LogFormat = "auto",  # noqa: A002 - the setting's own word
+    format: LogFormat = "auto",  # noqa: A002 - the setting's name
     stream: TextIO | None = None,
     *,
     app: str = "",
     root: logging.Logger | None = None,
 ) -> LogSetup | None:
-    """Write all records of a level and above to a stream, unless somebody has set up logging already.
+    """Set up logging to a stream, unless the logger has handlers.
 
-    :param stream: where to; standard error where it is None
+    :param stream: standard error by default
     :param app: the App's name, for the JSON format
-    :param root: the logger to set up; the root logger where it is None
-    :returns: what undoes it when it is called; None where there are handlers already, and nothing was done
+    :param root: the logger to set up, the root logger by default
+    :returns: a callable that undoes the setup, or None if the logger has handlers already and stayed as it was
     """
     logger = logging.getLogger() if root is None else root
     if logger.handlers:

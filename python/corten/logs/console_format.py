@@ -11,9 +11,10 @@ _RESET = "\x1b[0m"
 
 
 class ConsoleFormatter(logging.Formatter):
-    """``2026-01-31T12:00:00.000Z INFO     corten.app: message  name=value``, the traceback below, indented.
+    """Lines such as ``2026-01-31T12:00:00.000Z INFO     corten.app: message  name=value``.
 
-    What is not printable is written as an escape: nothing that was logged begins a line of its own or moves the cursor.
+    A traceback follows, indented. Unprintable characters become escapes, so that no logged text can begin a line or
+    move the cursor.
 
     :param colour: colour the level, for a terminal
     """
@@ -23,7 +24,7 @@ class ConsoleFormatter(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line, and more below it where there is a traceback."""
+        """Format a record as a line, followed by its traceback."""
         level = f"{record.levelname:<8}"
         if self._colour and record.levelname in _COLOURS:
             level = f"{_COLOURS[record.levelname]}{level}{_RESET}"
@@ -35,7 +36,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def escape(text: str) -> str:
-    r"""Text with everything that is not printable written as an escape (``\n``, ``\x1b``, ``\u202e``)."""
+    r"""Replace unprintable characters by escapes such as ``\n``, ``\x1b``, ``\u202e``."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,4 +1,4 @@
-"""Fields that every record of a stretch of work carries: the request, the message, the span."""
+"""Fields for all records of one request or message."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 TraceProvider = Callable[[], tuple[str, str] | None]
-"""Gives the current trace's and span's ids as lower-case hex, or None outside of a span."""
+"""Returns the ids of the current trace and span in lower-case hex, or None outside of a span."""
 
 _NOTHING: Mapping[str, object] = {}
 _fields: ContextVar[Mapping[str, object]] = ContextVar("corten.logs.fields", default=_NOTHING)
 
 
 class _Tracing:
-    """Who knows the ids of the current span: like the current span itself, one for the process."""
+    """The trace provider of the process."""
 
     provider: TraceProvider | None = None
 
@@ -25,7 +25,10 @@ _tracing = _Tracing()
 
 @contextmanager
 def log_context(**fields: object) -> Generator[None, None, None]:
-    """Add fields to the records of this block, in this task and those that it starts; an inner block's win."""
+    """Add fields to records of this block and its tasks.
+
+    Where two blocks set one field, the inner block wins.
+    """
     token = _fields.set({**_fields.get(), **fields})
     try:
         yield
@@ -34,14 +37,14 @@ def log_context(**fields: object) -> Generator[None, None, None]:
 
 
 def current_fields() -> Mapping[str, object]:
-    """The fields of the blocks that are open here."""
+    """Return the fields of the open blocks."""
     return _fields.get()
 
 
 def set_trace_provider(provider: TraceProvider | None) -> Callable[[], None]:
-    """Say where records get their ``trace_id`` and ``span_id`` from; one provider for the process, the last one set.
+    """Set the process's source of ``trace_id`` and ``span_id``.
 
-    :returns: a function that puts the former provider back
+    :returns: a function that restores the former provider
     """
     former, _tracing.provider = _tracing.provider, provider
 
@@ -52,20 +55,20 @@ def set_trace_provider(provider: TraceProvider | None) -> Callable[[], None]:
 
 
 def trace_ids() -> tuple[str, str] | None:
-    """The ids of the current trace and span. A provider that fails costs its ids, not the record."""
+    """Return the ids of the current trace and span, or None."""
     if _tracing.provider is None:
         return None
     try:
         return _tracing.provider()
-    except Exception:  # noqa: BLE001 - a stranger's code, and logging its failure would come back here
+    except Exception:  # noqa: BLE001 - logging the provider's failure would call it again
         return None
 
 
-# "color_message" is uvicorn's: its message once more, with escapes for a terminal.
+# uvicorn repeats its message in "color_message", with escapes for a terminal.
 _STANDARD = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message"})
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, object]:
-    """What a record carries beyond the standard: the context's fields and those given as ``extra``, which win."""
+    """Return a record's fields of the context and of ``extra``, which wins."""
     extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
     return {**current_fields(), **extra}

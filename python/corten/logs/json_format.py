@@ -1,4 +1,4 @@
-"""Records as JSON, one to a line: for machines that collect them."""
+"""Log records as lines of JSON, for machines."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _encoder = msgspec.json.Encoder(enc_hook=parts.shown)
 
 
 class JsonFormatter(logging.Formatter):
-    """``{"time": …, "level": …, "logger": …, "message": …}`` and, where they are known, ``app``, ``trace_id``,
-    ``span_id``, the fields of the context and of ``extra``, and ``error`` with the traceback.
+    """One line of JSON for each record.
 
-    A record is one line of printable characters, whatever is in it: JSON escapes the rest. A field of yours that is
-    called like one of these gets an underscore at its end.
+    A line has ``time``, ``level``, ``logger``, ``message``, and if known ``app``, ``trace_id``, ``span_id``, the fields
+    of the context and of ``extra``, and ``error`` with the traceback. A field of yours with one of these names gets an
+    underscore at its end. All characters of the line are printable.
 
     :param app: the App's name
-    """  # noqa: D205
+    """
 
     def __init__(self, app: str = "") -> None:
         super().__init__()
         self._app = app
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Format a record as one line."""
         line: dict[str, object] = {
             "time": parts.timestamp(record),
             "level": record.levelname,
@@ -47,7 +47,7 @@ def _encode(line: dict[str, object]) -> str:
     text = _encode_fields(line)
     if text.isprintable():
         return text
-    # JSON lets line separators, C1 controls and changes of direction through; a terminal or a pager may obey them
+    # JSON may hold line separators, C1 controls and changes of direction, which a terminal or a pager would obey.
     return "".join(each if each.isprintable() else _escape(each) for each in text)
 
 

@@ -1,4 +1,4 @@
-"""A log record as the fields that both formats write."""
+"""The parts of a log record that both formats write."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from corten.secrets import HIDDEN, is_sensitive
 
 
 def timestamp(record: logging.LogRecord) -> str:
-    """When it was logged: ISO 8601 in UTC, to the millisecond."""
+    """Return the record's time: ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return moment.removesuffix("+00:00") + "Z"
 
 
 def message(record: logging.LogRecord) -> str:
-    """The message with its arguments; one whose arguments don't fit is shown as it was written, not lost."""
+    """Return the message, with its arguments if they fit."""
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - __str__ of anything at all
@@ -24,7 +24,7 @@ def message(record: logging.LogRecord) -> str:
 
 
 def traceback(record: logging.LogRecord) -> str:
-    """The traceback, and the stack where one was asked for; empty where there is neither."""
+    """Return the traceback and stack of a record, or ""."""
     parts: list[str] = []
     if record.exc_info and record.exc_info[0] is not None:
         parts.append(_formatter.formatException(record.exc_info))
@@ -36,9 +36,9 @@ def traceback(record: logging.LogRecord) -> str:
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    """Ids of the current trace and span, the context's fields and the record's own.
+    """Return the trace ids, the context's fields and the record's own fields.
 
-    A field that is called like a secret is hidden, whatever its value.
+    The value of a field with the name of a secret is hidden.
     """
     ids = trace_ids()
     traced: dict[str, object] = {} if ids is None else {"trace_id": ids[0], "span_id": ids[1]}
@@ -47,7 +47,7 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def shown(value: object) -> object:
-    """What a value of a type that can't be encoded looks like."""
+    """Return the text of a value that has no JSON form."""
     return _text(value)
 
 

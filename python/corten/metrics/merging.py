@@ -1,4 +1,4 @@
-"""Snapshots of several processes as the one of them all."""
+"""Merges the snapshots of several processes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from corten.metrics.snapshot import Snapshot, instruments_from_core
 
 
 def merge(snapshots: Sequence[Snapshot], *, gauges: Literal["sum", "last"] = "sum") -> Snapshot:
-    """One snapshot of what several processes of the same program measured.
+    """Merge the snapshots of several processes of one program.
 
-    Counters and histograms add up. Gauges add up too, which is right for what each process has of its own, such as
-    connections; or the last snapshot given that has the series wins (``"last"``), which is right for what all of them
-    see, such as the length of a queue. The order in which snapshots are merged makes no difference, but for ``"last"``
-    and the rounding of sums.
+    Counters and histograms add up. Gauges add up with ``gauges="sum"``: right where each process has its own part, such
+    as connections. With ``"last"`` the last snapshot wins: right where all processes see one thing, such as the length
+    of a queue. Merging is associative, but for the rounding of sums.
 
     :raises ValueError: no snapshot was given, or an instrument differs between them in kind, unit or bounds
     """
     if not snapshots:
-        raise ValueError("there is nothing to merge: give at least one snapshot")
+        raise ValueError("merge() needs at least one snapshot")
     rows = _core.merge_snapshots([snapshot.instruments for snapshot in snapshots], gauges)
     return Snapshot(
         instruments=instruments_from_core(rows),

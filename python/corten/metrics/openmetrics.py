@@ -1,4 +1,4 @@
-"""The text format: OpenMetrics 1.0, as Prometheus and its kin read it."""
+"""The text format: OpenMetrics 1.0, which Prometheus reads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def render(snapshot: Snapshot) -> str:
-    """A snapshot as OpenMetrics text, ending with ``# EOF``.
+    """Write a snapshot as OpenMetrics text, which ends with ``# EOF``.
 
-    :raises ValueError: the snapshot, which may have come from another process, holds what can't be exposed
+    :raises ValueError: the snapshot, perhaps of another process, has a name or value that can't be exposed
     """
     return _core.render_snapshot(snapshot.instruments)

@@ -1,4 +1,4 @@
-"""The registry of one App: its instruments, what collectors add, and both as data or text."""
+"""The registry of an App: its instruments and collectors."""
 
 from __future__ import annotations
 
@@ -17,36 +17,35 @@ from corten.metrics.snapshot import Collector, Measurement, Snapshot, instrument
 _log = logging.getLogger("corten.metrics")
 
 DEFAULT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Bounds for durations in seconds: those of OpenTelemetry's HTTP conventions."""
+"""Bounds for durations in seconds, from OpenTelemetry's HTTP conventions."""
 
 DEFAULT_MAX_SERIES = 1000
-"""How many series an instrument may have before the rest goes into one."""
+"""The most series of an instrument; further series share one overflow series."""
 
 AnyInstrument = TypeVar("AnyInstrument", _core.Counter, _core.Gauge, _core.Histogram)
 
 
 class RegistryStatistics(msgspec.Struct, frozen=True):
-    """What a registry holds."""
+    """The size of a registry."""
 
     instruments: int
     series: int
-    """Series of all instruments, overflow series not counted."""
+    """Series of all instruments, without overflow series."""
     overflowed: int
-    """How often an instrument was asked for a series beyond its cap."""
+    """Measurements that went into overflow series."""
     collectors: int
 
 
 class Registry:
     """Counters, gauges and histograms by name, aggregated in the core.
 
-    An instrument has at most ``max_series`` series. What is measured with attributes beyond that goes into one more
-    series, whose only attribute is ``otel_metric_overflow="true"``; the counter ``corten_metrics_overflow`` says how
-    often that happened to which instrument.
+    An instrument has at most ``max_series`` series. Measurements with further attributes go into one overflow series
+    with the attribute ``otel_metric_overflow="true"``; ``corten_metrics_overflow`` counts them by instrument.
 
-    :param clock: what :meth:`Histogram.time` reads
+    :param clock: the clock of :meth:`Histogram.time`
     :param max_series: the cap of each instrument
     :param wall: wall-clock time for snapshots, in seconds since the epoch
-    :raises ValueError: the cap is less than one
+    :raises ValueError: ``max_series`` is less than 1
     """
 
     def __init__(
@@ -69,18 +68,18 @@ class Registry:
     def counter(
         self, name: str, description: str = "", unit: str = "", attributes: Sequence[str] = ()
     ) -> _core.Counter:
-        """The counter of this name: a sum that only rises.
+        """Return the counter of a name: a sum that only rises.
 
-        :raises ValueError: a name or the unit can't be exposed, or the name is taken by an instrument that differs
+        :raises ValueError: a name or the unit can't be exposed, or another instrument has the name
         """
-        return self._same(self.core.counter(name, description, unit, _names(attributes)))
+        return self._first(self.core.counter(name, description, unit, _names(attributes)))
 
     def gauge(self, name: str, description: str = "", unit: str = "", attributes: Sequence[str] = ()) -> _core.Gauge:
-        """The gauge of this name: a value that goes up and down.
+        """Return the gauge of a name: a value that changes.
 
-        :raises ValueError: a name or the unit can't be exposed, or the name is taken by an instrument that differs
+        :raises ValueError: a name or the unit can't be exposed, or another instrument has the name
         """
-        return self._same(self.core.gauge(name, description, unit, _names(attributes)))
+        return self._first(self.core.gauge(name, description, unit, _names(attributes)))
 
     def histogram(
         self,
@@ -91,22 +90,21 @@ class Registry:
         *,
         bounds: Sequence[float] = DEFAULT_SECONDS,
     ) -> _core.Histogram:
-        """The histogram of this name: how many values fell between which bounds, and their sum.
+        """Return the histogram of a name: a count for each bucket.
 
-        :param bounds: upper bounds of the buckets, rising, each belonging to its bucket
-        :raises ValueError: a name, the unit or the bounds can't be exposed, or the name is taken by an instrument that
-            differs
+        :param bounds: rising upper bounds of the buckets: a bucket takes ``value <= bound``
+        :raises ValueError: a name, the unit or the bounds can't be exposed, or another instrument has the name
         """
-        return self._same(self.core.histogram(name, description, unit, _names(attributes), list(bounds)))
+        return self._first(self.core.histogram(name, description, unit, _names(attributes), list(bounds)))
 
     def add_collector(self, collector: Collector) -> Callable[[], None]:
-        """Ask ``collector`` for measurements at each snapshot.
+        """Call a collector at each snapshot.
 
-        One that raises, or gives what can't be exposed, spoils nothing but itself: it is counted in
-        ``corten_metrics_collector_errors`` and logged once until it works again.
+        A collector that raises, or returns measurements that can't be exposed, spoils only its own values:
+        ``corten_metrics_collector_errors`` counts the failure, and the log has it once until the collector works again.
 
-        :returns: a function that takes the collector away again
-        :raises ValueError: there is a collector of this name
+        :returns: a function that removes the collector
+        :raises ValueError: another collector has the name
         """
         with self._lock:
             if any(other.name == collector.name for other in self._collectors):
@@ -120,44 +118,44 @@ class Registry:
         return remove
 
     def snapshot(self) -> Snapshot:
-        """What everything holds now, as data."""
+        """Return all instruments and measurements of collectors as data."""
         collected, failures = self._collect()
         rows, problems = self.core.snapshot(collected)
         self._note({**failures, **dict(problems)})
         return Snapshot(instruments=instruments_from_core(rows), time=self._wall(), started=self._started)
 
     def render(self) -> str:
-        """What everything holds now, as OpenMetrics text; its content type is :data:`CONTENT_TYPE`."""
+        """Return all instruments and measurements as OpenMetrics text, of type :data:`CONTENT_TYPE`."""
         collected, failures = self._collect()
         text, problems = self.core.render(collected)
         self._note({**failures, **dict(problems)})
         return text
 
     def statistics(self) -> RegistryStatistics:
-        """How much the registry holds."""
+        """Return the size of the registry."""
         return RegistryStatistics(*self.core.statistics(), len(self._collectors))
 
-    def _same(self, instrument: AnyInstrument) -> AnyInstrument:
-        """The object that was given out for this name before; the core has checked that it is of the same kind."""
+    def _first(self, instrument: AnyInstrument) -> AnyInstrument:
+        """Return the first instrument of this name, which the core has compared."""
         return self._instruments.setdefault(instrument.name, instrument)  # type: ignore[return-value]
 
     def _collect(self) -> tuple[list[tuple[str, list[Measurement]]], dict[str, Exception | str]]:
-        """What each collector gave, and which failed."""
+        """Call the collectors; return their measurements, and the failures by name."""
         collected: list[tuple[str, list[Measurement]]] = []
         failures: dict[str, Exception | str] = {}
         for collector in self._collectors:
             try:
                 collected.append((collector.name, list(collector.collect())))
-            except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+            except Exception as error:  # noqa: BLE001 - a collector's error must not reach the scrape
                 failures[collector.name] = error
         return collected, failures
 
     def _note(self, failures: dict[str, Exception | str]) -> None:
-        """Count the collectors that failed this time, and log those that did not fail the time before."""
+        """Count failed collectors, and log the first failure in a row."""
         for name, problem in failures.items():
             self.counter(
                 "corten_metrics_collector_errors",
-                "Snapshots for which a collector failed or gave what can't be exposed",
+                "Snapshots for which a collector failed or returned values that can't be exposed",
                 attributes=("collector",),
             ).add(1, collector=name)
             if name not in self._failing:
@@ -168,7 +166,7 @@ class Registry:
 
 def _names(attributes: Sequence[str]) -> list[str]:
     if isinstance(attributes, str):
-        raise TypeError(f"attributes is a sequence of names: write ({attributes!r},), not {attributes!r}")
+        raise TypeError(f"attributes must be a sequence of names: write ({attributes!r},), not {attributes!r}")
     return list(attributes)
 
 
@@ -176,5 +174,5 @@ _default = Registry()
 
 
 def default_registry() -> Registry:
-    """The process's own registry: for pipelines without an App."""
+    """Return the registry of pipelines without an App."""
     return _default

@@ -1,4 +1,4 @@
-"""What the registry held at one moment: plain data, made to be merged, rendered and exported."""
+"""A registry at one moment: plain data to merge, render and export."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Attributes = tuple[tuple[str, str], ...]
 class HistogramPoint(msgspec.Struct, frozen=True):
     """A histogram's aggregate.
 
-    ``counts[i]`` values were ``<= bounds[i]`` and above the bound before; one more count at the end is of the rest.
+    ``counts[i]`` is the number of values up to ``bounds[i]`` and above the bound before; the last count is of the rest.
     """
 
     bounds: tuple[float, ...]
@@ -48,7 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     time: float
     """Wall-clock time of the snapshot, in seconds since the epoch."""
     started: float
-    """Wall-clock time since which counters and histograms count."""
+    """Wall-clock time of the registry's start, when counters were zero."""
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Measurement(msgspec.Struct, frozen=True):
 
 
 class Collector(msgspec.Struct, frozen=True):
-    """Something that is asked for measurements when a snapshot is taken; quick, and without I/O."""
+    """A function that returns measurements for a snapshot: quick, and without I/O."""
 
     name: str
     collect: Callable[[], Iterable[Measurement]]
@@ -74,7 +74,7 @@ Row = tuple[str, Kind, str, str, list[tuple[Attributes, Value]]]
 
 
 def instruments_from_core(rows: Iterable[Row]) -> tuple[Instrument, ...]:
-    """The rows that the core gives, as structs."""
+    """Turn the core's rows into structs."""
     return tuple(
         Instrument(
             name, kind, description, unit, tuple(Series(attributes, _value(value)) for attributes, value in series)

@@ -238,7 +238,7 @@ async def test_a_wrong_check_is_refused_with_what_would_be_right(health: Health,
 
 async def test_two_checks_of_one_name_are_refused(health: Health) -> None:
     health.add(Check("database", Counted()))
-    with pytest.raises(ValueError, match="already a check named 'database'"):
+    with pytest.raises(ValueError, match="another check is named 'database'"):
         health.add(Check("database", Counted()))
 
 

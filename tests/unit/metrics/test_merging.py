@@ -40,7 +40,7 @@ def test_counters_and_histograms_add_up_and_gauges_as_one_wants() -> None:
 def test_a_snapshot_merged_with_nothing_is_itself() -> None:
     snapshot = worker(1, 5, (0.5,))
     assert merge([snapshot]) == snapshot
-    with pytest.raises(ValueError, match="nothing to merge"):
+    with pytest.raises(ValueError, match="at least one snapshot"):
         merge([])
 
 
