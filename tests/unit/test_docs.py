@@ -16,6 +16,12 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
+each_page_of_the_docs = pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+
 
 def prose(page: Path) -> str:
     """Return the text of a page without its code blocks."""
@@ -46,6 +52,12 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target))
     ]
     assert not lost, f"missing files or headings: {', '.join(lost)}"
+
+
+@each_page_of_the_docs
+def test_no_line_of_prose_is_longer_than_120_characters(page: Path) -> None:
+    lines = [line for line in prose(page).splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_the_index_names_every_page_of_the_docs() -> None:
