@@ -1,4 +1,4 @@
-"""Work that no caller waits for: in an App's task group, ended before its resources close."""
+"""Background work of pipelines, in their App's task group."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _log = logging.getLogger("corten.pipeline")
 
 
 class Background:
-    """What an App lends its pipelines: a place for work such as refreshing a cached result ahead of time.
+    """Runs jobs that no caller waits for, such as refreshing a cached result ahead of time.
 
-    :param most: jobs at a time; beyond that whoever has one does it himself, or leaves it
+    The App cancels them before it closes its resources.
+
+    :param max_jobs: jobs at a time; further ones are not taken
     """
 
-    def __init__(self, most: int = 1_000) -> None:
-        self._most = most
+    def __init__(self, max_jobs: int = 1_000) -> None:
+        self._max_jobs = max_jobs
         self._group: anyio.abc.TaskGroup | None = None
         self._thread = 0
         self._scopes: set[anyio.CancelScope] = set()
@@ -32,25 +34,25 @@ class Background:
 
     @property
     def jobs(self) -> int:
-        """How many are under way."""
+        """The number of running jobs."""
         return len(self._scopes)
 
     def open(self, group: anyio.abc.TaskGroup) -> None:
-        """Take jobs from now on, from this thread."""
+        """Take jobs from this thread from now on."""
         self._group, self._thread = group, get_ident()
 
     def start(self, job: Callable[..., Awaitable[Any]], *arguments: Any) -> bool:
-        """Begin a job, with the caller's context variables; whether it was taken. What it raises is logged."""
-        if self._group is None or get_ident() != self._thread or len(self._scopes) >= self._most:
+        """Begin a job with the caller's context variables, and return whether it was taken; log its errors."""
+        if self._group is None or get_ident() != self._thread or len(self._scopes) >= self._max_jobs:
             return False
-        # Known from now on, not from its first step, so that closing cancels it also when it has not begun.
+        # Added before its first step, so that closing also cancels a job that has not begun.
         scope = anyio.CancelScope()
         self._scopes.add(scope)
         self._group.start_soon(self._run, scope, job, arguments)
         return True
 
     async def close(self) -> None:
-        """Take no more, cancel what is under way, and wait until that has ended."""
+        """Take no more jobs, cancel the running ones, and wait for their end."""
         self._group = None
         for scope in self._scopes:
             scope.cancel()
@@ -62,10 +64,10 @@ class Background:
         self, scope: anyio.CancelScope, job: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
     ) -> None:
         try:
-            with scope, deadline.beyond():  # whoever began it does not wait for it
+            with scope, deadline.beyond():  # the call that began it does not wait for it
                 await job(*arguments)
         except Exception:  # noqa: BLE001 - it must not end the App
-            _log.exception("what a pipeline did in the background failed")
+            _log.exception("a background job of a pipeline failed")
         finally:
             self._scopes.discard(scope)
             if self._empty is not None and not self._scopes:

@@ -141,7 +141,7 @@ class PipelineRuntime:
             self.policies, self.layers = policies, compiled.layers
             self.context = replace(self.context, budget=compiled.context.budget)
             for breaker in self.state_of("circuit_breaker"):
-                breaker.tell(self._app_events, self.name)
+                breaker.bind(self._app_events, self.name)
             for install in installs:
                 install()
             self._announced = self._announce(policies) if has_chaos else ""

@@ -28,8 +28,8 @@ def test_each_goes_off_at_its_time_unless_it_was_taken_back(plan: list[tuple[int
         alarm = alarms.set(1000 + deadline, lambda number=number: went_off.append((number, round(clock.now()) - 1000)))  # type: ignore[misc]
         set_.append((deadline, back))
         if back:
-            alarms.take_back(alarm)
-            alarms.take_back(alarm)
+            alarms.cancel(alarm)
+            alarms.cancel(alarm)
     assert len(alarms) == sum(not back for _, back in set_)
     for seconds in moves:
         clock.tick(seconds)
@@ -44,7 +44,7 @@ def test_what_is_taken_back_takes_no_room_for_long() -> None:
     alarms = Alarms(FakeClock())
     kept = [alarms.set(1e6, object) for _ in range(10)]
     for _ in range(10_000):
-        alarms.take_back(alarms.set(1030, object))
+        alarms.cancel(alarms.set(1030, object))
     assert len(alarms) == len(kept)
     assert len(alarms._heap) < 200
 
@@ -59,7 +59,7 @@ def test_one_timer_of_the_loop_is_enough() -> None:
 
     alarms = Alarms(Counting())
     for number in range(1000):
-        alarms.take_back(alarms.set(1030 + number, object))
+        alarms.cancel(alarms.set(1030 + number, object))
     assert timers == [1030]
 
 

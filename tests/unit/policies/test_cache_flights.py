@@ -260,7 +260,7 @@ async def test_when_the_app_stops_what_goes_on_in_the_background_is_cancelled(cl
 async def test_the_background_takes_so_many_jobs_and_logs_what_they_raise(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    background = Background(most=1)
+    background = Background(max_jobs=1)
     ended: list[str] = []
 
     async def fail() -> None:
@@ -278,7 +278,7 @@ async def test_the_background_takes_so_many_jobs_and_logs_what_they_raise(
         assert not await anyio.to_thread.run_sync(background.start, fail)
         await background.close()
     assert ended == ["one"]
-    assert "what a pipeline did in the background failed" in caplog.text
+    assert "a background job of a pipeline failed" in caplog.text
 
 
 # -- ahead of time

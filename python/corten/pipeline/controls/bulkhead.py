@@ -1,4 +1,4 @@
-"""A pipeline's bulkhead, to be looked at and resized while it runs."""
+"""Control of a bulkhead: its statistics, and resizing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from corten.policies.fields.checks import whole
 
 
 class BulkheadControl(Control):
-    """One bulkhead of a pipeline, or of several that share it by name; good for as long as one of them has it."""
+    """One bulkhead of a pipeline, or of several that share it by name."""
 
     def __init__(self, policy: Bulkhead) -> None:
         self.name = policy.name or ""
-        """The name by which pipelines share it; empty where it is one pipeline's own."""
+        """The name by which pipelines share it; empty: it belongs to one pipeline."""
         self.policy = policy
-        """Its settings now, other than those made by hand."""
+        """Its settings; :meth:`resize` does not change them."""
         self.core = _core.Bulkhead(policy.max_concurrent, policy.max_waiting, policy.ageing)
 
     def become(self, policy: Bulkhead) -> None:
-        """Other settings from now on: calls that run or wait go on."""
+        """Apply another policy; calls that run or wait stay."""
         self.policy = policy
         self.core.set_ageing(policy.ageing)
         self.core.resize(policy.max_concurrent, policy.max_waiting)
@@ -33,12 +33,12 @@ class BulkheadControl(Control):
         )
 
     def resize(self, max_concurrent: int | None = None, max_waiting: int | None = None) -> None:
-        """Change how many calls may run and wait, until policies are configured again; None: as it is.
+        """Change how many calls may run and wait, until policies are configured again; None: no change.
 
-        Calls that run or wait go on. Who waits and has room now is woken; a bulkhead that became smaller shrinks as
-        calls leave.
+        Calls that run or wait stay. Where there are more places now, waiters get them; where there are fewer, calls
+        leave theirs first.
 
-        :raises ValueError: no place at all, or less than none to wait in
+        :raises ValueError: ``max_concurrent`` is less than 1, or ``max_waiting`` less than 0
         """
         seen = self.statistics()
         max_concurrent = seen.max_concurrent if max_concurrent is None else max_concurrent
@@ -48,5 +48,5 @@ class BulkheadControl(Control):
         self.core.resize(max_concurrent, max_waiting)
 
     def statistics(self) -> BulkheadStatistics:
-        """How it stands, and what it has seen since it was made."""
+        """Return its calls and places now, and its counts since it was made."""
         return BulkheadStatistics(*self.core.statistics(), self.name)

@@ -1,4 +1,4 @@
-"""A circuit breaker of a running pipeline: how it stands, and its states by hand."""
+"""Control of a circuit breaker: its state and statistics, and changes by hand."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from corten.secrets import redact
 
 
 class BreakerControl(Control):
-    """The handle of one breaker, from :attr:`corten.Pipeline.breakers`; stays good when the policies change.
+    """One circuit breaker of a pipeline, from `Pipeline.breakers`; stays valid when the policies change.
 
-    Every change by hand is a `BreakerChanged` event like any other, with the reason ``forced by hand``. Results of
-    calls that began before it are not counted.
+    Each change by hand emits a `BreakerChanged` event with the reason ``forced by hand``. Results of calls that began
+    before it are not counted.
     """
 
     def __init__(self, policy: CircuitBreaker, clock: Clock) -> None:
         self.name = policy.name or ""
-        """The name by which pipelines share it; empty where it is one pipeline's own."""
+        """The name by which pipelines share it; empty: it belongs to one pipeline."""
         self.policy = policy
         """Its settings now."""
         self.core = _core.CircuitBreaker(*_numbers(policy), self.name)
@@ -36,39 +36,39 @@ class BreakerControl(Control):
 
     @property
     def state(self) -> BreakerState:
-        """How it stands; open also when its wait is over and no call has come yet."""
+        """Its state; ``open`` also after its wait, until the next call comes."""
         return self.core.statistics(self._clock.core)[0]
 
     def force_open(self) -> None:
-        """Refuse every call until somebody says otherwise."""
+        """Refuse all calls until the next change by hand."""
         self.core.set("forced_open", self._clock.core)
 
     def open(self) -> None:
-        """Refuse calls for the policy's ``wait``, then let trials decide."""
+        """Refuse calls for the policy's ``wait``, then let trial calls decide."""
         self.core.set("open", self._clock.core)
 
     def half_open(self) -> None:
-        """Let trials decide now, without a wait."""
+        """Let trial calls decide now."""
         self.core.set("half_open", self._clock.core)
 
     def close(self) -> None:
-        """Let calls through and count anew."""
+        """Admit calls, and begin counting anew."""
         self.core.set("closed", self._clock.core)
 
     def disable(self) -> None:
-        """Let every call through and count nothing, until somebody says otherwise."""
+        """Admit all calls and count nothing until the next change by hand."""
         self.core.set("disabled", self._clock.core)
 
     def metrics_only(self) -> None:
-        """Let every call through and count, but never open, until somebody says otherwise."""
+        """Admit and count all calls, and never open, until the next change by hand."""
         self.core.set("metrics_only", self._clock.core)
 
     def reset(self) -> None:
-        """Close it and forget the last failure and the growth of the wait too; how often it opened stays."""
+        """Close it, and forget the last failure and the growth of the wait."""
         self.core.reset(self._clock.core)
 
     def statistics(self) -> BreakerStatistics:
-        """What it has counted, and how it stands."""
+        """Return its state and counts."""
         state, failures, window, opened, refused, retry_after, reason, last = self.core.statistics(self._clock.core)
         calls, failed, slow, failure_rate, slow_rate = window
         return BreakerStatistics(
@@ -88,19 +88,19 @@ class BreakerControl(Control):
         )
 
     def become(self, policy: CircuitBreaker) -> None:
-        """Go by other settings from now on; the window stays where it is of the same kind and size."""
+        """Apply another policy; the window stays where its kind and size do."""
         self.policy = policy
         self.core.replace(*_numbers(policy))
 
-    def tell(self, events: Events | None, pipeline: str) -> None:
-        """Make every change of state an event of these pipelines."""
+    def bind(self, events: Events | None, pipeline: str) -> None:
+        """Emit each change of state to an App's events, in the name of its pipelines."""
         if pipeline not in self._pipelines:
             self._pipelines = (*self._pipelines, pipeline)
         self._events = events
         self.core.listen(None if events is None else _listener(weakref.ref(self)))
 
     def changed(self, before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
-        """Tell of a change."""
+        """Emit a change of state."""
         if self._events is not None:
             self._events.emit(
                 BreakerChanged(
@@ -115,7 +115,7 @@ class BreakerControl(Control):
 
 
 def _listener(control: weakref.ref[BreakerControl]) -> Callable[[BreakerState, BreakerState, str, str | None], None]:
-    """What the core calls. It knows the handle only weakly: the core's references are hidden from the collector."""
+    """Return a listener for the core with a weak reference: the collector can't see the core's."""
 
     def changed(before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
         found = control()

@@ -1,4 +1,4 @@
-"""What hedges have come to, by the functions that they are around."""
+"""Statistics of hedges, by function."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from corten.policies.hedge import HedgeStatistics
 
 
 def hedges_of(functions: Iterable[GuardedFunction]) -> tuple[HedgeStatistics, ...]:
-    """The statistics of all functions' hedges, by name; of one name the counts are added up."""
+    """Return the statistics of all functions' hedges, by name; counts of one name are added up."""
     found: dict[str, HedgeStatistics] = {}
     for guarded in list(functions):
-        place = 0
-        while isinstance(hedge := guarded.kept(("hedge", place)), FunctionHedge):
+        index = 0
+        while isinstance(hedge := guarded.kept(("hedge", index)), FunctionHedge):
             seen = hedge.statistics()
             before = found.get(seen.function)
             if before is not None:
                 seen = replace(seen, started=seen.started + before.started, won=seen.won + before.won)
             found[seen.function] = seen
-            place += 1
+            index += 1
     return tuple(found[each] for each in sorted(found))

@@ -1,4 +1,4 @@
-"""Breakers and bulkheads that pipelines share by name: one for each in an App, or in the process without one."""
+"""Breakers and bulkheads that pipelines of an App, or of the process, share by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Shareable = CircuitBreaker | Bulkhead
 
 _OF_EACH_PIPELINE = {"priority", "max_wait"}
-"""Fields that may differ among policies of one name."""
+"""Fields that may differ between policies of one name."""
 
 
 class ContradictionError(ValueError):
@@ -32,7 +32,7 @@ class ContradictionError(ValueError):
 
 
 class NamedControls:
-    """The breakers and bulkheads of one App by name; each lives as long as a pipeline that has it."""
+    """Breakers and bulkheads by name; each lives as long as a pipeline that has it."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
@@ -42,18 +42,18 @@ class NamedControls:
         )
 
     def find(self, policy: Shareable, pipeline: str, clock: Clock, kept: Control | None) -> Control:
-        """The breaker or bulkhead of the policy's name, or the one that was kept, or a new one.
+        """Return the breaker or bulkhead of the policy's name, or the kept one, or a new one.
 
-        A pipeline that has it already may change its settings, for all that have it.
+        A pipeline that has it already may change its settings, for all pipelines that have it.
 
-        :param kept: what the pipeline had in its place so far
-        :raises ValueError: the pipeline has it not yet, and it has other settings
+        :param kept: the pipeline's own so far, at the policy's position
+        :raises ContradictionError: the settings differ, and the pipeline does not have it yet
         """
         if policy.name is None:
             return kept if kept is not None and not kept.name else _make(policy, clock)
         found = self._named(policy, policy.name, clock)
         if found is not kept and _difference(policy, found.policy):
-            # It may be of a pipeline that nobody can reach any more.
+            # Perhaps only a pipeline that is garbage has it.
             del found
             gc.collect()
             found = self._named(policy, policy.name, clock)
@@ -75,7 +75,7 @@ class NamedControls:
 
 
 def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[str, str]]:
-    """Pipelines with policies that have other settings than those of the same name before, and what is different."""
+    """Yield each pipeline whose named policy differs from an earlier one, and the difference."""
     first: dict[tuple[str, str], tuple[str, Shareable]] = {}
     for pipeline, each in policies.items():
         for policy in each:
@@ -101,7 +101,7 @@ def _in_words(policy: Shareable) -> str:
 
 
 def _difference(ours: Shareable, theirs: Shareable) -> str:
-    """The fields that they must have in common and have not; empty where there are none."""
+    """Describe the fields that differ and must not; empty: there are none."""
     fields = (field.name for field in msgspec.structs.fields(ours) if field.name not in _OF_EACH_PIPELINE)
     return ", ".join(
         f"{field}={getattr(ours, field)!r} here and {getattr(theirs, field)!r}"

@@ -1,4 +1,4 @@
-"""What a pipeline decided about calls, told to whoever wants to know."""
+"""Events of a pipeline: counted, and emitted to subscribers and observers."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ EventName = Literal["refused", "retried", "timed_out", "failed", "degraded", "he
 """The events of a pipeline; `PipelineStatistics` counts some of them by these names."""
 
 _FINAL = ("failed", "timed_out")
-"""Kinds that say that a call ended with an error; a refusal is a decision, and no error of anything."""
+"""Events of calls that ended with an error; a refusal is no error."""
 
 _log = logging.getLogger("corten.pipeline")
 
 
 class PipelineEvents:
-    """One pipeline's; what the core and the layers decide on their rarer paths comes here.
+    """The events of one pipeline, from the core and the layers.
 
-    Nothing is made of it while nobody listens: then a decision costs a call and a counter.
+    While nobody listens an event costs a call and a counter, and no object is made.
     """
 
     def __init__(self, pipeline: str) -> None:
         self._pipeline = pipeline
         self._component = f"pipeline {pipeline}"
-        self._lock = threading.RLock()  # the collector may run a finalizer at any moment, and that a guarded call
+        self._lock = threading.RLock()  # a finalizer that the collector runs may make a guarded call
         self._counts: Counter[tuple[EventName, str]] = Counter()
         self._events: Events | None = None
         self._observers: tuple[Callable[[PipelineEvent], object], ...] = ()
         self._errors: ErrorHandler | None = None
 
     def bind(self, events: Events | None, observers: Sequence[Observer], errors: ErrorHandler | None = None) -> None:
-        """Tell an App's events, its error handler and its plugins' observers from now on."""
+        """Emit to an App's events, error handler and observers from now on."""
         self._events = events
         self._errors = errors
         self._observers = tuple(each.event for each in observers if each.event is not None)
 
     def counts(self, name: EventName) -> Mapping[str, int]:
-        """How often that was decided, by the policy's word."""
+        """Return the counts of an event, by the kind of policy."""
         with self._lock:
             counts = dict(self._counts)
         return {policy: count for (each, policy), count in counts.items() if each == name}
@@ -70,13 +70,13 @@ class PipelineEvents:
         seconds: float | None = None,
         words: str = "",
     ) -> None:
-        """Count a decision, and tell it. Never raises because of a listener.
+        """Count an event, and emit it. Never raises because of a listener.
 
-        :param policy: the word of the policy that decided
-        :param error: the error that it is about, or that it became
-        :param attempt: which attempt it is about; the first is 1
-        :param seconds: how long is waited, or how long the limit was
-        :param words: what was decided, where that is not in ``error``
+        :param policy: the kind of the policy that decided
+        :param error: the error that caused it, or that it raised
+        :param attempt: the number of the attempt; the first is 1
+        :param seconds: the wait, or the time limit
+        :param words: a description, where there is no ``error``
         """
         with self._lock:
             self._counts[name, policy] += 1
@@ -92,7 +92,7 @@ class PipelineEvents:
         for observer in self._observers:
             try:
                 observer(event)
-            except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+            except Exception:  # noqa: BLE001 - an observer's errors must not reach the call
                 _log.exception("pipeline %s: an observer failed on %s", self._pipeline, type(event).__name__)
 
     def _event(

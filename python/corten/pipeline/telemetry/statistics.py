@@ -1,4 +1,4 @@
-"""What a pipeline has counted: plain data."""
+"""Statistics of pipelines."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class FunctionCacheStatistics(msgspec.Struct, frozen=True):
-    """One function's cache since it was made."""
+    """Counts of one function's cache since it was made."""
 
     function: str
     """The function's qualified name."""
     results: CacheStatistics
-    """Of the results in this process: hits, misses, what was evicted, given out stale, refreshed, invalidated."""
+    """Results in this process: hits, misses, evictions, stale results, refreshes, invalidations."""
     under_way: Annotated[int, gauge("Calls that are being made now, for whoever wants their results")]
     joined: Annotated[int, counter("Callers who got what a call gave that another one had begun")]
     shared_hits: Annotated[int, counter("Results found in the shared tier")]
@@ -41,50 +41,47 @@ class FunctionCacheStatistics(msgspec.Struct, frozen=True):
     background_errors: Annotated[int, counter("Calls in the App's background that failed")]
     callback_errors: Annotated[int, counter("Results not kept because a function of the policy failed on them")]
     place: int = 0
-    """Which of the caches around the function it is, outermost first."""
+    """Index among the caches around the function, outermost first."""
 
 
 class PipelineStatistics(msgspec.Struct, frozen=True):
-    """A pipeline since it was made. ``calls`` is the sum of the outcomes: what is under way is not yet in it."""
+    """Counts of a pipeline since it was made, and statistics of its policies, outermost first."""
 
     calls: int
+    """Calls that have ended: the sum of all outcomes."""
     successes: int
     errors: int
     timeouts: int
-    """Calls that ended with one of the pipeline's own time limits."""
+    """Calls that ended with a time limit of the pipeline."""
     cancelled: int
     refused: Mapping[str, int]
-    """Calls that ended with a refusal, by the policy's word."""
+    """Calls that ended with a refusal, by the kind of policy."""
     hits: int
     """Calls that a cache answered."""
     misses: int
     retries: int
     """Attempts beyond the first ones."""
     hedged: Mapping[str, int] = {}
-    """Further attempts that were begun beside a slow one, by the policy's word."""
+    """Further attempts begun beside a slow one, by the kind of policy."""
     degraded: Mapping[str, int] = {}
-    """Calls that got a fallback's value, or a result that was too old, by the policy's word."""
+    """Calls that got a fallback's value, or a stale result, by the kind of policy."""
     injected: Mapping[str, int] = {}
-    """Calls that were disturbed on purpose, by the policy's word."""
+    """Calls that were disturbed on purpose, by the kind of policy."""
     breakers: Annotated[tuple[BreakerStatistics, ...], CircuitBreaker] = ()
-    """In the order of the policies."""
     bulkheads: Annotated[tuple[BulkheadStatistics, ...], Bulkhead] = ()
-    """In the order of the policies."""
     adaptive_limits: Annotated[tuple[AdaptiveLimitStatistics, ...], AdaptiveLimit] = ()
-    """In the order of the policies."""
     hedges: tuple[HedgeStatistics, ...] = ()
-    """By the functions' names."""
+    """By function; functions of one name are added up."""
     retry_budget: RetryBudgetStatistics | None = None
-    """What all its retries and hedges may still do; None where no policy says a budget."""
+    """The budget of all retries and hedges; None: no policy has one."""
     chaos: Annotated[tuple[ChaosStatistics, ...], Chaos] = ()
-    """In the order of the policies; empty where it is not allowed."""
+    """Empty where chaos is not allowed."""
     rate_limits: Annotated[tuple[RateLimitStatistics, ...], RateLimit] = ()
-    """In the order of the policies."""
     caches: tuple[FunctionCacheStatistics, ...] = ()
-    """By the functions' names, each function's in the order of the policies; functions of one name are added up."""
+    """By function and policy; functions of one name are added up."""
 
     def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
-        """What each policy has counted: its word, what tells it from its like, and its statistics."""
+        """Yield the kind of each policy, attributes that tell it from others, and its statistics."""
         for field, policy in _policy_fields():
             found = getattr(self, field)
             for place, each in enumerate(found):
@@ -101,13 +98,13 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
 
 
 def _place(place: int, count: int) -> Attributes:
-    """Which of several policies of a word it is, outermost first; nothing where there is one."""
+    """Return the index of a policy as an attribute, where there are several of its kind."""
     return (("place", str(place)),) if count > 1 else ()
 
 
 @functools.cache
 def _policy_fields() -> tuple[tuple[str, type[PolicyFields]], ...]:
-    """Return the fields that hold the statistics of a policy, with the policy, as their annotations say."""
+    """Return the fields with a policy in their annotation, and the policy."""
     return tuple(
         (field, each)
         for field, annotation in typing.get_type_hints(PipelineStatistics, include_extras=True).items()
@@ -117,7 +114,7 @@ def _policy_fields() -> tuple[tuple[str, type[PolicyFields]], ...]:
 
 
 def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
-    """Return what a pipeline has counted, and the statistics of its policies."""
+    """Return the statistics of a pipeline and of its policies."""
     from corten.pipeline.controls.cache import statistics_of as caches_of
     from corten.pipeline.controls.hedge import hedges_of
 

@@ -1,4 +1,4 @@
-"""Alarms of many calls behind one timer of the event loop: most are taken back before they go off."""
+"""Alarms of many calls behind one timer of the event loop; most are cancelled in time."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from typing import Any
 from corten.clock import Clock
 
 _FEW = 64
-"""So many alarms that were taken back are not worth a look."""
+"""Cancelled alarms that are not worth removing."""
 
 
 class Alarm(list[Any]):
-    """When it goes off, its number, and what is called then; None: it was taken back."""
+    """Deadline, number, and callback; None: it was cancelled."""
 
     __slots__ = ()
 
 
 class Alarms:
-    """Those of one event loop, on one clock.
+    """The alarms of one event loop, on one clock.
 
-    A timer of the loop costs two microseconds, an alarm a tenth of that. One that is taken back lets go of what it
-    would have called at once, and leaves when its time has come, or when most are such.
+    A timer of the loop costs two microseconds, an alarm a tenth of a timer. A cancelled alarm drops its callback at
+    once; it leaves the heap at its deadline, or when most alarms in the heap are cancelled.
     """
 
-    __slots__ = ("_back", "_clock", "_heap", "_numbers", "_wakes_at")
+    __slots__ = ("_cancelled", "_clock", "_heap", "_numbers", "_wakes_at")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[Alarm] = []
         self._numbers = itertools.count()
         self._wakes_at = float("inf")
-        self._back = 0
+        self._cancelled = 0
 
     def __len__(self) -> int:
-        return len(self._heap) - self._back
+        return len(self._heap) - self._cancelled
 
     def set(self, deadline: float, callback: Callable[[], object]) -> Alarm:
-        """Have ``callback`` called when the clock shows ``deadline``, never before."""
+        """Call ``callback`` when the clock shows ``deadline``, never before."""
         alarm = Alarm((deadline, next(self._numbers), callback))
         heapq.heappush(self._heap, alarm)
         if deadline < self._wakes_at:
             try:
                 self._wake_at(deadline)
             except BaseException:
-                self.take_back(alarm)
+                self.cancel(alarm)
                 raise
         return alarm
 
-    def take_back(self, alarm: Alarm) -> None:
-        """Let it not go off; nothing where it has."""
+    def cancel(self, alarm: Alarm) -> None:
+        """Cancel an alarm; does nothing if it has gone off."""
         if alarm[2] is None:
             return
         alarm[2] = None
-        self._back += 1
-        if self._back > _FEW and self._back * 2 > len(self._heap):
+        self._cancelled += 1
+        if self._cancelled > _FEW and self._cancelled * 2 > len(self._heap):
             self._heap = [each for each in self._heap if each[2] is not None]
             heapq.heapify(self._heap)
-            self._back = 0
+            self._cancelled = 0
 
     def _wake_at(self, deadline: float) -> None:
         self._wakes_at = deadline
@@ -71,9 +71,10 @@ class Alarms:
             raise
 
     def _go_off(self, set_for: float) -> None:
-        """The loop's timer: those that are due. One that was set for a later time before stays, and finds nothing.
+        """Call the callbacks that are due.
 
-        The loop goes by a clock of its own: it may go off a little early as well, and then is set again.
+        A timer for a later deadline stays set, and finds nothing. The loop has a clock of its own, so a timer may also
+        go off a little early; then it is set again.
         """
         now = self._clock.now()
         if self._wakes_at == set_for:
@@ -82,7 +83,7 @@ class Alarms:
         while self._heap and (self._heap[0][2] is None or self._heap[0][0] <= now):
             alarm = heapq.heappop(self._heap)
             if alarm[2] is None:
-                self._back -= 1
+                self._cancelled -= 1
             else:
                 due.append(alarm[2])
                 alarm[2] = None

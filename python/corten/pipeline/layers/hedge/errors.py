@@ -1,4 +1,4 @@
-"""What is raised where every attempt failed."""
+"""The error of a call all attempts of which failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from corten.pipeline.functions.traceback import trimmed
 
 
 def noted(pipeline: str, first: Exception, others: Sequence[Exception]) -> Exception:
-    """The error of the first attempt, with notes of the others' and without frames of ours in front."""
+    """Add notes of the other attempts' errors to the first, and trim its traceback."""
     notes: list[str] = getattr(first, "__notes__", [])
     for other in others:
         note = f"pipeline {pipeline!r}: an attempt beside it failed as well: {described(other)}"

@@ -1,4 +1,4 @@
-"""Hedge as a layer: when another attempt begins, and what it has come to."""
+"""Hedge as a layer: delays, budget and counts of further attempts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from corten.policies.hedge import Hedge, HedgeStatistics
 from corten.policies.idempotence import is_idempotent
 
 _WINDOW = 1000
-"""After so many calls those before count half."""
+"""Calls after which earlier latencies count half."""
 
 
 class FunctionHedge:
-    """What a hedge knows of one function: how long calls took, what was begun and what won.
+    """The hedge of one function: latencies of its calls, attempts begun, and attempts that won.
 
-    :param previous: that of the policy before; latencies stay where the quantile is the same
+    :param previous: the hedge of the policy before; its latencies stay where the quantile is the same
     """
 
     def __init__(self, policy: Hedge, wrap_context: WrapContext, previous: FunctionHedge | None) -> None:
@@ -38,7 +38,7 @@ class FunctionHedge:
         self.latencies: _core.Latencies | None = None
         pipeline = wrap_context.pipeline
         self.core = _core.Segment(pipeline.name, pipeline.clock, pipeline.counts, (), False)
-        """Drives attempts from their first step on."""
+        """Runs attempts from their first step on."""
         if policy.quantile is None:
             return
         self._learned_by = (policy.quantile, policy.min_samples)
@@ -49,22 +49,22 @@ class FunctionHedge:
             self.latencies = _core.Latencies(policy.quantile, policy.min_samples, window)
 
     def delay(self) -> float | None:
-        """Seconds after which another attempt begins; None: not at all."""
+        """Return the seconds until another attempt begins; None: none begins."""
         learned = None if self.latencies is None else self.latencies.quantile()
         return self.policy.delay if learned is None else learned
 
     def took(self, seconds: float) -> None:
-        """A first attempt took so long, or as long at least."""
+        """Record how long a first attempt took, or a lower bound."""
         if self.latencies is not None:
             self.latencies.record(seconds)
 
     def deadline(self) -> float | None:
-        """That around the caller, as a time of the clock; None: there is none."""
+        """Return the caller's deadline as a time of the clock; None: there is none."""
         left = remaining()
         return None if left is None else self.pipeline.clock.now() + left
 
     def may_begin(self, attempt: int, after: float) -> bool:
-        """Whether the budget has room for another attempt; that is told and counted."""
+        """Take another attempt from the budget; count it and emit an event if there was one."""
         budget = self.pipeline.budget
         if budget is not None and not budget.withdraw(self.pipeline.counts):
             return False
@@ -73,7 +73,7 @@ class FunctionHedge:
         return True
 
     async def attempt(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], deadline: float | None) -> Any:
-        """Make the call once more, in a task of its own: it must be told of the deadline around the call."""
+        """Make the call again, under the deadline of the first."""
         result = self.core.run_keyed(self.inside(*args, **kwargs), (), deadline)
         if type(result) is _core.Call:
             await result
@@ -81,13 +81,13 @@ class FunctionHedge:
         return result
 
     def statistics(self) -> HedgeStatistics:
-        """What it has come to."""
+        """Return its counts, delay and samples."""
         samples = 0 if self.latencies is None else self.latencies.samples()
         return HedgeStatistics(self.function, self.started, self.won, self.delay(), samples)
 
 
 class HedgeLayer:
-    """Another attempt beside a slow one, each of them through everything inside."""
+    """Another attempt beside a slow one, through all inner layers."""
 
     kind = "hedge"
 
@@ -95,13 +95,13 @@ class HedgeLayer:
         self._policy = policy
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """A plain function can't be made twice at once."""
+        """Return an error for sync functions, which cannot be hedged."""
         if signature.flavor != "sync":
             return None
         return f"{function} is a sync function, which cannot be hedged: leave the hedge out, or make it async"
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it around what is inside; a function that must not be done twice is called as it is."""
+        """Return the wrapper that hedges calls, or one that does not if the function is not idempotent."""
         if not is_idempotent(wrap_context.function):
             inside = wrap_context.inside
 

@@ -1,7 +1,7 @@
-"""Hedging on asyncio: the first attempt runs in the caller's own task, and a task is made only where it is slow.
+"""Hedging on asyncio: the first attempt runs in the caller's task, others in tasks.
 
-A call that is not slow pays for an alarm that is taken back. Nothing around the first attempt is a cancel scope: that
-would have to be entered before the first step, which has been taken when the alarm is set.
+A call that is not slow pays for an alarm that is cancelled. No cancel scope surrounds the first attempt: a scope must
+be entered before the first step, which has been taken when the alarm is set.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HedgeSlow = Callable[[Call, float, Context, tuple[Any, ...], Mapping[str, Any]],
 
 
 def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
-    """The function that takes over a call whose first attempt has suspended."""
+    """Return the function that takes over a call after its first attempt suspended."""
     here = Here(hedge.pipeline.clock)
 
     async def hedge_slow(
@@ -53,29 +53,29 @@ def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
                 return winner.result()
             raise noted(hedge.pipeline.name, failed, race.errors)
         finally:
-            del failed  # its traceback holds this frame
+            del failed  # its traceback refers to this frame
 
     return hedge_slow
 
 
 _LOST = object()
-"""What an attempt returns that was cancelled."""
+"""The result of a cancelled attempt."""
 
 
 class Here:
-    """The running loop's alarms, found quickly while it is always the same; loops are held weakly."""
+    """Finds the running loop and its alarms, quickly while the loop stays; refers to it weakly."""
 
     __slots__ = ("_clock", "_known", "_running_loop")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: tuple[Callable[[], object], Alarms] = (lambda: self, Alarms(clock))
-        """One thing, so that threads with loops of their own never see half of each other's."""
+        """One tuple, so that a thread with another loop never reads half of it."""
         self._running_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
     def __call__(self) -> tuple[asyncio.AbstractEventLoop, Alarms]:
         if (running_loop := self._running_loop) is None:
-            import asyncio  # only where a loop runs, which has imported it
+            import asyncio  # a loop runs, so it has been imported
 
             running_loop = self._running_loop = asyncio.get_running_loop
         loop = running_loop()
@@ -93,8 +93,8 @@ class _Race:
         "_alarm",
         "_alarms",
         "_args",
-        "_asked",
         "_begun",
+        "_cancelled_host",
         "_cancelling",
         "_context",
         "_deadline",
@@ -135,23 +135,23 @@ class _Race:
         self._deadline = None if left is None else hedge.pipeline.clock.now() + left
         self._begun = 1
         self._running: dict[asyncio.Task[Any], anyio.CancelScope | None] = {}
-        """Those beside the first, with their scopes once they have taken their first step."""
+        """Attempts after the first, with their scopes once they have taken their first step."""
         self.errors: list[Exception] = []
         self._winner: asyncio.Task[Any] | None = None
-        self._asked = False
-        """Whether the caller's task was asked to let go of the first attempt."""
+        self._cancelled_host = False
+        """Whether a winner has cancelled the first attempt, in the caller's task."""
         self._first_ended = False
         self._alarm = self._alarms.set(started + delay, self._begin)
 
     def _begin(self) -> None:
-        """The timer went off: another attempt."""
+        """Begin another attempt, when the alarm goes off."""
         if self._first_ended or self._winner is not None:
             return
         now = self._hedge.pipeline.clock.now()
         if not self._hedge.may_begin(self._begun + 1, now - self._started):
             return
         self._begun += 1
-        # A context of its own, as it was when the call began: not with what the first attempt has set since.
+        # A copy of the context when the call began, without changes of the first attempt since.
         task = self._loop.create_task(self._attempt(), context=self._context.copy())
         self._running[task] = None
         task.add_done_callback(self._ended)
@@ -159,10 +159,10 @@ class _Race:
             self._alarm = self._alarms.set(now + self._delay, self._begin)
 
     async def _attempt(self) -> Any:
-        """Cancelled by a scope, so that what the user shields stays shielded."""
+        """Run an attempt in a scope, so that cancelling it leaves shielded code of users alone."""
         from asyncio import current_task
 
-        # Made here: anyio makes no scope in a timer of the loop, where no task is the current one.
+        # Made here, for anyio makes no scope in a timer of the loop, where there is no current task.
         with anyio.CancelScope() as scope:
             task = current_task(self._loop)
             if task is not None:
@@ -180,31 +180,31 @@ class _Race:
         elif error is None and self._winner is None and task.result() is not _LOST:
             self._winner = task
             if not self._first_ended and self._host is not None:
-                self._asked = True
+                self._cancelled_host = True
                 self._host.cancel()
 
     async def finish(self) -> None:
-        """The first attempt returned: that is the result, and no other is left."""
-        self._let_go()
+        """End the others, after the first attempt returned."""
+        self._end_first()
         self._took()
-        if self._asked and self._host is not None:
+        if self._cancelled_host and self._host is not None:
             self._host.uncancel()
         if self._running:
             await self._end_others()
 
     async def interrupted(self, error: BaseException) -> Any:
-        """The first attempt was cancelled: for another one that was faster, or from outside."""
-        self._let_go()
-        if isinstance(error, GeneratorExit):  # nobody can wait any more
+        """Return the winner's result, or raise where the first attempt was cancelled from outside."""
+        self._end_first()
+        if isinstance(error, GeneratorExit):  # the caller's coroutine is closed, and can't wait
             for task in tuple(self._running):
                 task.cancel()
             raise error
-        outside = not self._asked or self._host is None or self._host.uncancel() > self._cancelling
+        outside = not self._cancelled_host or self._host is None or self._host.uncancel() > self._cancelling
         await self._end_others()
         if outside or self._winner is None:
-            if self._asked:
-                # Both at once. Who cancels by level, as anyio does, says so again at the next await, and wants to
-                # meet its own cancellation; who cancels once is content with any.
+            if self._cancelled_host:
+                # Cancelled from both sides. anyio cancels again at each await, and wants to see its own
+                # cancellation; asyncio cancels once, and accepts any.
                 await anyio.lowlevel.checkpoint()
             raise error
         self._took()
@@ -212,11 +212,11 @@ class _Race:
         return self._winner.result()
 
     async def others(self) -> asyncio.Task[Any] | None:
-        """The first attempt failed: that of the others which still succeeds; None where none does."""
+        """Return the first other attempt that succeeds, or None, after the first one failed."""
         import asyncio
 
-        self._let_go()
-        if self._asked and self._host is not None:
+        self._end_first()
+        if self._cancelled_host and self._host is not None:
             self._host.uncancel()
         try:
             while self._running and self._winner is None:
@@ -227,17 +227,17 @@ class _Race:
             self._hedge.won += 1
         return self._winner
 
-    def _let_go(self) -> None:
-        """The first attempt is over, by whatever."""
+    def _end_first(self) -> None:
+        """Note that the first attempt has ended, and begin no others."""
         self._first_ended = True
-        self._alarms.take_back(self._alarm)
+        self._alarms.cancel(self._alarm)
 
     def _took(self) -> None:
-        """As long as the first attempt took, or would have taken at least: a quantile learns from both."""
+        """Record how long the first attempt took, or at least would have taken."""
         self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def _end_others(self) -> None:
-        """Cancel what is under way and wait until it is over, whoever cancels us meanwhile."""
+        """Cancel the running attempts and wait for their end, also if cancelled meanwhile."""
         import asyncio
 
         if not self._running:
@@ -245,7 +245,7 @@ class _Race:
         others = tuple(self._running)
         for task, scope in tuple(self._running.items()):
             if scope is None:
-                task.cancel()  # it has not begun, and never will
+                task.cancel()  # it has not begun
             else:
                 scope.cancel()
         cancelled: asyncio.CancelledError | None = None
@@ -253,7 +253,7 @@ class _Race:
             while any(not task.done() for task in others):
                 try:
                     await asyncio.wait([task for task in others if not task.done()])
-                except asyncio.CancelledError as error:  # asyncio's own, which no shield keeps away
+                except asyncio.CancelledError as error:  # asyncio cancels through shields
                     cancelled = error
         if cancelled is not None:
             raise cancelled

@@ -1,4 +1,4 @@
-"""Hedging on trio: attempts in a task group, which must be there before the first one begins."""
+"""Hedging on trio: all attempts in a task group, which is opened before the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HedgeAll = Callable[[tuple[Any, ...], Mapping[str, Any]], Awaitable[Any]]
 
 
 def hedge_on_trio(hedge: FunctionHedge) -> HedgeAll:
-    """The function that makes a call from its first attempt on."""
+    """Return the function that makes hedged calls."""
 
     async def hedge_all(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         delay = hedge.delay()
@@ -57,25 +57,25 @@ class _Race:
         self._first = anyio.CancelScope()
         self._first_ended = False
         self.errors: list[Exception] = []
-        """The first attempt's in front."""
+        """Errors, the first attempt's in front."""
         self.results: list[tuple[int, Any]] = []
-        """The attempt that succeeded, and with what; the first of them counts."""
+        """Number and result of attempts that succeeded; the first entry wins."""
         self._running = 0
         self._changed = anyio.Event()
 
     async def first_attempt(self) -> None:
-        """Make it in the caller's own task, until it ends or another one succeeds."""
+        """Make the first attempt, until it ends or another one succeeds."""
         with self._first:
             try:
                 self.results.append((1, await self._hedge.inside(*self._args, **self._kwargs)))
             except Exception as error:  # noqa: BLE001 - raised again unless another attempt succeeds
                 self.errors.insert(0, error)
         self._first_ended = True
-        if self.results:  # as long as it took, or would have taken at least: a quantile learns from both
+        if self.results:  # how long it took, or at least would have taken
             self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def begin_others(self, group: TaskGroup) -> None:
-        """Begin another attempt each time that the delay passes."""
+        """Begin another attempt after each delay."""
         clock = self._hedge.pipeline.clock
         for attempt in range(2, self._hedge.policy.max_hedges + 2):
             await clock.sleep(self._started + (attempt - 1) * self._delay - clock.now())
@@ -89,7 +89,7 @@ class _Race:
     async def _attempt(self, attempt: int) -> None:
         try:
             result = await self._hedge.attempt(self._args, self._kwargs, self._deadline)
-        except Exception as error:  # noqa: BLE001 - noted, if no attempt succeeds
+        except Exception as error:  # noqa: BLE001 - noted if no attempt succeeds
             self.errors.append(error)
         else:
             self.results.append((attempt, result))
@@ -99,7 +99,7 @@ class _Race:
             self._changed.set()
 
     async def decided(self) -> None:
-        """Wait until an attempt has succeeded, or none is left."""
+        """Wait until an attempt has succeeded, or all have failed."""
         while self._running and not self.results:
             self._changed = anyio.Event()
             await self._changed.wait()
