@@ -1,4 +1,4 @@
-"""Which offsets may be committed: for each partition, all up to the first message that is not finished."""
+"""Commit tracking: per partition, the offset before which all messages are finished."""
 
 from __future__ import annotations
 
@@ -9,117 +9,123 @@ from corten.messages.source import Partition
 
 
 class Unit:
-    """One message, or a run of messages of one partition that is handled at once."""
+    """One message, or consecutive messages of a partition handled at once."""
 
-    __slots__ = ("done", "end", "track")
+    __slots__ = ("assignment", "done", "end")
 
-    def __init__(self, track: Track, end: int) -> None:
-        self.track = track
+    def __init__(self, assignment: Assignment, end: int) -> None:
+        self.assignment = assignment
         self.end = end
         """The offset after its last message."""
         self.done = False
 
 
-class Track:
-    """One partition for as long as it is assigned; a new assignment begins a new track."""
+class Assignment:
+    """One partition while it is assigned to this consumer.
 
-    __slots__ = ("given_up", "outstanding", "partition", "position", "revoked", "started")
+    A partition that comes back later gets a new assignment.
+    """
+
+    __slots__ = ("abandoned", "outstanding", "partition", "position", "revoked", "started")
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
         self.outstanding: deque[Unit] = deque()
         """The units that hold the position back, in order of their offsets."""
         self.position = -1
-        """The next offset to commit; -1 until something was finished."""
+        """The next offset to commit; -1 until a unit was finished."""
         self.started = -1
         """The end of the furthest unit that was started."""
         self.revoked = False
-        """Whether the partition goes to somebody else: nothing beyond ``started`` is begun."""
-        self.given_up = False
-        """Whether the partition is gone, or what was started of it will not be finished."""
+        """Whether the partition goes to another consumer: no unit beyond ``started`` is begun."""
+        self.abandoned = False
+        """Whether started units will never be finished: the partition is gone, or their handling was left."""
 
     @property
-    def settled(self) -> bool:
-        """Whether all that was started is finished, or will never be."""
-        return self.given_up or self.position >= self.started
+    def is_finished(self) -> bool:
+        """Whether each started unit is finished or abandoned."""
+        return self.abandoned or self.position >= self.started
 
-    def leaves(self, unit: Unit, stopping: bool) -> bool:
-        """Whether a unit is left to whoever reads the partition next.
+    def skips(self, unit: Unit, stopping: bool) -> bool:
+        """Return whether a unit is left to the partition's next consumer.
 
-        A gap below what was started is still filled: otherwise everything after the gap would be handled twice.
+        A unit below ``started`` is handled all the same: otherwise all units after it would be handled twice.
         """
         if unit.end <= self.started:
-            return self.given_up
+            return self.abandoned
         return stopping or self.revoked
 
 
 class CommitTracker:
-    """Follows the units of all partitions and says what to commit."""
+    """Follows the units of all partitions, and says which offsets to commit."""
 
     def __init__(self) -> None:
-        self._tracks: dict[Partition, Track] = {}
+        self._assignments: dict[Partition, Assignment] = {}
         self._changed: dict[Partition, int] = {}
         self.in_flight = 0
         """Units begun and neither finished nor forgotten."""
 
     def begin(self, partition: Partition, end: int) -> Unit:
-        """Note a unit that ends before offset ``end``; units of a partition begin in the order of their offsets."""
-        track = self._tracks.get(partition)
-        if track is None:
-            track = self._tracks[partition] = Track(partition)
-        unit = Unit(track, end)
-        track.outstanding.append(unit)
+        """Begin a unit that ends before offset ``end``.
+
+        Units of a partition begin in the order of their offsets.
+        """
+        assignment = self._assignments.get(partition)
+        if assignment is None:
+            assignment = self._assignments[partition] = Assignment(partition)
+        unit = Unit(assignment, end)
+        assignment.outstanding.append(unit)
         self.in_flight += 1
         return unit
 
     def finish(self, unit: Unit) -> None:
-        """Note that a unit was handled, or its dead letter stored; a second time changes nothing."""
+        """Mark a unit as handled or dead-lettered; a second call changes nothing."""
         if unit.done:
             return
         unit.done = True
-        track = unit.track
-        if self._tracks.get(track.partition) is not track:
-            return  # the partition went away meanwhile: whoever has it now commits
+        assignment = unit.assignment
+        if self._assignments.get(assignment.partition) is not assignment:
+            return  # the partition has gone to another consumer, which commits
         self.in_flight -= 1
-        outstanding = track.outstanding
+        outstanding = assignment.outstanding
         if outstanding[0] is unit:
             while outstanding and outstanding[0].done:
-                track.position = outstanding.popleft().end
-            self._changed[track.partition] = track.position
+                assignment.position = outstanding.popleft().end
+            self._changed[assignment.partition] = assignment.position
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is something to commit."""
+        """Whether there is a position to commit."""
         return bool(self._changed)
 
     def take(self) -> dict[Partition, int]:
-        """The positions that moved since they were last taken."""
+        """Return the positions that moved since the last call."""
         changed, self._changed = self._changed, {}
         return changed
 
     def put_back(self, positions: Iterable[Partition]) -> None:
-        """Have partitions whose positions could not be committed tried again, those of forgotten ones left out.
+        """Return partitions whose commit failed; forgotten ones are left out.
 
-        What is tried is where the partition stands by then: one that went and came back meanwhile has a new track, and
-        the old position would undo what others have committed in between.
+        The next commit uses the current position. A partition that went away and came back has a new assignment: its
+        old position would undo what other consumers have committed in between.
         """
         for partition in positions:
-            track = self._tracks.get(partition)
-            if track is not None and track.position >= 0:
-                self._changed.setdefault(partition, track.position)
+            assignment = self._assignments.get(partition)
+            if assignment is not None and assignment.position >= 0:
+                self._changed.setdefault(partition, assignment.position)
 
-    def revoke(self, partitions: Iterable[Partition]) -> list[Track]:
-        """Begin nothing more of these partitions; returns the tracks of those that have one."""
-        tracks = [self._tracks[partition] for partition in partitions if partition in self._tracks]
-        for track in tracks:
-            track.revoked = True
-        return tracks
+    def revoke(self, partitions: Iterable[Partition]) -> list[Assignment]:
+        """Begin no more units of some partitions; return the assignments among them."""
+        found = [self._assignments[partition] for partition in partitions if partition in self._assignments]
+        for assignment in found:
+            assignment.revoked = True
+        return found
 
-    def forget(self, tracks: Iterable[Track]) -> None:
-        """Drop tracks whose partitions are gone; what is still finished of them changes nothing any more."""
-        for track in tracks:
-            track.revoked = track.given_up = True
-            if self._tracks.get(track.partition) is track:
-                del self._tracks[track.partition]
-                self._changed.pop(track.partition, None)
-                self.in_flight -= sum(not unit.done for unit in track.outstanding)
+    def forget(self, assignments: Iterable[Assignment]) -> None:
+        """Drop assignments whose partitions are gone; units that finish later change nothing."""
+        for assignment in assignments:
+            assignment.revoked = assignment.abandoned = True
+            if self._assignments.get(assignment.partition) is assignment:
+                del self._assignments[assignment.partition]
+                self._changed.pop(assignment.partition, None)
+                self.in_flight -= sum(not unit.done for unit in assignment.outstanding)

@@ -1,4 +1,4 @@
-"""A consumer as data: which messages, decoded to what, handled by whom."""
+"""Consumers as data: topics, the type to decode to, and the handler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from corten.messages.received import Received
+from corten.messages.message import Received
 from corten.pipeline import Pipeline
 from corten.pipeline.functions.signature import unaliased
 
@@ -16,18 +16,18 @@ _MISSING: Any = msgspec.UNSET
 
 
 class Consumer(msgspec.Struct, frozen=True):
-    """Hands the messages of some topics, decoded, to a handler: each at least once, in order for each key.
+    """A handler for decoded messages: at least once, in order for each key.
 
-    :raises TypeError: the handler is no coroutine function, or its type is neither given nor annotated
+    :raises TypeError: the handler is not an async function, or its type is neither given nor annotated
     :raises ValueError: a number is out of its range
     """
 
     name: str
     topics: tuple[str, ...]
     handler: Callable[[Any], Awaitable[object]]
-    """Takes one value, or, with ``batch``, a list of values; may be called again with what it had already."""
+    """Takes one value, or, with ``batch``, a list of values; may receive a value more than once."""
     type: Any = _MISSING
-    """What JSON is decoded to; ``bytes`` leaves the message's value as it is. Left out: the handler's annotation."""
+    """The type to decode JSON to; ``bytes`` does not decode. Left out: the handler's annotation."""
     source: str = "kafka"
     """The name of the message source."""
     group: str | None = None
@@ -35,18 +35,18 @@ class Consumer(msgspec.Struct, frozen=True):
     batch: int | None = None
     """The most values the handler takes at once; None: one value at a time."""
     concurrency: int = 1
-    """How many calls of the handler may run at once. One value at a time: messages of one key go one after the other.
-    In batches: those of one partition do."""
+    """The most calls of the handler at once. Messages of one key are handled one after the other; in batches, messages
+    of one partition are."""
     pipeline: Pipeline | None = None
     """Policies around the handler."""
     dead_letters: bool = True
     """False: a message that fails for good fails the consumer and is not committed."""
     max_attempts: int | None = None
-    """After how many attempts even an error that a later attempt might cure is final; None: never."""
+    """Attempts after which a retryable error is final; None: never."""
     decode: Callable[[bytes], Any] | None = None
     """Decodes instead of JSON; any error it raises is final."""
     finish_within: float = 20.0
-    """Seconds for what is being handled to be finished when partitions go to somebody else."""
+    """Seconds to finish started messages when partitions go to another consumer."""
 
     def __post_init__(self) -> None:
         where = f"consumer {self.name!r}"
@@ -63,12 +63,12 @@ class Consumer(msgspec.Struct, frozen=True):
 
     @property
     def group_name(self) -> str:
-        """The group, by default named as the consumer."""
+        """The group; by default the consumer's name."""
         return self.name if self.group is None else self.group
 
 
 class HandlerShape(msgspec.Struct, frozen=True):
-    """What a consumer's handler wants."""
+    """The argument that a consumer's handler takes."""
 
     type: Any
     received: bool
@@ -76,7 +76,7 @@ class HandlerShape(msgspec.Struct, frozen=True):
 
 
 def handler_shape(consumer: Consumer) -> HandlerShape:
-    """Read from the handler's annotation, and the consumer's ``type``, what to give it.
+    """Return the argument that annotation and ``type`` of a consumer ask for.
 
     :raises TypeError: there is neither a ``type`` nor an annotation that can be resolved
     """
@@ -88,7 +88,7 @@ def handler_shape(consumer: Consumer) -> HandlerShape:
             annotation = unaliased(inner[0])
         elif not isinstance(annotation, str):
             annotation = None
-    if isinstance(annotation, str):  # names that only exist where the handler was defined
+    if isinstance(annotation, str):  # its names exist only where the handler was defined
         received = "Received[" in annotation
         annotation = None
     else:
@@ -99,14 +99,14 @@ def handler_shape(consumer: Consumer) -> HandlerShape:
     if wanted is None and consumer.decode is None:
         shape = "list[Flight]" if consumer.batch is not None else "Flight"
         raise TypeError(
-            f"consumer {consumer.name!r}: nothing says what to decode to; pass type=Flight, or annotate the first "
+            f"consumer {consumer.name!r}: there is no type to decode to; pass type=Flight, or annotate the first "
             f"parameter of {consumer.handler!r} with {shape}"
         )
     return HandlerShape(wanted, received)
 
 
 def _first_annotation(handler: Callable[..., object]) -> Any:
-    """The annotation of the handler's first parameter; as text where its names can't be resolved; None without one."""
+    """Return the annotation of the first parameter; as text if names are unknown."""
     function = handler if inspect.isroutine(handler) else type(handler).__call__
     names = list(inspect.signature(handler).parameters)
     if not names:

@@ -1,4 +1,4 @@
-"""Takes messages through decoding and the handler to an end: handled, or stored as dead letters."""
+"""Handling of messages: decode, call the handler, repeat, store dead letters."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from corten.dead_letters.store import DeadLetterStore
 from corten.errors import MessageError
 from corten.events import DeadLettered, Event
 from corten.events.observer import MessageDetails
-from corten.messages.accounting import Accounting
-from corten.messages.backoff import Backoff
+from corten.messages.backoff import Backoff, is_retryable
 from corten.messages.consumer import Consumer, handler_shape
-from corten.messages.failures import may_heal
-from corten.messages.message import Message
-from corten.messages.received import Received
+from corten.messages.message import Message, Received
+from corten.messages.statistics import ConsumerCounts
 from corten.secrets import redact
 
 _log = logging.getLogger("corten.messages")
@@ -31,8 +29,8 @@ _LONGEST_LOGGED = 300
 _LOG_AGAIN = 10.0
 """Seconds between two lines of a consumer's log about dead letters: bad messages must not fill a disk."""
 
-GoOn = Callable[[], bool]
-"""Asked before and after each wait: False where the messages are left to somebody else."""
+Keeps = Callable[[], bool]
+"""Called before and after each wait: False where the messages are left to the partition's next consumer."""
 
 ObserveMessage = Callable[[MessageDetails], AbstractContextManager[object]]
 
@@ -46,16 +44,16 @@ class Failure(NamedTuple):
 
 
 class Handling:
-    """A consumer's handler with everything around it; knows nothing of lanes, partitions and commits."""
+    """A consumer's handler with decoding, retries and dead letters; independent of partitions."""
 
     def __init__(
         self,
         consumer: Consumer,
         *,
         store: DeadLetterStore,
-        stall: Backoff,
+        backoff: Backoff,
         clock: Clock,
-        accounting: Accounting,
+        counts: ConsumerCounts,
         emit: Callable[[Event], object],
         observers: Sequence[ObserveMessage] = (),
         on_error: Callable[[str, Exception], object] = lambda _name, _error: None,
@@ -68,30 +66,33 @@ class Handling:
             consumer.handler if consumer.pipeline is None else consumer.pipeline(consumer.handler)
         )
         self._store = store
-        self._stall = stall
+        self._backoff = backoff
         self._clock = clock
         self._not_logged = 0
         self._logged_at: float | None = None
-        self._accounting = accounting
+        self._counts = counts
         self._emit = emit
         self._observers = tuple(observers)
         self._on_error = on_error
 
-    async def one(self, message: Message, go_on: GoOn) -> bool:
-        """Handle one message; False where it was left unfinished."""
+    async def handle_one(self, message: Message, keeps: Keeps) -> bool:
+        """Handle one message; return False if it was left unfinished."""
         try:
             value = message.value if self._decode is None else self._decode(message.value)
-        except Exception as error:  # noqa: BLE001 - a stranger's types and decoders
-            return await self._give_up([Failure(message, error, 1)], go_on)
+        except Exception as error:  # noqa: BLE001 - types and decoders are the user's
+            return await self._dead_letter([Failure(message, error, 1)], keeps)
         if self._received:
             value = Received(value, message)
         failures: list[Failure] = []
-        if not await self._attempt((message,), value, failures, go_on):
+        if not await self._attempt((message,), value, failures, keeps):
             return False
-        return not failures or await self._give_up(failures, go_on)
+        return not failures or await self._dead_letter(failures, keeps)
 
-    async def many(self, messages: Sequence[Message], go_on: GoOn) -> bool:
-        """Handle messages as one batch, halved until what fails for good stands alone; False where some were left."""
+    async def handle_batch(self, messages: Sequence[Message], keeps: Keeps) -> bool:
+        """Handle messages as one batch; return False if some were left unfinished.
+
+        A batch that fails for good is halved until the bad messages are found.
+        """
         failures: list[Failure] = []
         values: list[Any] = []
         append = values.append
@@ -99,7 +100,7 @@ class Handling:
         for message in messages:
             try:
                 append(decode(message.value))
-            except Exception as error:  # noqa: BLE001 - a stranger's types; a try costs nothing where nothing is raised
+            except Exception as error:  # noqa: BLE001 - types are the user's; an inner try costs nothing
                 failures.append(Failure(message, error, 1))
         if failures:
             bad = {id(failure.message) for failure in failures}
@@ -110,17 +111,20 @@ class Handling:
         while parts:
             messages, values = parts.pop()
             before = len(failures)
-            if not await self._attempt(messages, values, failures, go_on):
+            if not await self._attempt(messages, values, failures, keeps):
                 return False
             if len(failures) > before and len(messages) > 1:
                 failures.pop()
                 half = len(messages) // 2
                 parts.append((messages[half:], values[half:]))
                 parts.append((messages[:half], values[:half]))
-        return not failures or await self._give_up(failures, go_on)
+        return not failures or await self._dead_letter(failures, keeps)
 
-    async def _attempt(self, messages: Sequence[Message], argument: Any, failures: list[Failure], go_on: GoOn) -> bool:
-        """Call the handler until it succeeds or fails for good (then ``failures`` grew); False where it was left."""
+    async def _attempt(self, messages: Sequence[Message], argument: Any, failures: list[Failure], keeps: Keeps) -> bool:
+        """Call the handler until success or final failure; return False if left.
+
+        :param failures: gets the final failure
+        """
         failed = 0
         try:
             while True:
@@ -131,34 +135,34 @@ class Handling:
                         await self._call(argument)
                 except Exception as error:  # noqa: BLE001 - the handler is the user's
                     limit = self._consumer.max_attempts
-                    if not may_heal(error) or (limit is not None and failed + 1 >= limit):
+                    if not is_retryable(error) or (limit is not None and failed + 1 >= limit):
                         failures.append(Failure(messages[0], error, failed + 1))
                         return True
-                    if not go_on():
+                    if not keeps():
                         return False
                     failed += 1
-                    self._accounting.retry()
-                    await self._stall.wait(failed, error, "handling")
-                    if not go_on():
+                    self._counts.retry()
+                    await self._backoff.wait(failed, error, "handling")
+                    if not keeps():
                         return False
                 else:
-                    self._accounting.success(len(messages))
+                    self._counts.success(len(messages))
                     return True
         finally:
             if failed:
-                self._stall.over(failed)
+                self._backoff.end(failed)
 
     async def _observed(self, messages: Sequence[Message], argument: Any) -> None:
-        """Call the handler surrounded by the observers."""
+        """Call the handler inside the observers."""
         first = messages[0]
         details = MessageDetails("process", first.topic, self._consumer.name, len(messages), dict(first.headers))
-        with ExitStack() as around:
+        with ExitStack() as stack:
             for observe in self._observers:
-                around.enter_context(observe(details))
+                stack.enter_context(observe(details))
             await self._call(argument)
 
-    async def _give_up(self, failures: Sequence[Failure], go_on: GoOn) -> bool:
-        """Store dead letters, however long that takes; False where the messages were left meanwhile.
+    async def _dead_letter(self, failures: Sequence[Failure], keeps: Keeps) -> bool:
+        """Store dead letters, however long that takes; return False if left.
 
         :raises MessageError: the consumer wants no dead letters
         """
@@ -178,23 +182,23 @@ class Handling:
                 try:
                     await self._store.put(letters)
                     break
-                except Exception as error:  # noqa: BLE001 - whatever a store raises, the message must not be lost
-                    if not go_on():
+                except Exception as error:  # noqa: BLE001 - a message must not be lost, whatever the store raises
+                    if not keeps():
                         return False
                     failed += 1
-                    await self._stall.wait(failed, error, "storing dead letters")
-                    if not go_on():
+                    await self._backoff.wait(failed, error, "storing dead letters")
+                    if not keeps():
                         return False
         finally:
             if failed:
-                self._stall.over(failed)
-        self._accounting.dead_letters(len(letters))
+                self._backoff.end(failed)
+        self._counts.dead_letters(len(letters))
         first = letters[0]
         self._emit(DeadLettered(source=self._consumer.name, count=len(letters), cause=first.cause, reason=first.reason))
-        self._tell(first, len(letters))
+        self._log_letters(first, len(letters))
         return True
 
-    def _tell(self, letter: DeadLetter, count: int) -> None:
+    def _log_letters(self, letter: DeadLetter, count: int) -> None:
         self._not_logged += count
         now = self._clock.now()
         if self._logged_at is not None and now - self._logged_at < _LOG_AGAIN:
@@ -211,7 +215,7 @@ class Handling:
 
 
 def _decoder(type_: Any) -> Callable[[bytes], Any] | None:
-    """Decodes JSON to a type; None where bytes are wanted as they are."""
+    """Return a decoder from JSON to a type; None for ``bytes``."""
     return None if type_ is bytes else msgspec.json.Decoder(type_).decode
 
 

@@ -1,4 +1,4 @@
-"""What a broker's plugin offers to those who publish."""
+"""Publishing: the interface that brokers' plugins offer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutgoingMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class Publisher(Protocol):
-    """Publishes and returns only when the broker has acknowledged."""
+    """Publishes, and returns only when the broker has acknowledged."""
 
     async def send(
         self, topic: str, value: bytes, *, key: bytes | None = None, headers: Mapping[str, bytes] | None = None
@@ -31,5 +31,8 @@ class Publisher(Protocol):
         ...
 
     async def send_many(self, messages: Iterable[OutgoingMessage]) -> int:
-        """Publish all, wait for every acknowledgement, return how many; memory is bounded, input may be endless."""
+        """Publish messages, wait for every acknowledgement, and return their number.
+
+        The input may be endless: memory is bounded.
+        """
         ...

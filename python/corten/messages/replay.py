@@ -1,4 +1,4 @@
-"""Sends dead letters to their topics again."""
+"""Replay: publish dead letters to their topics again."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _PAGE = 100
 
 
 async def replay(store: DeadLetterStore, publisher: Publisher, *, source: str, limit: int | None = None) -> int:
-    """Publish the letters of a source that wait now, once each, and note that they were sent again.
+    """Publish the waiting dead letters of a source, and mark them.
 
-    A letter is noted as replayed after the broker has acknowledged it: where the program dies in between, the letter is
-    sent a second time by the next replay. One that fails again before it could be noted waits on. All consumer groups
-    of the topic get it, not only the one that gave it up.
+    A letter is marked after the broker has acknowledged it: if the program dies in between, the next replay publishes
+    the letter again. A letter that fails again before it is marked waits on. All consumer groups of the topic receive
+    it, not only the group that gave it up.
 
     :param source: the consumer that gave the messages up
-    :param limit: the most letters to send; None: all
-    :returns: how many were sent
-    :raises MessageError: the broker refused a letter for good; it and those after it still wait
-    :raises ResourceUnavailable: the broker or the store can't be reached
+    :param limit: the most letters to publish; None: all
+    :returns: the number of letters published
+    :raises MessageError: the broker refused a letter for good; this letter and the later ones still wait
+    :raises ResourceUnavailable: the broker or the store cannot be reached
     """
-    sent = 0
+    published = 0
     after: str | None = None
-    while limit is None or sent < limit:
-        page = _PAGE if limit is None else min(_PAGE, limit - sent)
+    while limit is None or published < limit:
+        page = _PAGE if limit is None else min(_PAGE, limit - published)
         letters = await store.list(source=source, limit=page, after=after)
         if not letters:
             break
@@ -36,6 +36,6 @@ async def replay(store: DeadLetterStore, publisher: Publisher, *, source: str, l
             OutgoingMessage(letter.topic, letter.value, letter.key, letter.headers) for letter in letters
         )
         await store.mark_replayed(letters)
-        sent += len(letters)
+        published += len(letters)
         after = letters[-1].id
-    return sent
+    return published

@@ -1,4 +1,4 @@
-"""Runs a consumer: receives, hands out to lanes, commits, and lets go of partitions in good order."""
+"""Runs a consumer: receives, distributes to workers, commits, releases revoked partitions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from corten.clock import Clock
 from corten.dead_letters.store import DeadLetterStore
 from corten.events import Event
 from corten.health.check import Finding
-from corten.messages.accounting import Accounting, ConsumerStatistics
-from corten.messages.backoff import Backoff
+from corten.messages.backoff import Backoff, backoff_seconds
 from corten.messages.commit_tracking import CommitTracker
 from corten.messages.consumer import Consumer, handler_shape
-from corten.messages.failures import wait_before
 from corten.messages.handling import Handling, ObserveMessage
 from corten.messages.message import Message
 from corten.messages.source import MessageSource, Partition, Source, Subscription
+from corten.messages.statistics import ConsumerCounts, ConsumerStatistics
 from corten.messages.workers import Signal, Worker
 from corten.metrics import Registry
 
@@ -32,17 +31,16 @@ _FETCH = 500
 """Messages received at once where the handler takes one at a time."""
 
 _COMMIT_INTERVAL = 0.1
-"""Seconds between two commits while messages keep coming; as soon as nothing is in flight there is one at once."""
+"""Seconds between two commits while messages keep coming; when nothing is in flight a commit follows at once."""
 
 
 class ConsumerRunner:
-    """Runs one consumer, again and again where its source fails: :meth:`run` may be called anew after it raised.
+    """Runs one consumer; :meth:`run` may be called again after it raised.
 
-    :param source: where the messages come from
-    :param store: where dead letters go
-    :param emit: told of dead letters, and when the consumer can't go on and can again
-    :param observers: surround the handling of messages
-    :param on_error: told of each message that failed for good, with ``consumer`` and its name
+    :param store: keeps dead letters
+    :param emit: receives events: dead letters, fetching pauses, fetching resumes
+    :param observers: context managers around the handling of messages
+    :param on_error: receives ``consumer NAME`` and the error of each message that failed for good
     """
 
     def __init__(
@@ -64,9 +62,9 @@ class ConsumerRunner:
         self._emit = emit
         self._observers = tuple(observers)
         self._on_error = on_error
-        self._accounting = Accounting(consumer.name, registry)
-        handler_shape(consumer)  # says now, not at the first message, what is wrong with the handler
-        self._run: _Run | None = None
+        self._counts = ConsumerCounts(consumer.name, registry)
+        handler_shape(consumer)  # a wrong handler raises now, not at the first message
+        self._open: _OpenSubscription | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -77,80 +75,80 @@ class ConsumerRunner:
         """
         consumer = self.consumer
         wanted = Subscription(
-            tuple(consumer.topics), consumer.group_name, (consumer.batch or _FETCH) * self._lanes_of_batches()
+            tuple(consumer.topics), consumer.group_name, (consumer.batch or _FETCH) * self._batches_at_once()
         )
         if self._stopping:
             return
-        run: _Run | None = None
+        run: _OpenSubscription | None = None
 
         async def revoke(partitions: frozenset[Partition]) -> None:
             if run is not None:
                 await run.revoke(partitions)
 
         async with self._source.open(wanted, revoke) as source:
-            stall = Backoff(f"consumer {consumer.name}", self._clock, self._emit, source)
+            backoff = Backoff(f"consumer {consumer.name}", self._clock, self._emit, source)
             handling = Handling(
                 consumer,
                 store=self._store,
-                stall=stall,
+                backoff=backoff,
                 clock=self._clock,
-                accounting=self._accounting,
+                counts=self._counts,
                 emit=self._emit,
                 observers=self._observers,
                 on_error=self._on_error,
             )
-            run = self._run = _Run(consumer, source, handling, stall, self._clock)
+            run = self._open = _OpenSubscription(consumer, source, handling, backoff, self._clock)
             run.stopping = self._stopping
             try:
                 await run.run()
             finally:
-                self._run = None
+                self._open = None
 
     async def stop(self) -> None:
-        """Take no more messages; :meth:`run` returns when those begun are handled and committed."""
+        """Take no more messages; :meth:`run` returns after the last commit."""
         self._stopping = True
-        if self._run is not None:
-            self._run.stop()
+        if self._open is not None:
+            self._open.stop()
 
     async def check(self) -> Finding:
-        """For health: degraded where the consumer can't go on for now."""
-        if self._run is None:
+        """Return the health of the consumer: degraded while fetching is paused."""
+        if self._open is None:
             return Finding("down", "not consuming")
-        if reason := self._run.stall.reason:
+        if reason := self._open.backoff.reason:
             return Finding("degraded", reason)
         return Finding("up")
 
     def statistics(self) -> ConsumerStatistics:
-        """What became of the messages so far."""
-        run, counts = self._run, self._accounting
+        """Return the counts so far."""
+        run, counts = self._open, self._counts
         return ConsumerStatistics(
             counts.handled,
             counts.dead_lettered,
             counts.retries,
             0 if run is None else run.tracker.in_flight,
-            "" if run is None else run.stall.reason,
+            "" if run is None else run.backoff.reason,
         )
 
-    def _lanes_of_batches(self) -> int:
+    def _batches_at_once(self) -> int:
         return self.consumer.concurrency if self.consumer.batch is not None else 1
 
 
-class _Run:
-    """One opened subscription: from opening the source to closing it."""
+class _OpenSubscription:
+    """One subscription from opening its source to closing it."""
 
-    def __init__(self, consumer: Consumer, source: Source, handling: Handling, stall: Backoff, clock: Clock) -> None:
+    def __init__(self, consumer: Consumer, source: Source, handling: Handling, backoff: Backoff, clock: Clock) -> None:
         self.tracker = CommitTracker()
         self.handling = handling
-        self.stall = stall
+        self.backoff = backoff
         self.stopping = False
         self.queued = 0
-        self.room = Signal()
+        self.dequeued = Signal()
         self.progress = Signal()
         self.idle = Signal()
         self._consumer = consumer
         self._source = source
         self._clock = clock
-        self._lanes = [Worker(self, batch=consumer.batch is not None) for _ in range(consumer.concurrency)]
+        self._workers = [Worker(self, batch=consumer.batch is not None) for _ in range(consumer.concurrency)]
         self._intake = anyio.CancelScope()
         self._committing = anyio.Lock()
         self._failure: Exception | None = None
@@ -158,18 +156,18 @@ class _Run:
         self._max_queued = consumer.batch * consumer.concurrency if consumer.batch else _FETCH
 
     async def run(self) -> None:
-        """Receive and handle until stopped, then finish what was begun and commit it."""
+        """Receive and handle until stopped; then finish started messages and commit."""
         try:
             async with anyio.create_task_group() as committer:
                 committer.start_soon(self._commit_as_it_goes)
-                async with anyio.create_task_group() as lanes:
-                    for lane in self._lanes:
-                        lanes.start_soon(self._guard, lane.run, lanes)
+                async with anyio.create_task_group() as group:
+                    for worker in self._workers:
+                        group.start_soon(self._run_part, worker.run, group)
                     with self._intake:
                         if not self.stopping:
-                            await self._guard(self._receive, lanes)
-                    for lane in self._lanes:
-                        lane.close()
+                            await self._run_part(self._receive, group)
+                    for worker in self._workers:
+                        worker.close()
                 committer.cancel_scope.cancel()
             if self._failure is None:
                 await self._commit_persistently()
@@ -181,82 +179,85 @@ class _Run:
             self.progress.set()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin no more messages."""
         self.stopping = True
         self._intake.cancel()
-        self.stall.disturb()
+        self.backoff.interrupt()
 
     async def revoke(self, partitions: frozenset[Partition]) -> None:
-        """Finish what was begun of some partitions, within bounds, commit it, and forget them."""
-        tracks = self.tracker.revoke(partitions)
-        if not tracks:
+        """Finish and commit started messages of partitions, within a time limit."""
+        assignments = self.tracker.revoke(partitions)
+        if not assignments:
             return
-        self.stall.disturb()
-        with self._clock.move_on_after(self._consumer.finish_within) as bound:
-            while not (self._ended or all(track.settled for track in tracks)):
+        self.backoff.interrupt()
+        with self._clock.move_on_after(self._consumer.finish_within) as limit:
+            while not (self._ended or all(each.is_finished for each in assignments)):
                 await self.progress.wait()
             await self._commit_once()
-        if bound.cancelled_caught:
+        if limit.cancelled_caught:
             _log.warning(
-                "consumer %r: %s went to another consumer with messages still in hand after %g s; they come again",
+                "consumer %r: %s went to another consumer after %g s, with messages unfinished; they come again",
                 self._consumer.name,
                 _names(partitions),
                 self._consumer.finish_within,
             )
-        self.tracker.forget(tracks)
+        self.tracker.forget(assignments)
 
     async def _receive(self) -> None:
-        """Take batches from the source and hand them out, as long as there is room."""
-        hand_out = self._hand_out_batch if self._consumer.batch is not None else self._hand_out_singly
+        """Receive batches and give them to workers, while the queues have room."""
+        distribute = self._distribute_batch if self._consumer.batch is not None else self._distribute_singly
         while True:
             while self.queued >= self._max_queued:
-                await self.room.wait()
+                await self.dequeued.wait()
             messages = await self._source.receive()
             if not messages:
                 return
-            hand_out(messages)
+            distribute(messages)
 
-    def _hand_out_singly(self, messages: Sequence[Message]) -> None:
-        """One unit for each message; equal keys to the same lane."""
-        begin, lanes = self.tracker.begin, self._lanes
-        count = len(lanes)
+    def _distribute_singly(self, messages: Sequence[Message]) -> None:
+        """Begin a unit for each message; equal keys go to one worker."""
+        begin, workers = self.tracker.begin, self._workers
+        count = len(workers)
         for message in messages:
             unit = begin((message.topic, message.partition), message.offset + 1)
             if count == 1:
-                lane = lanes[0]
+                worker = workers[0]
             else:
-                lane = lanes[(message.offset if message.key is None else hash(message.key)) % count]
-            lane.put(((unit,), (message,)))
+                worker = workers[(message.offset if message.key is None else hash(message.key)) % count]
+            worker.put(((unit,), (message,)))
 
-    def _hand_out_batch(self, messages: Sequence[Message]) -> None:
-        """One unit for each partition in a batch; a partition always to the same lane."""
-        if len(self._lanes) == 1:
-            self._put_batches(self._lanes[0], messages)
+    def _distribute_batch(self, messages: Sequence[Message]) -> None:
+        """Begin a unit for each partition; each partition goes to one worker."""
+        if len(self._workers) == 1:
+            self._put_batches(self._workers[0], messages)
             return
         parts: dict[int, list[Message]] = {}
         for message in messages:
-            parts.setdefault((hash(message.topic) + message.partition) % len(self._lanes), []).append(message)
+            parts.setdefault((hash(message.topic) + message.partition) % len(self._workers), []).append(message)
         for number, part in parts.items():
-            self._put_batches(self._lanes[number], part)
+            self._put_batches(self._workers[number], part)
 
-    def _put_batches(self, lane: Worker, messages: Sequence[Message]) -> None:
-        """Put messages on a lane in batches as large as the handler takes them."""
+    def _put_batches(self, worker: Worker, messages: Sequence[Message]) -> None:
+        """Give messages to a worker in batches of the handler's size."""
         size = self._consumer.batch or 1
         for start in range(0, len(messages), size):
             batch = messages if len(messages) <= size else messages[start : start + size]
             ends = {(message.topic, message.partition): message.offset + 1 for message in batch}
-            lane.put(([self.tracker.begin(partition, end) for partition, end in ends.items()], batch))
+            worker.put(([self.tracker.begin(partition, end) for partition, end in ends.items()], batch))
 
-    async def _guard(self, run: Callable[[], Awaitable[None]], lanes: TaskGroup) -> None:
-        """Run a part; its failure ends the others and is raised by :meth:`run` as it is, not in a group."""
+    async def _run_part(self, part: Callable[[], Awaitable[None]], group: TaskGroup) -> None:
+        """Run a part; its error ends the other parts.
+
+        :meth:`run` raises the error itself, not a group.
+        """
         try:
-            await run()
-        except Exception as error:  # noqa: BLE001 - raised again when the lanes have ended
+            await part()
+        except Exception as error:  # noqa: BLE001 - raised again when the workers have ended
             self._failure = self._failure or error
-            lanes.cancel_scope.cancel()
+            group.cancel_scope.cancel()
 
     async def _commit_as_it_goes(self) -> None:
-        """Commit what is finished, at most once an interval while there is more in flight."""
+        """Commit finished positions, once an interval while messages are in flight."""
         failures = 0
         while True:
             while not self.tracker.has_changes:
@@ -268,31 +269,31 @@ class _Run:
             try:
                 await self._commit()
                 failures = 0
-            except Exception as error:  # noqa: BLE001 - whatever the source raises: positions were put back
+            except Exception as error:  # noqa: BLE001 - the positions were put back, whatever the source raises
                 failures += 1
                 _log.warning("consumer %r: commit failed, trying again: %r", self._consumer.name, error)
-                await self._clock.sleep(wait_before(failures, error))
+                await self._clock.sleep(backoff_seconds(failures, error))
 
     async def _commit_persistently(self) -> None:
-        """Commit the last positions, again and again until it works or the caller's time is up."""
+        """Commit the last positions, repeatedly until it works or the caller cancels."""
         failures = 0
         while True:
             try:
                 return await self._commit()
-            except Exception as error:  # noqa: BLE001 - the deadline of the shutdown bounds this
+            except Exception as error:  # noqa: BLE001 - the shutdown deadline ends the repetition
                 failures += 1
                 _log.warning("consumer %r: last commit failed, trying again: %r", self._consumer.name, error)
-                await self._clock.sleep(wait_before(failures, error))
+                await self._clock.sleep(backoff_seconds(failures, error))
 
     async def _commit_once(self) -> None:
-        """Commit if that is possible: otherwise the messages come again, and at least once still holds."""
+        """Try to commit once; on failure the messages come again."""
         try:
             await self._commit()
         except Exception as error:  # noqa: BLE001 - whatever the source raises
             _log.warning("consumer %r: last commit failed, messages come again: %r", self._consumer.name, error)
 
     async def _commit(self) -> None:
-        """Commit what has changed; what could not be committed stays for the next time."""
+        """Commit positions that moved; on failure keep them for later."""
         async with self._committing:
             positions: Mapping[Partition, int] = self.tracker.take()
             if not positions:

@@ -1,4 +1,4 @@
-"""What a broker's plugin gives to Corten: a subscription that hands over batches and commits positions."""
+"""Message sources: subscriptions, from brokers' plugins, that deliver batches and commit positions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Partition = tuple[str, int]
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a consumer wants from a source."""
+    """Topics, group and batch size that a consumer asks for."""
 
     topics: tuple[str, ...]
     group: str
     max_batch: int = 1000
-    """The most messages handed over at once."""
+    """The most messages delivered at once."""
 
 
 class Source(Protocol):
@@ -30,15 +30,15 @@ class Source(Protocol):
     """
 
     async def receive(self) -> Sequence[Message]:
-        """Wait for messages and take up to ``max_batch`` of them; an empty batch when the source was closed."""
+        """Wait for messages and return up to ``max_batch``; none after closing."""
         ...
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Store, for each partition still assigned, the offset of the next message to read; others are left out."""
+        """Store the next offset to read of each partition that is still assigned."""
         ...
 
     def pause(self) -> None:
-        """Stop fetching, keeping the assignment (heartbeats go on)."""
+        """Stop fetching, keeping the assignment (heartbeats continue)."""
         ...
 
     def resume(self) -> None:
@@ -47,10 +47,10 @@ class Source(Protocol):
 
 
 class MessageSource(msgspec.Struct, frozen=True):
-    """How to open subscriptions of one kind of broker; what the hook ``corten_message_sources`` returns.
+    """Opens subscriptions of one broker; for the hook ``corten_message_sources``.
 
-    ``open`` is given the subscription and a callable that the source awaits, before it gives partitions up, with those
-    partitions: the consumer then finishes and commits what it has of them.
+    ``open`` takes the subscription and an async function. Before the source gives partitions up it awaits that
+    function with them, so that the consumer finishes and commits its messages.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Workers: messages that must stay in order share a lane, and a lane handles one thing after the other."""
+"""Workers: each handles its messages one after the other, in order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 import anyio
 
-from corten.messages.commit_tracking import CommitTracker, Track, Unit
+from corten.messages.commit_tracking import Assignment, CommitTracker, Unit
 from corten.messages.handling import Handling
 from corten.messages.message import Message
 
@@ -16,11 +16,11 @@ Work: TypeAlias = tuple[Sequence[Unit], Sequence[Message]]
 """Messages to be handled at once, and the units that they finish."""
 
 _CHECKPOINT_EVERY = 64
-"""Calls after which a lane lets others run, for handlers that never suspend."""
+"""Calls after which a worker lets other tasks run, for handlers that never suspend."""
 
 
 class Signal:
-    """Wakes whoever waits for something to change; costs next to nothing while nobody waits."""
+    """Wakes waiters when something has changed; costs next to nothing without waiters."""
 
     __slots__ = ("_event",)
 
@@ -28,7 +28,7 @@ class Signal:
         self._event: anyio.Event | None = None
 
     def set(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiters."""
         if self._event is not None:
             event, self._event = self._event, None
             event.set()
@@ -41,48 +41,48 @@ class Signal:
 
 
 class ConsumerState(Protocol):
-    """What lanes share."""
+    """State that the workers of a consumer share."""
 
     tracker: CommitTracker
     handling: Handling
     stopping: bool
     queued: int
-    """Messages waiting in lanes."""
-    room: Signal
-    """Set when messages left a lane's queue."""
+    """Messages in the queues of all workers."""
+    dequeued: Signal
+    """Set when messages left a worker's queue."""
     progress: Signal
-    """Set when units were finished or given up."""
+    """Set when units were finished or abandoned."""
     idle: Signal
     """Set when nothing is in flight."""
 
 
 class Worker:
-    """A queue and the one task that works on it."""
+    """A queue, and the one task that empties it."""
 
-    def __init__(self, floor: ConsumerState, *, batch: bool) -> None:
-        self._floor = floor
+    def __init__(self, state: ConsumerState, *, batch: bool) -> None:
+        self._state = state
         self._queue: deque[Work] = deque()
         self._filled = Signal()
         self._closed = False
-        self._handle = self._handle_many if batch else self._handle_one
+        self._handle = self._handle_batch if batch else self._handle_one
 
     def put(self, work: Work) -> None:
-        """Add work at the end."""
+        """Add work at the end of the queue."""
         self._queue.append(work)
-        self._floor.queued += len(work[1])
+        self._state.queued += len(work[1])
         self._filled.set()
 
     def close(self) -> None:
-        """Nothing more will be put: the lane ends when its queue is empty."""
+        """Let :meth:`run` return when the queue is empty."""
         self._closed = True
         self._filled.set()
 
     async def run(self) -> None:
-        """Handle what is put until the lane is closed."""
+        """Handle work until the worker is closed and its queue empty."""
         from anyio.lowlevel import checkpoint
 
-        floor, queue = self._floor, self._queue
-        tracker = floor.tracker
+        state, queue = self._state, self._queue
+        tracker = state.tracker
         calls = 0
         while True:
             if not queue:
@@ -91,53 +91,53 @@ class Worker:
                 await self._filled.wait()
                 continue
             work = queue.popleft()
-            floor.queued -= len(work[1])
-            floor.room.set()
+            state.queued -= len(work[1])
+            state.dequeued.set()
             await self._handle(*work)
-            floor.progress.set()
+            state.progress.set()
             if not tracker.in_flight:
-                floor.idle.set()
+                state.idle.set()
             calls += 1
             if calls % _CHECKPOINT_EVERY == 0:
                 await checkpoint()
 
     async def _handle_one(self, units: Sequence[Unit], messages: Sequence[Message]) -> None:
-        """Handle a message alone."""
-        floor = self._floor
+        """Handle one message."""
+        state = self._state
         (unit,) = units
-        track = unit.track
-        if track.leaves(unit, floor.stopping):
+        assignment = unit.assignment
+        if assignment.skips(unit, state.stopping):
             return
-        if unit.end > track.started:
-            track.started = unit.end
-        if await floor.handling.one(messages[0], _stays(floor, (track,))):
-            floor.tracker.finish(unit)
+        if unit.end > assignment.started:
+            assignment.started = unit.end
+        if await state.handling.handle_one(messages[0], _keeps(state, (assignment,))):
+            state.tracker.finish(unit)
         else:
-            track.given_up = True
+            assignment.abandoned = True
 
-    async def _handle_many(self, units: Sequence[Unit], messages: Sequence[Message]) -> None:
-        """Handle a batch; where some of its partitions go to somebody else while it fails, the rest goes on."""
-        floor = self._floor
+    async def _handle_batch(self, units: Sequence[Unit], messages: Sequence[Message]) -> None:
+        """Handle a batch; continue without partitions revoked while it fails."""
+        state = self._state
         while True:
-            left = [unit for unit in units if unit.track.leaves(unit, floor.stopping)]
-            if left:
-                gone = {unit.track.partition for unit in left}
-                units = [unit for unit in units if unit not in left]
+            skipped = [unit for unit in units if unit.assignment.skips(unit, state.stopping)]
+            if skipped:
+                gone = {unit.assignment.partition for unit in skipped}
+                units = [unit for unit in units if unit not in skipped]
                 messages = [message for message in messages if (message.topic, message.partition) not in gone]
             if not units:
                 return
-            tracks = tuple(unit.track for unit in units)
+            assignments = tuple(unit.assignment for unit in units)
             for unit in units:
-                unit.track.started = max(unit.track.started, unit.end)
-            if await floor.handling.many(messages, _stays(floor, tracks)):
+                unit.assignment.started = max(unit.assignment.started, unit.end)
+            if await state.handling.handle_batch(messages, _keeps(state, assignments)):
                 for unit in units:
-                    floor.tracker.finish(unit)
+                    state.tracker.finish(unit)
                 return
-            for track in tracks:
-                track.given_up = track.given_up or track.revoked or floor.stopping
-            floor.progress.set()
+            for assignment in assignments:
+                assignment.abandoned = assignment.abandoned or assignment.revoked or state.stopping
+            state.progress.set()
 
 
-def _stays(floor: ConsumerState, tracks: tuple[Track, ...]) -> Callable[[], bool]:
-    """Whether messages of these tracks are still to be handled here, asked after a wait."""
-    return lambda: not (floor.stopping or any(track.revoked for track in tracks))
+def _keeps(state: ConsumerState, assignments: tuple[Assignment, ...]) -> Callable[[], bool]:
+    """Return a function: whether this consumer still handles some partitions."""
+    return lambda: not (state.stopping or any(assignment.revoked for assignment in assignments))

@@ -42,8 +42,7 @@ def test_what_is_committed_is_always_the_unbroken_beginning(data: st.DataObject)
                 committed.update(positions)
         elif action == "lose":
             partition = data.draw(st.sampled_from(PARTITIONS))
-            tracks = tracker.revoke([partition])
-            tracker.forget(tracks)
+            tracker.forget(tracker.revoke([partition]))
             begun.pop(partition, None)
             committed.pop(partition, None)
         model: dict[Partition, int] = {}
@@ -96,12 +95,12 @@ def test_a_position_from_before_a_partition_went_and_came_back_is_not_tried_agai
 def test_gaps_below_what_was_started_are_filled_and_nothing_beyond_is_begun() -> None:
     tracker = CommitTracker()
     first, second, third = (tracker.begin(("a", 0), end) for end in (1, 2, 3))
-    track = first.track
-    track.started = second.end
+    assignment = first.assignment
+    assignment.started = second.end
     tracker.revoke([("a", 0)])
-    assert not track.leaves(first, stopping=False)
-    assert track.leaves(third, stopping=False)
-    assert not track.settled
+    assert not assignment.skips(first, stopping=False)
+    assert assignment.skips(third, stopping=False)
+    assert not assignment.is_finished
     tracker.finish(second)
     tracker.finish(first)
-    assert track.settled
+    assert assignment.is_finished

@@ -1,4 +1,4 @@
-"""What a consumer counts."""
+"""Counts of a consumer, for its statistics and its metrics."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from corten.metrics import Registry
 
 
 class ConsumerStatistics(msgspec.Struct, frozen=True):
-    """What became of a consumer's messages since it was made."""
+    """Counts of a consumer's messages since it was made."""
 
     handled: int
     dead_lettered: int
     retries: int
-    """Attempts that failed and were, or will be, followed by another."""
+    """Failed attempts that were, or will be, followed by another."""
     in_flight: int
     """Messages (in batch mode: parts of batches) taken from the source and not finished."""
     stalled: str
-    """Why the consumer can't go on for now; empty where it can."""
+    """Why the consumer cannot continue for now; empty where it can."""
 
 
-class Accounting:
-    """Counts for :meth:`ConsumerRunner.statistics` and for the metrics."""
+class ConsumerCounts:
+    """Counts what becomes of messages, here and in a registry."""
 
     def __init__(self, consumer: str, registry: Registry | None) -> None:
         self.handled = 0
@@ -48,21 +48,21 @@ class Accounting:
         self._letter = letters.bind(source=consumer).add
 
     def success(self, count: int) -> None:
-        """Messages went through the handler."""
+        """Count messages that the handler has handled."""
         self.handled += count
         self._success(count)
 
     def dead_letters(self, count: int) -> None:
-        """Messages were stored as dead letters."""
+        """Count messages that were stored as dead letters."""
         self.dead_lettered += count
         self._dead_letter(count)
         self._letter(count)
 
     def retry(self) -> None:
-        """An attempt failed and will be repeated."""
+        """Count an attempt that failed and will be repeated."""
         self.retries += 1
         self._retry(1)
 
 
 def _nothing(_: float) -> None:
-    """Counts nowhere, where no registry is given."""
+    """Count nowhere: there is no registry."""
