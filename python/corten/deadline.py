@@ -1,7 +1,9 @@
-"""The deadline around the code that runs: set by the time limits of pipelines, and by `within`.
+"""The deadline of the running code.
 
-Pipelines further inside wait for no token, place or further attempt beyond it. What Corten does not know can ask and
-hand it on: to a driver's ``timeout``, to the next service in a header.
+Time limits of pipelines set it, and `within`.
+
+Inner pipelines wait for no token, place or further attempt beyond it. Other code can read it and hand it on: to a
+driver's ``timeout``, or to the next service in a header.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ _deadline: ContextVar[tuple[Clock, float] | None] = ContextVar("corten_deadline"
 
 
 def remaining() -> float | None:
-    """Seconds until the earliest deadline around the caller, 0 where it has passed; None where there is none.
+    """Return the seconds until the earliest deadline; None: there is none.
 
-    Known inside of functions of pipelines with a `Timeout` and inside of :func:`within`. Tasks that are started there
-    do not inherit a pipeline's, only what `within` set.
+    It is 0 once the deadline has passed.
+
+    Functions of pipelines with a `Timeout` have a deadline, and code inside :func:`within`. Tasks that they start
+    inherit the deadline of `within`, but not a pipeline's.
     """
     by_pipeline = _core.pipeline_time_left()
     found = _deadline.get()
@@ -40,14 +44,13 @@ def remaining() -> float | None:
 
 
 _MARGIN = 0.01
-"""Seconds by which a wait ends before the deadline around it: two ticks of what cancels at that."""
+"""Seconds by which a wait ends before the deadline: two ticks of the timer that cancels at it."""
 
 
 def at_most(seconds: float) -> float:
-    """The time limit of a wait: one's own, or a little less than what remains where that is shorter.
+    """Return ``seconds``, or a little less than remains if that is shorter.
 
-    A little less, so that the wait ends with words of its own (which pool was exhausted, and how far) before the
-    deadline cancels it without any.
+    So the wait ends with an error of its own, before the deadline cancels it.
     """
     left = remaining()
     return seconds if left is None else min(seconds, max(left - _MARGIN, left * 0.9))
@@ -55,17 +58,17 @@ def at_most(seconds: float) -> float:
 
 @contextmanager
 def within(seconds: float, clock: Clock | None = None) -> Generator[None]:
-    """Let what is inside know that nobody waits longer: a deadline that came with a request, say.
+    """Set a deadline for the code inside, such as a request's.
 
-    It tells and does not cancel: that is a `Timeout`'s work, or ``anyio.fail_after``'s. An earlier deadline outside
-    stays in force. Tasks started inside inherit it.
+    It cancels nothing: a `Timeout` or ``anyio.fail_after`` does. An earlier deadline outside stays in force. Tasks
+    started inside inherit it.
 
-    :param seconds: from now
-    :param clock: whose seconds they are; the machine's by default
-    :raises ValueError: no number of seconds; less than none is a deadline that has passed
+    :param seconds: from now; a negative number is a deadline that has passed
+    :param clock: the machine's by default
+    :raises ValueError: ``seconds`` is NaN
     """
     if math.isnan(seconds):
-        raise ValueError("seconds is nan; it must be how long somebody waits, in seconds")
+        raise ValueError("seconds is nan; it must be a number of seconds until the deadline")
     clock = clock if clock is not None else _machine
     deadline = clock.now() + seconds
     outside = _deadline.get()
@@ -81,9 +84,9 @@ def within(seconds: float, clock: Clock | None = None) -> Generator[None]:
 
 @contextmanager
 def beyond() -> Generator[None]:
-    """Let what is inside know of no deadline around: for work that goes on when whoever began it has gone.
+    """Hide the deadline from work that outlives the call that began it.
 
-    What is awaited inside is not shielded; it only isn't told.
+    It does not shield from cancellation.
     """
     before = _deadline.get()
     _deadline.set(None)
@@ -94,7 +97,7 @@ def beyond() -> Generator[None]:
 
 
 def context_deadline(clock: Clock) -> float | None:
-    """What `within` set around the caller, as a time of this clock."""
+    """Return the deadline that `within` set, as a time of a clock."""
     found = _deadline.get()
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""One place that every error comes by: counted by component and type, told to whoever asked for its type."""
+"""The error handler of an App: counts of errors, and callbacks."""
 
 from __future__ import annotations
 
@@ -31,50 +31,50 @@ __all__ = [
 _log = logging.getLogger("corten.errors")
 
 OVERFLOW: Final = "overflow"
-"""Component and type under which errors are counted that would be one pair too many."""
+"""Component and type of errors beyond the pairs that are counted apart."""
 
 _MARK: Final = "__corten_components__"
-"""On an error: the components it came by. One that is raised again and again is an error each time."""
+"""Attribute of an error: the components that reported it. An error raised again counts again."""
 
 _telling: contextvars.ContextVar[bool] = contextvars.ContextVar("corten_telling_errors", default=False)
 
 
 class ErrorDetails(msgspec.Struct, frozen=True):
-    """An error, and where it came from: what callbacks get."""
+    """An error and its component, as callbacks get them."""
 
     component: str
     """``pipeline users``, ``task refresh``, ``schedule report``, ``consumer store``, ``subscriber warn``, or what
     :meth:`ErrorHandler.report` was given."""
     error: Any
-    """The error itself, an `Exception`."""
+    """The `Exception`."""
     at: float
     """Wall-clock time, in seconds since the epoch."""
 
 
 class ErrorCount(msgspec.Struct, frozen=True):
-    """How often a component failed in one way."""
+    """The count of a component's errors of one type."""
 
     component: str
     type: str
     count: int
     last_at: float
-    """Wall-clock time of the last one, in seconds since the epoch."""
+    """Wall-clock time of the last error, in seconds since the epoch."""
 
 
 class ErrorStatistics(msgspec.Struct, frozen=True):
-    """What came by an `ErrorHandler`."""
+    """Counts of an `ErrorHandler`."""
 
     total: int
     counts: tuple[ErrorCount, ...]
     """By component and type, the most frequent first."""
     callbacks: int
-    """How many are subscribed."""
+    """The number of subscribed callbacks."""
     callback_failures: int
-    """How often one raised, or took too long."""
+    """Calls of callbacks that raised or took too long."""
     waiting: int
-    """Errors that async callbacks are still to be told of."""
+    """Errors that wait for async callbacks."""
     dropped: int
-    """Errors that async callbacks were not told of, as too many waited or nobody runs them any more."""
+    """Errors that async callbacks never got: too many waited, or the App had stopped."""
 
 
 class _Subscription(msgspec.Struct, eq=False):
@@ -84,7 +84,7 @@ class _Subscription(msgspec.Struct, eq=False):
 
 
 class _Tally:
-    """A pair's count."""
+    """The count of a pair of component and type."""
 
     __slots__ = ("add", "count", "last_at")
 
@@ -92,16 +92,16 @@ class _Tally:
         self.count = 0
         self.last_at = 0.0
         self.add = add
-        """Counts it for the metrics as well."""
+        """Adds to the metric."""
 
 
 def _nothing() -> None: ...
 
 
 def checked_kinds(kinds: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
-    """Types of errors, as they are.
+    """Return types of errors, checked.
 
-    :raises TypeError: one is no subclass of `Exception`
+    :raises TypeError: a type is no subclass of `Exception`
     """
     for each in cast("tuple[object, ...]", kinds):
         if not (isinstance(each, type) and issubclass(each, Exception)):
@@ -110,16 +110,17 @@ def checked_kinds(kinds: tuple[type[Exception], ...]) -> tuple[type[Exception], 
 
 
 class ErrorHandler:
-    """Counts errors by component and type, and calls those who asked for their types, in the order they asked.
+    """Counts errors by component and type, and calls callbacks for their types.
 
-    Plain callbacks are called where the error happened and must be quick; async ones by the App, one after the other.
-    What a callback raises is logged and counted, and goes no further; errors that happen within a callback are counted
-    and told to nobody, so nothing goes round in circles. An error that comes by several components on its way (a
-    pipeline, then the task that called it) is counted for each and told once, by the innermost.
+    Callbacks are called in the order of subscription: sync ones where the error happened, so they must be quick; async
+    ones by the App, one after the other. A callback's own error is logged and counted; errors reported during a
+    callback are only counted, so that no callback calls itself. An error that several components report on its way (a
+    pipeline, then the task that called it) is counted for each component, and handed to callbacks once, by the
+    innermost.
 
-    :param max_pairs: so many pairs of component and type are counted apart, the rest as ``overflow``
-    :param max_waiting: so many errors may wait for async callbacks; further ones are dropped, and counted
-    :param patience: seconds that an async callback may take
+    :param max_pairs: pairs of component and type that are counted apart; the rest count as ``overflow``
+    :param max_waiting: errors that may wait for async callbacks; further ones are dropped, and counted
+    :param callback_timeout: seconds that an async callback may take
     :param wall: wall-clock time, in seconds since the epoch
     """
 
@@ -130,14 +131,14 @@ class ErrorHandler:
         *,
         max_pairs: int = 1000,
         max_waiting: int = 1000,
-        patience: float = 30.0,
+        callback_timeout: float = 30.0,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock if clock is not None else Clock()
         self._wall = wall
         self._max_pairs = max_pairs
         self._max_waiting = max_waiting
-        self._patience = patience
+        self._callback_timeout = callback_timeout
         self._lock = threading.RLock()  # a finalizer that the collector runs may report an error
         self._subscriptions: tuple[_Subscription, ...] = ()  # replaced whole, so that telling needs no lock
         self._tallies: dict[tuple[str, str], _Tally] = {}
@@ -160,16 +161,16 @@ class ErrorHandler:
         callback: Callable[[ErrorDetails], object],
         kind: type[Exception] | tuple[type[Exception], ...] = Exception,
     ) -> Callable[[], None]:
-        """Have a function called with the details of every error of some types and their subclasses.
+        """Call a function with each error of some types and their subclasses.
 
-        :returns: a function that ends the subscription; harmless when called again
+        :returns: a function that ends the subscription; calling it again does nothing
         :raises TypeError: it can't be called, or a kind is no subclass of `Exception`
         """
         kinds = checked_kinds(kind if isinstance(kind, tuple) else (kind,))
         if not callable(callback):
             raise TypeError(f"{callback!r} can't be called; expected a function that takes ErrorDetails")
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
-            getattr(callback, "__call__", None)  # noqa: B004 - not whether there is one, but what it is
+            getattr(callback, "__call__", None)  # noqa: B004 - its kind, not whether it exists
         )
         subscription = _Subscription(callback, kinds, is_async)
         with self._lock:
@@ -182,9 +183,9 @@ class ErrorHandler:
         return unsubscribe
 
     def report(self, component: str, error: BaseException) -> None:
-        """Count an error, and tell of it; from any thread. Never raises because of a callback.
+        """Count an error and hand it to callbacks, from any thread.
 
-        Cancellation, exits and whatever else is no `Exception` are no errors.
+        Never raises because of a callback. Cancellation, exits and all else that is no `Exception` are ignored.
         """
         if not isinstance(error, Exception):
             return
@@ -209,7 +210,7 @@ class ErrorHandler:
                 self._call(subscription, details)
 
     def _tally(self, pair: tuple[str, str]) -> _Tally:
-        """A new pair's, or that of all which are too many."""
+        """Return the count of a new pair, or the ``overflow`` count."""
         if len(self._tallies) >= self._max_pairs:
             pair = (OVERFLOW, OVERFLOW)
         tally = self._tallies.get(pair)
@@ -220,7 +221,7 @@ class ErrorHandler:
 
     @contextmanager
     def reporting(self, component: str) -> Generator[None, None, None]:
-        """Report what is raised inside; it goes on as it is."""
+        """Report errors raised inside, and raise them again."""
         try:
             yield
         except Exception as error:
@@ -228,7 +229,7 @@ class ErrorHandler:
             raise
 
     def statistics(self) -> ErrorStatistics:
-        """What came by."""
+        """Return the counts of errors and callbacks."""
         with self._lock:
             pairs = sorted(dict(self._tallies).items(), key=lambda item: (-item[1].count, item[0]))
             counts = tuple(ErrorCount(*pair, tally.count, tally.last_at) for pair, tally in pairs)
@@ -241,7 +242,7 @@ class ErrorHandler:
                 dropped=self._dropped,
             )
 
-    # -- plain callbacks
+    # -- sync callbacks
 
     def _call(self, subscription: _Subscription, details: ErrorDetails) -> None:
         token = _telling.set(True)
@@ -250,8 +251,8 @@ class ErrorHandler:
             if inspect.isawaitable(result):
                 if inspect.iscoroutine(result):
                     result.close()
-                raise TypeError("it returned something to be awaited: write it as async def")  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                raise TypeError("it returned an awaitable: write it with `async def`")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - a callback's errors must not reach the component
             self._failed_callback(subscription, details, error)
         finally:
             _telling.reset(token)
@@ -270,7 +271,7 @@ class ErrorHandler:
             exc_info=error,
         )
 
-    # -- async ones
+    # -- async callbacks
 
     def _enqueue(self, subscription: _Subscription, details: ErrorDetails) -> None:
         with self._lock:
@@ -282,12 +283,12 @@ class ErrorHandler:
                 is_first = False
             wake = self._wake
         if is_first:
-            _log.error("callbacks for errors are not told any more: %d wait, or none is called", len(self._waiting))
+            _log.error("async callbacks miss errors from now on: %d wait, or the App has stopped", len(self._waiting))
         if wake is not None:
             wake()
 
     async def run(self) -> None:
-        """Call async callbacks, one after the other, until :meth:`stop`; the App does this."""
+        """Call async callbacks one after the other until :meth:`stop`."""
         call_soon = loop_caller()
         ended = self._ended = anyio.Event()
         token = _telling.set(True)
@@ -312,7 +313,7 @@ class ErrorHandler:
             ended.set()
 
     async def stop(self) -> None:
-        """Have :meth:`run` return when the last errors were told, and wait for that."""
+        """Wait until :meth:`run` has handed on the last errors and returned."""
         with self._lock:
             self._is_over = True
             wake = self._wake
@@ -324,16 +325,16 @@ class ErrorHandler:
     async def _call_async(self, subscription: _Subscription, details: ErrorDetails) -> None:
         result: Awaitable[object] = subscription.callback(details)
         try:
-            with self._clock.move_on_after(self._patience) as scope:
+            with self._clock.move_on_after(self._callback_timeout) as scope:
                 await result
             if scope.cancelled_caught:
-                raise TimeoutError(f"it took longer than {self._patience:g} s")  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                raise TimeoutError(f"it took longer than {self._callback_timeout:g} s")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001 - a callback's errors must not reach the component
             self._failed_callback(subscription, details, error)
 
 
 def _is_new(component: str, error: Exception) -> bool:
-    """Whether it comes by for the first time; also again, where it starts again at a component that it came by."""
+    """Return whether an error is new, or was raised again."""
     came_by: set[str] | None = error.__dict__.get(_MARK)
     if came_by is None or component in came_by:
         error.__dict__[_MARK] = {component}

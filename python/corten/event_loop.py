@@ -1,4 +1,4 @@
-"""The event loop around a call: which one it is, and calls into it from other threads."""
+"""The running event loop, and calls into it from other threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def on_trio() -> bool:
 
 
 def in_event_loop() -> bool:
-    """Return whether this thread runs an event loop now, which a blocking call would stop."""
+    """Return whether this thread runs an event loop, which blocking would stop."""
     import asyncio
 
     try:
@@ -33,9 +33,9 @@ def in_event_loop() -> bool:
 
 
 def loop_caller() -> Callable[[Callable[[], object]], None]:
-    """Return a function that any thread can use to have this event loop call another function soon.
+    """Return a function by which any thread calls into this event loop.
 
-    After the loop has ended, it does nothing.
+    The loop calls what it is given soon; after the loop has ended, nothing happens.
     """
     schedule: Callable[[Callable[[], object]], object]
     if on_trio():
@@ -53,7 +53,10 @@ def loop_caller() -> Callable[[Callable[[], object]], None]:
 
 
 def from_any_thread(callback: Callable[[], object]) -> Callable[[], None]:
-    """Return a function that calls ``callback`` in this event loop: at once from its thread, soon from another."""
+    """Return a function that calls ``callback`` in this event loop.
+
+    From the loop's thread it calls at once, from another thread soon.
+    """
     thread, call_soon = get_ident(), loop_caller()
 
     def call() -> None:

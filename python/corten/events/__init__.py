@@ -1,4 +1,4 @@
-"""Notable things as they happen, told to whoever subscribed."""
+"""Events of an App and its pipelines, and subscribing to them."""
 
 from corten.events.bus import Events, EventsStatistics, Occurrence
 from corten.events.event import (

@@ -1,4 +1,4 @@
-"""The events of one App: who wants to know is told, and the last ones are kept."""
+"""The events of one App: subscribers and history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Occurrence(msgspec.Struct, frozen=True):
-    """An event and when it was emitted."""
+    """An event, and the time it was emitted."""
 
     at: float
     """Wall-clock time, in seconds since the epoch."""
@@ -28,7 +28,7 @@ class Occurrence(msgspec.Struct, frozen=True):
 
 
 class EventsStatistics(msgspec.Struct, frozen=True):
-    """What went through :class:`Events`."""
+    """Counts of :class:`Events`."""
 
     emitted: int
     subscribers: int
@@ -36,14 +36,14 @@ class EventsStatistics(msgspec.Struct, frozen=True):
 
 
 class Events:
-    """Tells subscribers what happens, in the order in which they subscribed, on the emitter's thread.
+    """Calls subscribers with events, on the emitter's thread.
 
-    Subscribers are plain functions and must be quick: the emitter waits for them. What one raises is logged and
-    counted, and reaches neither the emitter nor the other subscribers.
+    It calls them in the order of subscription. Subscribers are sync functions and must be quick: the emitter waits for
+    them. Their errors are logged and counted, and reach neither the emitter nor other subscribers.
 
-    :param max_history: how many events :meth:`recent` remembers; the oldest is forgotten first
+    :param max_history: the number of events that :meth:`recent` remembers; the oldest is forgotten first
     :param wall: wall-clock time, in seconds since the epoch
-    :param on_error: told of what subscribers raise, with ``subscriber`` and the name of the one that did
+    :param on_error: called with ``subscriber NAME`` and the error that the subscriber raised
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Events:
     def subscribe(self, callback: Callable[[E], object], kind: type[E]) -> Callable[[], None]: ...
 
     def subscribe(self, callback: Callable[[Any], object], kind: type[Event] | None = None) -> Callable[[], None]:
-        """Have ``callback`` told of every event, or of those of one kind and its subclasses.
+        """Call ``callback`` with events of a class and its subclasses.
 
-        :returns: a function that ends the subscription; harmless when called again
+        :returns: a function that ends the subscription; calling it again does nothing
         """
         subscription = _Subscription(callback, Event if kind is None else kind)
         with self._lock:
@@ -83,39 +83,39 @@ class Events:
         return unsubscribe
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether anybody would be told of events of a kind or its subclasses; to save making them in vain."""
+        """Return whether a subscriber wants events of a class."""
         return any(issubclass(kind, each.kind) or issubclass(each.kind, kind) for each in self._subscriptions)
 
     def emit(self, event: Event) -> None:
-        """Tell the subscribers. Never raises because of one of them."""
+        """Call the subscribers with an event. Never raises because of a subscriber."""
         with self._lock:
             self._emitted += 1
-            if not isinstance(event, PipelineEvent):  # those come by the thousand, and would push out what is rare
+            if not isinstance(event, PipelineEvent):  # thousands of these would push rare events out
                 self._history.append(Occurrence(self._wall(), event))
             subscriptions = self._subscriptions
         for subscription in subscriptions:
             if isinstance(event, subscription.kind):
                 try:
                     subscription.callback(event)
-                except Exception as error:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+                except Exception as error:  # noqa: BLE001 - a subscriber's errors must not reach the emitter
                     with self._lock:
                         self._errors += 1
                     _log.exception("subscriber %r failed on %s", subscription.callback, type(event).__name__)
                     self._on_error(f"subscriber {subscription.name}", error)
 
     def recent(self, limit: int | None = None) -> tuple[Occurrence, ...]:
-        """The last events, oldest first; decisions about calls are not among them."""
+        """Return the last events, oldest first, without events of pipelines."""
         with self._lock:
             history = tuple(self._history.copy())
         return history if limit is None else history[max(0, len(history) - limit) :]
 
     def statistics(self) -> EventsStatistics:
-        """How much was emitted and how often a subscriber failed."""
+        """Return the counts of events, subscribers and their errors."""
         return EventsStatistics(self._emitted, len(self._subscriptions), self._errors)
 
 
 class _Subscription:
-    """Compared by identity, so that one callback may be subscribed more than once."""
+    """A callback and its events; compared by identity, for one may subscribe twice."""
 
     __slots__ = ("callback", "kind", "name")
 

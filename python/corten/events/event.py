@@ -1,4 +1,4 @@
-"""What can happen: one frozen struct for each kind of event."""
+"""Events of an App, one frozen struct for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str):
-    """Something that happened, told once it is true. Subclass it for events of your own."""
+    """An event; subclass it for events of your own."""
 
 
 class PhaseFinished(Event, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class PhaseFinished(Event, frozen=True, kw_only=True):
     phase: str
     seconds: float
     error: str = ""
-    """What went wrong in it; empty where nothing did."""
+    """The error of the phase; empty: it succeeded."""
 
 
 class TaskRestarted(Event, frozen=True, kw_only=True):
@@ -30,9 +30,9 @@ class TaskRestarted(Event, frozen=True, kw_only=True):
 
     task: str
     restarts: int
-    """How often it was restarted in all, this time included."""
+    """The number of restarts, with this one."""
     delay: float
-    """Seconds until it starts again."""
+    """Seconds until the restart."""
     error: str
 
 
@@ -50,57 +50,57 @@ class DeadLettered(Event, frozen=True, kw_only=True):
     """The consumer or pipeline that gave up."""
     count: int
     cause: str
-    """The error's type: ``ValidationError``; of the first letter where there are several."""
+    """The error's type, such as ``ValidationError``; of several letters, the first one's."""
     reason: str = ""
-    """The error's words."""
+    """The error's text."""
 
 
 class BreakerChanged(Event, frozen=True, kw_only=True):
     """A circuit breaker went from one state to another."""
 
     pipeline: str
-    """The pipeline that has it; where several share it by name all of them, with commas between."""
+    """The pipeline; of a shared breaker all pipelines, with commas between."""
     before: BreakerState
     after: BreakerState
     reason: str = ""
     """``5 failures in a row``, ``failure rate 62 % of 120 calls``, ``2 trials succeeded``, ``forced by hand``."""
     breaker: str = ""
-    """The name by which pipelines share it; empty where it is one pipeline's own."""
+    """The name by which pipelines share it; empty: it belongs to one pipeline."""
     error: str = ""
-    """The failure that was the last straw, in words and without secrets; empty where none was."""
+    """The failure that opened it, without secrets; empty: no failure did."""
 
 
 class SettingsReloaded(Event, frozen=True, kw_only=True):
-    """The settings were read again while the App ran, and hold."""
+    """The settings were reloaded and are in force."""
 
     app: str
     changed: tuple[str, ...]
-    """The settings that have other values now: ``pipelines.users.policies``."""
+    """The settings that have changed, such as ``pipelines.users.policies``."""
     needs_restart: tuple[str, ...]
-    """Those that were changed and hold from the next start on."""
+    """Changed settings that take effect at the next start."""
 
 
 class SettingsRejected(Event, frozen=True, kw_only=True):
-    """The settings were read again while the App ran, and something is wrong with them: nothing has changed."""
+    """Reloading the settings failed, and nothing has changed."""
 
     app: str
     problems: tuple[str, ...]
 
 
 class Degraded(Event, frozen=True, kw_only=True):
-    """Something goes on with less: a server is away, a shared tier is bypassed."""
+    """A resource is away, and the App runs without it."""
 
     what: str
-    """``redis``, ``postgres.reporting``."""
+    """The resource, such as ``redis`` or ``postgres.reporting``."""
     reason: str
 
 
 class Recovered(Event, frozen=True, kw_only=True):
-    """What was degraded is whole again."""
+    """A degraded resource has recovered."""
 
     what: str
     seconds: float = 0.0
-    """How long it was degraded."""
+    """Seconds during which it was degraded."""
 
 
 class AlertChanged(Event, frozen=True, kw_only=True):
@@ -111,5 +111,5 @@ class AlertChanged(Event, frozen=True, kw_only=True):
     after: AlertState
     severity: Severity
     value: float | None
-    """What was measured; None where there was nothing to measure."""
+    """The measured value; None: there was no measurement."""
     message: str = ""

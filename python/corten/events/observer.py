@@ -31,7 +31,7 @@ class MessageDetails(msgspec.Struct, frozen=True):
 
 
 class Observer(msgspec.Struct, frozen=True):
-    """Context managers around calls and messages, and a callback for events of pipelines; None costs nothing."""
+    """Callables around calls and messages, and for events; None costs nothing."""
 
     name: str
     call: Callable[[CallDetails], AbstractContextManager[object]] | None = None

@@ -1,6 +1,6 @@
-"""Events of pipelines: one frozen struct for each.
+"""Events of pipelines, one frozen struct for each.
 
-They come as often as calls are refused or repeated, so `Events.recent` does not remember them.
+They are as frequent as refused or repeated calls, so `Events.recent` does not remember them.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from corten.events.event import Event
 
 
 class PipelineEvent(Event, frozen=True, kw_only=True):
-    """Something other than letting a call through and returning what came."""
+    """A call that was not simply admitted and returned."""
 
     pipeline: str
     policy: str = ""
-    """The word of the policy that decided; empty where none did."""
+    """The kind of the policy that decided; empty: no policy did."""
 
 
 class CallRefused(PipelineEvent, frozen=True, kw_only=True):
-    """A policy did not let a call through."""
+    """A policy refused a call."""
 
     reason: str
     retry_after: float | None = None
-    """Seconds after which a call may succeed, where that is known."""
+    """Seconds after which a call may succeed; None: unknown."""
 
 
 class CallRetried(PipelineEvent, frozen=True, kw_only=True):
-    """An attempt failed and the call will be made again."""
+    """An attempt failed, and another one follows."""
 
     attempt: int
     """The attempt that failed; the first is 1."""
     wait: float
-    """Seconds before the next one."""
+    """Seconds until the next attempt."""
     error: str
-    """Its type and words."""
+    """The type and text of the error."""
 
 
 class CallTimedOut(PipelineEvent, frozen=True, kw_only=True):
@@ -43,14 +43,14 @@ class CallTimedOut(PipelineEvent, frozen=True, kw_only=True):
 
 
 class CallFailed(PipelineEvent, frozen=True, kw_only=True):
-    """A call ended with an error that its caller gets."""
+    """A call ended with an error, which its caller gets."""
 
     error: str
-    """Its type and words."""
+    """The type and text of the error."""
 
 
 class CallHedged(PipelineEvent, frozen=True, kw_only=True):
-    """A call took long, and was made once more beside the first."""
+    """A call was slow, and another attempt began beside it."""
 
     attempt: int
     """The attempt that began; the first is 1."""
@@ -59,16 +59,16 @@ class CallHedged(PipelineEvent, frozen=True, kw_only=True):
 
 
 class CallDegraded(PipelineEvent, frozen=True, kw_only=True):
-    """A caller got less than was asked for: a fallback's value, or a result from a cache that was too old."""
+    """A caller got a fallback's value, or a stale result."""
 
     error: str
-    """For which error: its type and words."""
+    """The type and text of the error that it hides."""
 
 
 class FaultInjected(PipelineEvent, frozen=True, kw_only=True):
     """Chaos disturbed a call on purpose."""
 
     fault: str
-    """What was done: the error, or what took its place."""
+    """The error, ``latency``, or ``another result``."""
     seconds: float = 0.0
-    """By how much the call was delayed."""
+    """Seconds by which the call was delayed."""

@@ -18,9 +18,9 @@ _log = logging.getLogger("corten.pipeline")
 
 
 class Background:
-    """Runs jobs that no caller waits for, such as refreshing a cached result ahead of time.
+    """Runs jobs that no caller waits for.
 
-    The App cancels them before it closes its resources.
+    A job refreshes a cached result ahead of time, for example. The App cancels them before it closes its resources.
 
     :param max_jobs: jobs at a time; further ones are not taken
     """
@@ -42,7 +42,10 @@ class Background:
         self._group, self._thread = group, get_ident()
 
     def start(self, job: Callable[..., Awaitable[Any]], *arguments: Any) -> bool:
-        """Begin a job with the caller's context variables, and return whether it was taken; log its errors."""
+        """Begin a job with the caller's context variables; return whether it was taken.
+
+        Its errors are logged.
+        """
         if self._group is None or get_ident() != self._thread or len(self._scopes) >= self._max_jobs:
             return False
         # Added before its first step, so that closing also cancels a job that has not begun.
@@ -52,7 +55,7 @@ class Background:
         return True
 
     async def close(self) -> None:
-        """Take no more jobs, cancel the running ones, and wait for their end."""
+        """Take no more jobs, cancel running ones, and wait for their end."""
         self._group = None
         for scope in self._scopes:
             scope.cancel()

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Pipeline:
-    """Policies in order, outermost first, compiled once and wrapped around any number of functions.
+    """Policies in order, outermost first, around any number of functions.
 
     Decorate functions and methods, async or sync, or use :meth:`call`. Without policies they come from the settings
     of the App it is added to. Limits, breakers and bulkheads are shared by all functions of the pipeline; each
@@ -115,11 +115,11 @@ class Pipeline:
         return result
 
     def guard(self, /, **values: Any) -> Guard:
-        """Guard a block of code: ``async with pipeline.guard():``, or ``with pipeline.guard():`` in a thread.
+        """Guard a block of code: ``async with pipeline.guard():``.
 
-        Rate limits, circuit breakers, bulkheads, adaptive limits, chaos and, around ``async with``, time limits hold
-        for the whole block; the breaker counts an error that leaves it as a failure. Policies that repeat a call or
-        replace its result can't guard a block.
+        In a thread it is ``with pipeline.guard():``. Rate limits, circuit breakers, bulkheads, adaptive limits, chaos
+        and, with ``async with``, time limits hold for the whole block; the breaker counts an error that leaves it as a
+        failure. Policies that repeat a call or replace its result can't guard a block.
 
         :param values: for keyed limits, costs and priorities, by the parameter's name: ``pipeline.guard(tenant="a")``
         :raises ValueError: a policy can't guard a block
@@ -128,10 +128,11 @@ class Pipeline:
         return self._runtime.guard_block(values)
 
     def configure(self, policies: Sequence[Policy]) -> None:
-        """Set or replace the policies, all at once; calls under way end as they began.
+        """Set or replace the policies, all at once.
 
-        Limiters, breakers and bulkheads keep their state where the new policies have one of the same kind at the same
-        position among its like; caches keep their results where key, version and eviction stay.
+        Calls under way end as they began. Limiters, breakers and bulkheads keep their state where the new policies have
+        one of the same kind at the same position among its like; caches keep their results where key, version and
+        eviction stay.
 
         :raises ValueError: the policies don't fit a function of the pipeline; then nothing has changed
         """
@@ -151,7 +152,7 @@ class Pipeline:
         self._runtime.allow_chaos(allowed=allowed)
 
     def cache(self, function: Callable[P, Awaitable[R]]) -> CacheControl[P, R]:
-        """Return the cache of an async function, to look into, fill or invalidate it.
+        """Return the cache of an async function, to read, fill or invalidate.
 
         :param function: one that this pipeline guards; a method of an instance stands for the method with it
         :raises ValueError: the pipeline does not guard it, or it is a sync function
@@ -173,26 +174,26 @@ class Pipeline:
 
     @property
     def breakers(self) -> tuple[BreakerControl, ...]:
-        """Circuit breakers in the order of the policies, to open, close and disable them by hand."""
+        """Circuit breakers, outermost first, to open, close and disable by hand."""
         return self._runtime.state_of("circuit_breaker")
 
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
-        """Bulkheads in the order of the policies, to resize them."""
+        """Bulkheads, outermost first, to resize."""
         return self._runtime.state_of("bulkhead")
 
     @property
     def adaptive_limits(self) -> tuple[AdaptiveLimitControl, ...]:
-        """Adaptive limits in the order of the policies, to set and reset them."""
+        """Adaptive limits, outermost first, to set and reset."""
         return self._runtime.state_of("adaptive_limit")
 
     @property
     def rate_limits(self) -> tuple[RateLimitControl, ...]:
-        """Rate limits in the order of the policies, to look at and change them."""
+        """Rate limits, outermost first, to look at and change."""
         return self._runtime.state_of("rate_limit")
 
     def statistics(self) -> PipelineStatistics:
-        """Return its counts since it was made, and the statistics of its policies."""
+        """Return its counts, and the statistics of its policies."""
         from corten.pipeline.telemetry.statistics import statistics_of
 
         return statistics_of(self._runtime)

@@ -1,4 +1,4 @@
-"""Inside of a pipeline: the clock and plugins of its App, its compiled policies, and the functions it guards."""
+"""The inside of a pipeline: binding to an App, compiling, guarding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _process_breakers = NamedControls()
 
 
 class PipelineRuntime:
-    """A pipeline as Corten sees it; `corten.Pipeline` is what users see of it.
+    """The inside of a `corten.Pipeline`, for Apps, tests and telemetry.
 
     Guarded functions keep it alive, so that new policies reach them.
 
@@ -80,7 +80,7 @@ class PipelineRuntime:
         return self._compiler.state_of(kind)
 
     def guard_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function that stands in for the user's.
+        """Return the wrapper of a user's function.
 
         :raises TypeError: it is a sync generator function
         :raises ValueError: a policy can't guard it
@@ -158,7 +158,7 @@ class PipelineRuntime:
             self.prepare(self.policies)()
 
     def share(self, breakers: NamedControls) -> None:
-        """Share breakers and bulkheads by name with an App's pipelines, from the next policies on."""
+        """Share named breakers and bulkheads with an App's pipelines."""
         self.context = replace(self.context, breakers=breakers)
 
     def bind(
@@ -175,7 +175,7 @@ class PipelineRuntime:
         background: Background | None = None,
         errors: ErrorHandler | None = None,
     ) -> None:
-        """Bind the pipeline to one App; its counts go on in the App's registry.
+        """Bind the pipeline to one App; its counts move to the App's registry.
 
         :raises CortenError: it belongs to another App
         """

@@ -34,7 +34,7 @@ def is_on(switch: Switch, pipeline: PipelineRuntime) -> bool:
 
 
 def effective(policies: Sequence[Policy], pipeline: PipelineRuntime) -> tuple[Policy, ...]:
-    """Return the policies to compile: the user's, less those that are switched off."""
+    """Return the policies to compile, without those switched off."""
     if not is_on("only_first_attempt", pipeline):
         return tuple(policies)
     return tuple(
@@ -46,7 +46,7 @@ def effective(policies: Sequence[Policy], pipeline: PipelineRuntime) -> tuple[Po
 
 @contextmanager
 def switched(switch: Switch, pipelines: Sequence[PipelineRuntime]) -> Generator[None]:
-    """Turn a switch on for some pipelines; where none are named, for all, also those made later."""
+    """Turn a switch on for some pipelines, or for all if none are named."""
     entry = (switch, frozenset(map(id, pipelines)) if pipelines else None)
 
     def follow() -> None:

@@ -1,4 +1,4 @@
-"""Chaos in tests: allowed for a while."""
+"""Chaos policies in tests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def allow_chaos(*pipelines: Pipeline) -> Generator[None]:
-    """Let the chaos policies of these pipelines do harm inside the block; after it they do as before.
+    """Allow the chaos policies of these pipelines inside the block.
 
-    The pipelines may stand alone or belong to an App, whatever its settings allow.
+    The pipelines may belong to an App, whose settings don't matter here.
     """
     before = [(each, each.chaos_allowed) for each in pipelines]
     try:

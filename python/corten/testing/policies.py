@@ -1,4 +1,4 @@
-"""Pipelines in tests: without policies, with one attempt only, with a breaker in a given state."""
+"""Switches for pipelines in tests."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from corten.pipeline.switches import switched
 
 
 def no_policies(*pipelines: Pipeline) -> AbstractContextManager[None]:
-    """Call guarded functions as if nothing guarded them: those of these pipelines, or all in the process.
+    """Call guarded functions of these pipelines, or of all, without policies.
 
-    Also where the policies come from the settings of an App that has not started. Nothing is counted meanwhile, and
-    limits, breakers and caches are afterwards as they were before.
+    The App whose settings bring the policies need not have started. Nothing is counted meanwhile; limits, breakers
+    and caches keep their state.
     """
     return switched("no_policies", tuple(map(runtime_of, pipelines)))
 
 
 def only_first_attempt(*pipelines: Pipeline) -> AbstractContextManager[None]:
-    """Make each call once: no retry repeats it and no hedge doubles it; all other policies hold."""
+    """Make each call once, without retries and hedges; all other policies stay."""
     return switched("only_first_attempt", tuple(map(runtime_of, pipelines)))
 
 
 @contextmanager
 def breaker_state(pipeline: Pipeline, state: BreakerState, breaker: int = 0) -> Generator[None]:
-    """Put one of a pipeline's breakers into a state; afterwards it is closed and has seen nothing.
+    """Put a breaker into a state for the block, and reset it afterwards.
 
-    ``open`` ends after the policy's wait and ``half_open`` by its trials, as always; the others stay.
+    ``open`` ends after the policy's time and ``half_open`` after its trial calls, as always; other states stay.
 
-    :param breaker: which one, in the order of the policies
+    :param breaker: its index in the order of the policies
     :raises ValueError: there is no such breaker, or no such state
     """
     breakers = pipeline.breakers

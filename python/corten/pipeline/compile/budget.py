@@ -1,4 +1,4 @@
-"""The budget of further attempts, shared by the retries and hedges of a pipeline."""
+"""The budget of further attempts that retries and hedges share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def shared_budget(
     policies: Sequence[Policy], previous: _core.RetryBudget | None, context: PipelineContext
 ) -> _core.RetryBudget | None:
-    """Return the budget of the policies, which keeps the level of the previous one; None: they need none.
+    """Return the budget of the policies; None: they need none.
+
+    :param previous: the budget before, whose level it keeps
 
     :raises ValueError: two policies have different budgets
     """

@@ -1,4 +1,4 @@
-"""Compiling policies into the layers of a call: layers in Python, and segments that the core runs."""
+"""Compiling policies into layers in Python and segments of the core."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Compilation(msgspec.Struct, frozen=True):
 
 
 class Compiler:
-    """Compiles policies again and again; a policy keeps the state of the one at its position before."""
+    """Compiles policies again and again, and keeps state by position."""
 
     def __init__(self) -> None:
         self._state: Mapping[Position, Any] = {}
         self._context: PipelineContext | None = None
 
     def prepare(self, policies: Sequence[Policy], context: PipelineContext) -> Compilation:
-        """Compile policies: each layer in Python stands alone; the stages between two layers become one segment.
+        """Compile policies into layers, outermost first.
 
-        Nothing changes before :meth:`commit`. The outermost segment counts the calls. Only a cache stands outside of
-        it, and counts its hits itself.
+        Stages of the core between two layers in Python become one segment. Nothing changes before :meth:`commit`. The
+        outermost segment counts the calls. Only a cache stands outside of it, and counts its hits itself.
 
         :raises ValueError: a policy can't be compiled, there are too many, or two share a name
         """

@@ -1,1 +1,1 @@
-"""Handles by which a pipeline's policies are looked at and steered while it runs: one module a policy."""
+"""Controls of running policies: statistics, and changes by hand."""

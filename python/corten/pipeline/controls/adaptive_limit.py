@@ -20,7 +20,7 @@ class AdaptiveLimitControl(Control):
         return f"<adaptive limit: {seen.running} of {seen.limit:.1f} running, {seen.waiting} waiting>"
 
     def set(self, limit: float) -> None:
-        """Set the limit, within the policy's ``min`` and ``max``; it adapts from there.
+        """Set the limit, within ``min`` and ``max``; it adapts from there.
 
         :raises ValueError: the limit is not a number of at least 1
         """
@@ -29,9 +29,9 @@ class AdaptiveLimitControl(Control):
         self.core.set_limit(limit)
 
     def reset(self) -> None:
-        """Begin anew with the policy's ``initial``, and forget latencies: for another server behind the calls."""
+        """Begin anew with ``initial``, and forget latencies: for another server."""
         self.core.reset()
 
     def statistics(self) -> AdaptiveLimitStatistics:
-        """Return its limit and calls now, and its counts since it was made."""
+        """Return its limit and calls now, and its counts."""
         return AdaptiveLimitStatistics(*self.core.statistics())

@@ -9,7 +9,7 @@ from corten.policies.fields.checks import whole
 
 
 class BulkheadControl(Control):
-    """One bulkhead of a pipeline, or of several that share it by name."""
+    """One bulkhead of a pipeline, or of several by name."""
 
     def __init__(self, policy: Bulkhead) -> None:
         self.name = policy.name or ""
@@ -33,10 +33,10 @@ class BulkheadControl(Control):
         )
 
     def resize(self, max_concurrent: int | None = None, max_waiting: int | None = None) -> None:
-        """Change how many calls may run and wait, until policies are configured again; None: no change.
+        """Change how many calls may run and wait; None: no change.
 
-        Calls that run or wait stay. Where there are more places now, waiters get them; where there are fewer, calls
-        leave theirs first.
+        It holds until policies are configured again. Calls that run or wait stay. Where there are more places now,
+        waiters get them; where there are fewer, calls leave theirs first.
 
         :raises ValueError: ``max_concurrent`` is less than 1, or ``max_waiting`` less than 0
         """
@@ -48,5 +48,5 @@ class BulkheadControl(Control):
         self.core.resize(max_concurrent, max_waiting)
 
     def statistics(self) -> BulkheadStatistics:
-        """Return its calls and places now, and its counts since it was made."""
+        """Return its calls and places now, and its counts."""
         return BulkheadStatistics(*self.core.statistics(), self.name)

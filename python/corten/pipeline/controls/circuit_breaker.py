@@ -1,4 +1,4 @@
-"""Control of a circuit breaker: its state and statistics, and changes by hand."""
+"""Control of a circuit breaker: state, statistics, and changes by hand."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from corten.secrets import redact
 
 
 class BreakerControl(Control):
-    """One circuit breaker of a pipeline, from `Pipeline.breakers`; stays valid when the policies change.
+    """One circuit breaker of a pipeline, from `Pipeline.breakers`.
 
-    Each change by hand emits a `BreakerChanged` event with the reason ``forced by hand``. Results of calls that began
-    before it are not counted.
+    It stays valid when the policies change. Each change by hand emits a `BreakerChanged` event with the reason ``forced
+    by hand``. Results of calls that began before it are not counted.
     """
 
     def __init__(self, policy: CircuitBreaker, clock: Clock) -> None:
@@ -60,11 +60,11 @@ class BreakerControl(Control):
         self.core.set("disabled", self._clock.core)
 
     def metrics_only(self) -> None:
-        """Admit and count all calls, and never open, until the next change by hand."""
+        """Admit and count all calls, but never open, until the next change."""
         self.core.set("metrics_only", self._clock.core)
 
     def reset(self) -> None:
-        """Close it, and forget the last failure and the growth of the wait."""
+        """Close it, and forget the last failure and the longer waits."""
         self.core.reset(self._clock.core)
 
     def statistics(self) -> BreakerStatistics:
@@ -93,7 +93,7 @@ class BreakerControl(Control):
         self.core.replace(*_numbers(policy))
 
     def bind(self, events: Events | None, pipeline: str) -> None:
-        """Emit each change of state to an App's events, in the name of its pipelines."""
+        """Emit changes of state to an App's events, naming the pipeline."""
         if pipeline not in self._pipelines:
             self._pipelines = (*self._pipelines, pipeline)
         self._events = events
@@ -115,7 +115,7 @@ class BreakerControl(Control):
 
 
 def _listener(control: weakref.ref[BreakerControl]) -> Callable[[BreakerState, BreakerState, str, str | None], None]:
-    """Return a listener for the core with a weak reference: the collector can't see the core's."""
+    """Return a listener for the core, whose references the collector can't see."""
 
     def changed(before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
         found = control()

@@ -8,12 +8,12 @@ import msgspec
 
 
 class Control(ABC):
-    """One policy of a running pipeline: its state, kept while policies are replaced, and its statistics."""
+    """One policy of a running pipeline; kept while policies are replaced."""
 
     @abstractmethod
     def statistics(self) -> msgspec.Struct:
         """Return its counts and its state now."""
 
     def quick_statistics(self) -> msgspec.Struct:
-        """Return the statistics without what takes long to count; metrics read them at each scrape."""
+        """Return statistics that are quick to count, for each scrape of metrics."""
         return self.statistics()

@@ -12,7 +12,7 @@ from corten.policies.hedge import HedgeStatistics
 
 
 def hedges_of(functions: Iterable[GuardedFunction]) -> tuple[HedgeStatistics, ...]:
-    """Return the statistics of all functions' hedges, by name; counts of one name are added up."""
+    """Return the statistics of hedges, summed by function name."""
     found: dict[str, HedgeStatistics] = {}
     for guarded in list(functions):
         index = 0

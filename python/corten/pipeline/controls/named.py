@@ -1,4 +1,4 @@
-"""Breakers and bulkheads that pipelines of an App, or of the process, share by name."""
+"""Breakers and bulkheads that pipelines share by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ContradictionError(ValueError):
 
 
 class NamedControls:
-    """Breakers and bulkheads by name; each lives as long as a pipeline that has it."""
+    """Breakers and bulkheads by name, alive while a pipeline has them."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
@@ -42,7 +42,7 @@ class NamedControls:
         )
 
     def find(self, policy: Shareable, pipeline: str, clock: Clock, kept: Control | None) -> Control:
-        """Return the breaker or bulkhead of the policy's name, or the kept one, or a new one.
+        """Return the breaker or bulkhead of a policy, new if need be.
 
         A pipeline that has it already may change its settings, for all pipelines that have it.
 
@@ -75,7 +75,7 @@ class NamedControls:
 
 
 def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[str, str]]:
-    """Yield each pipeline whose named policy differs from an earlier one, and the difference."""
+    """Yield pipelines with a policy that contradicts an earlier one of its name."""
     first: dict[tuple[str, str], tuple[str, Shareable]] = {}
     for pipeline, each in policies.items():
         for policy in each:

@@ -1,4 +1,4 @@
-"""A guarded function: its wrapper, and the layers between the wrapper and the user's code."""
+"""A guarded function: its wrapper, and the layers inside of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from corten.policies.policy import Policy
 
 
 def without_policies(pipeline: str) -> str:
-    """Return the error text for a pipeline that settings have not configured yet."""
+    """Return the error text for a pipeline without policies."""
     return (
         f"pipeline {pipeline!r} has no policies yet: they come from [pipelines.{pipeline}] of the settings when its "
         "App starts; without an App give it some, such as Timeout(2)"
@@ -63,7 +63,7 @@ class GuardedFunction:
 
     @property
     def flavor(self) -> Flavor:
-        """What a call of it returns."""
+        """The kind of object that a call returns."""
         return self._signature.flavor
 
     def kept(self, position: Position) -> object | None:
@@ -92,7 +92,7 @@ class GuardedFunction:
                 raise ValueError(f"pipeline {self._pipeline!r}: {objection}")
 
     def prepare(self, layers: Sequence[Layer], context: PipelineContext) -> Callable[[], None]:
-        """Wrap the function in layers, and return the function that puts them in force.
+        """Wrap the function in layers, and return what puts them in force.
 
         :raises ValueError: a layer can't guard the function
         """
@@ -143,7 +143,7 @@ class GuardedFunction:
         return commit
 
     def bypass(self, *, on: bool) -> None:
-        """Leave the layers out from the next call on, or put them back."""
+        """Leave out the layers from the next call on, or restore them."""
         self._bypassed = on
         self._run(self._bare() if on else self._current)
 

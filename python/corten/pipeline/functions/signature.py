@@ -1,4 +1,4 @@
-"""Signatures of guarded functions: parameters as source text, and whether calls are awaited."""
+"""Signatures of guarded functions, as source text for wrappers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _flags(function: Callable[..., Any]) -> int:
 
 
 def returns(function: Callable[..., Any]) -> Any:
-    """Return the annotated type of the result, or ``Any`` where it can't be read."""
+    """Return the annotated type of the result, or ``Any``."""
     try:
         return unaliased(typing.get_type_hints(inspect.unwrap(function)).get("return", Any))
     except Exception:  # noqa: BLE001 - a name that only type checkers know
@@ -85,7 +85,7 @@ def returns(function: Callable[..., Any]) -> Any:
 
 
 def unaliased(annotation: Any) -> Any:
-    """Return the type behind an alias of a ``type`` statement (Python 3.12), or the annotation itself."""
+    """Return the type behind an alias of a ``type`` statement."""
     while type(alias := typing.get_origin(annotation) or annotation).__name__ == "TypeAliasType":
         arguments = typing.get_args(annotation)
         annotation = alias.__value__[arguments] if arguments else alias.__value__
@@ -112,7 +112,7 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def signature_of(function: Callable[..., Any]) -> FunctionSignature:
-    """Read how a function is called; without a readable signature it takes any arguments.
+    """Read how a function is called; without a signature, with any arguments.
 
     :raises TypeError: it is a sync generator function
     """

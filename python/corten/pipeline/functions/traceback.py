@@ -11,7 +11,7 @@ _OURS = (f"<{TITLE} ", __file__.removesuffix("traceback.py").removesuffix(f"func
 
 
 def trimmed(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the first frame of a user on; None where there is none."""
+    """Return the traceback from the first frame of a user on."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OURS):
         traceback = traceback.tb_next

@@ -25,7 +25,7 @@ class Undecorated:
         self._wrappers: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
     def wrapper(self, function: Any, verb: Verb, guard: Callable[[Any], Any]) -> Callable[..., Any]:
-        """Return the wrapper of a function; ``guard`` makes it if there is none."""
+        """Return the wrapper of a function, new if need be."""
         key: object = (verb, function)
         try:
             hash(key)

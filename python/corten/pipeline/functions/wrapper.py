@@ -1,4 +1,4 @@
-"""Functions that stand in for users' functions, each written for the signature of one.
+"""Wrappers: functions compiled for the signature of a user's function.
 
 No other module may ``exec``. It fills parameters' names, checked to be identifiers, into fixed texts. Each function has
 globals of its own, which hold what its text uses; other policies are other entries there.
@@ -28,7 +28,7 @@ def _forget(files: list[str]) -> None:
 
 
 class Wrapper:
-    """A function whose text and globals can be changed while others hold it.
+    """A function with a text and globals that can be replaced.
 
     :param function: the user's function, which gives it its name, documentation and annotations
     :param title: in place of a file name in tracebacks
@@ -66,7 +66,7 @@ class Wrapper:
         *,
         trims: bool = False,
     ) -> None:
-        """Run another text with these globals from the next call on; calls under way end as they began.
+        """Run another text with these globals from the next call on.
 
         :param text: one of `wrapper_texts`, or one that its functions make
         :param inputs: parameters and functions that policies want to know of the call

@@ -93,12 +93,12 @@ def remembered(text: str) -> str:
 
 
 def measured(text: str) -> str:
-    """Return a text that records how long a call took which never suspended."""
+    """Return a text that records the time of calls that never suspend."""
     return _before_result(text, "{_}took({_}now() - {_}started)")
 
 
 def trimmed(text: str) -> str:
-    """Return a text that takes Corten's frames out of tracebacks; costs nothing while nothing is raised."""
+    """Return a text that takes Corten's frames out of tracebacks."""
     return (
         "    try:\n"
         + textwrap.indent(text, "    ")
@@ -111,7 +111,7 @@ def trimmed(text: str) -> str:
 
 
 def _before_result(text: str, line: str) -> str:
-    """Return a text with a line before its last one, which returns the result."""
+    """Return a text with a line before the last one."""
     body, last = text[: text.rindex("\n", 0, -1) + 1], text[text.rindex("\n", 0, -1) + 1 :]
     indent = last[: len(last) - len(last.lstrip())]
     return f"{body}{indent}{line}\n{last}"

@@ -1,4 +1,4 @@
-"""Policies that run in Python: a module for each, and a line in the registry."""
+"""Policies that run in Python, each in a module."""
 
 from corten.pipeline.layers.layer import KeepsState, Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.layers.registry import LAYERS, SHARED_LAYERS

@@ -23,7 +23,7 @@ _log = logging.getLogger("corten.pipeline")
 
 
 class ChaosLayer:
-    """Chaos as a layer; adds no frame to calls that it leaves alone."""
+    """Chaos as a layer; undisturbed calls get no frame."""
 
     kind = "chaos"
 
@@ -165,7 +165,7 @@ def announcement(policies: Sequence[Policy]) -> str:
 
 
 def announce(pipeline: str, policies: Sequence[Policy], before: str, *, allowed: bool) -> str:
-    """Warn of the chaos of the policies, unless that was said before; return the announcement."""
+    """Warn of chaos, unless that was said before; return the announcement."""
     text = announcement(policies)
     if text and not allowed:
         _log.info("pipeline %r: its chaos policy is left out: it is not allowed", pipeline)

@@ -1,4 +1,4 @@
-"""Layers: policies that run in Python, each in a wrapper of its own around the next."""
+"""Layers: policies that run in Python, each in a wrapper."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PipelineContext(msgspec.Struct, frozen=True):
 
 
 class WrapContext(msgspec.Struct, frozen=True):
-    """A function to wrap in a layer, and what the layer needs to know of it."""
+    """A function to wrap in a layer, with its pipeline."""
 
     pipeline: PipelineContext
     function: Callable[..., Any]
@@ -103,7 +103,7 @@ class Layer(Protocol):
         ...
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Return why it can't guard a function, to end an error with; None: it can."""
+        """Return why it can't guard a function; None: it can."""
         ...
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
@@ -119,5 +119,5 @@ class KeepsState(Protocol):
     """A layer with state for the whole pipeline."""
 
     def keep(self, state: object | None) -> object:
-        """Take over the state of the layer before at this position, or None; return the state to keep."""
+        """Take over the state at its position, or None; return its state."""
         ...

@@ -24,7 +24,7 @@ class MiddlewareLayer:
         self._middleware = policy.resolve()
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Return why it can't guard a function: both must be async, or both sync."""
+        """Return why it can't guard a function: both must be async or sync."""
         name = name_of(self._middleware)
         try:
             is_async = flavor_of(self._middleware) != "sync"
@@ -54,7 +54,7 @@ class MiddlewareLayer:
 
 
 def _trimming(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a sync function without Corten's frames in its tracebacks: each layer would be one."""
+    """Return a sync function without Corten's frames in its tracebacks."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Metrics of pipelines, read from their statistics at each snapshot, at no cost to calls."""
+"""Metrics of pipelines, read from their statistics at each snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _pipelines: WeakKeyDictionary[Registry, WeakSet[PipelineRuntime]] = WeakKeyDicti
 
 
 def measure(pipeline: PipelineRuntime, registry: Registry, before: Registry | None = None) -> None:
-    """Show a pipeline in a registry's snapshots, and in no snapshots of the registry before."""
+    """Move a pipeline's metrics to a registry."""
     with _lock:
         if before is not None and (others := _pipelines.get(before)) is not None:
             others.discard(pipeline)

@@ -45,7 +45,7 @@ class FunctionCacheStatistics(msgspec.Struct, frozen=True):
 
 
 class PipelineStatistics(msgspec.Struct, frozen=True):
-    """Counts of a pipeline since it was made, and statistics of its policies, outermost first."""
+    """Counts of a pipeline, and statistics of its policies, outermost first."""
 
     calls: int
     """Calls that have ended: the sum of all outcomes."""
@@ -81,7 +81,7 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """By function and policy; functions of one name are added up."""
 
     def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
-        """Yield the kind of each policy, attributes that tell it from others, and its statistics."""
+        """Yield the kind, attributes and statistics of each policy."""
         for field, policy in _policy_fields():
             found = getattr(self, field)
             for place, each in enumerate(found):
@@ -98,7 +98,7 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
 
 
 def _place(place: int, count: int) -> Attributes:
-    """Return the index of a policy as an attribute, where there are several of its kind."""
+    """Return the index of a policy as an attribute, among several."""
     return (("place", str(place)),) if count > 1 else ()
 
 

@@ -1,4 +1,4 @@
-"""Alarms of many calls behind one timer of the event loop; most are cancelled in time."""
+"""Alarms of many calls behind one timer of the event loop."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from corten.pipeline.functions.traceback import trimmed
 
 
 def noted(pipeline: str, first: Exception, others: Sequence[Exception]) -> Exception:
-    """Add notes of the other attempts' errors to the first, and trim its traceback."""
+    """Note the other attempts' errors on the first, and trim its traceback."""
     notes: list[str] = getattr(first, "__notes__", [])
     for other in others:
         note = f"pipeline {pipeline!r}: an attempt beside it failed as well: {described(other)}"

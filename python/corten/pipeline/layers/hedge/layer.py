@@ -23,7 +23,7 @@ _WINDOW = 1000
 
 
 class FunctionHedge:
-    """The hedge of one function: latencies of its calls, attempts begun, and attempts that won.
+    """The hedge of one function: its latencies, and counts of attempts.
 
     :param previous: the hedge of the policy before; its latencies stay where the quantile is the same
     """
@@ -59,12 +59,12 @@ class FunctionHedge:
             self.latencies.record(seconds)
 
     def deadline(self) -> float | None:
-        """Return the caller's deadline as a time of the clock; None: there is none."""
+        """Return the caller's deadline as a time of the clock."""
         left = remaining()
         return None if left is None else self.pipeline.clock.now() + left
 
     def may_begin(self, attempt: int, after: float) -> bool:
-        """Take another attempt from the budget; count it and emit an event if there was one."""
+        """Take an attempt from the budget; count it and emit an event."""
         budget = self.pipeline.budget
         if budget is not None and not budget.withdraw(self.pipeline.counts):
             return False
@@ -101,7 +101,7 @@ class HedgeLayer:
         return f"{function} is a sync function, which cannot be hedged: leave the hedge out, or make it async"
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Return the wrapper that hedges calls, or one that does not if the function is not idempotent."""
+        """Return the wrapper that hedges calls of an idempotent function."""
         if not is_idempotent(wrap_context.function):
             inside = wrap_context.inside
 

@@ -1,4 +1,4 @@
-"""Hedging on asyncio: the first attempt runs in the caller's task, others in tasks.
+"""Hedging on asyncio, with the first attempt in the caller's task.
 
 A call that is not slow pays for an alarm that is cancelled. No cancel scope surrounds the first attempt: a scope must
 be entered before the first step, which has been taken when the alarm is set.
@@ -27,7 +27,7 @@ HedgeSlow = Callable[[Call, float, Context, tuple[Any, ...], Mapping[str, Any]],
 
 
 def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
-    """Return the function that takes over a call after its first attempt suspended."""
+    """Return the function that takes over calls whose first attempt suspends."""
     here = Here(hedge.pipeline.clock)
 
     async def hedge_slow(
@@ -63,7 +63,7 @@ _LOST = object()
 
 
 class Here:
-    """Finds the running loop and its alarms, quickly while the loop stays; refers to it weakly."""
+    """Finds the running loop and its alarms, without keeping the loop alive."""
 
     __slots__ = ("_clock", "_known", "_running_loop")
 
@@ -159,7 +159,7 @@ class _Race:
             self._alarm = self._alarms.set(now + self._delay, self._begin)
 
     async def _attempt(self) -> Any:
-        """Run an attempt in a scope, so that cancelling it leaves shielded code of users alone."""
+        """Run an attempt in a scope, which spares the user's shielded code."""
         from asyncio import current_task
 
         # Made here, for anyio makes no scope in a timer of the loop, where there is no current task.
@@ -193,7 +193,7 @@ class _Race:
             await self._end_others()
 
     async def interrupted(self, error: BaseException) -> Any:
-        """Return the winner's result, or raise where the first attempt was cancelled from outside."""
+        """Return the winner's result, or raise a cancellation from outside."""
         self._end_first()
         if isinstance(error, GeneratorExit):  # the caller's coroutine is closed, and can't wait
             for task in tuple(self._running):
@@ -212,7 +212,7 @@ class _Race:
         return self._winner.result()
 
     async def others(self) -> asyncio.Task[Any] | None:
-        """Return the first other attempt that succeeds, or None, after the first one failed."""
+        """Return the first other attempt that succeeds, or None."""
         import asyncio
 
         self._end_first()
@@ -233,11 +233,11 @@ class _Race:
         self._alarms.cancel(self._alarm)
 
     def _took(self) -> None:
-        """Record how long the first attempt took, or at least would have taken."""
+        """Record how long the first attempt took, or a lower bound."""
         self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def _end_others(self) -> None:
-        """Cancel the running attempts and wait for their end, also if cancelled meanwhile."""
+        """Cancel running attempts and wait for their end, even if cancelled."""
         import asyncio
 
         if not self._running:

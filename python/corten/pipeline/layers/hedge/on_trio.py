@@ -1,4 +1,4 @@
-"""Hedging on trio: all attempts in a task group, which is opened before the first."""
+"""Hedging on trio, with all attempts in one task group."""
 
 from __future__ import annotations
 
