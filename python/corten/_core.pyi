@@ -437,7 +437,7 @@ class Chaos:
         """Calls, and of those delayed ones, errors, other results."""
 
 BreakerNumbers: TypeAlias = tuple[int, float, int, int, float, float, float, float | None]
-"""Failures in a row (0: none), wait, trials, successes, growth, longest wait, longest time half open, slow call."""
+"""Failures in a row (0: none), open for, half-open calls, successes, growth, max open for, max half open, slow call."""
 BreakerWindow: TypeAlias = tuple[int | None, float, int, float | None, float | None]
 """Calls, or None and seconds; the least number of calls, failure rate, slow rate."""
 
@@ -519,11 +519,21 @@ class Timers:
 
 @final
 class Retry:
-    """One retry policy: how often, and after which waits."""
+    """One retry policy. ``limits``: the longest backoff, and the time after which no attempt begins, in seconds."""
 
-    def __new__(
-        cls, max_attempts: int, waits: tuple[Any, ...], max_wait: float, max_time: float | None = None
-    ) -> Retry: ...
+    @staticmethod
+    def growing(
+        max_attempts: int, limits: tuple[float, float | None], initial: float, multiplier: float, jitter: float
+    ) -> Retry:
+        """Repeat with backoffs that grow by a factor."""
+    @staticmethod
+    def listed(
+        max_attempts: int, limits: tuple[float, float | None], backoffs: Sequence[float], jitter: float
+    ) -> Retry:
+        """Repeat with listed backoffs, of which the last one repeats."""
+    @staticmethod
+    def decorrelated(max_attempts: int, limits: tuple[float, float | None], initial: float) -> Retry:
+        """Repeat with backoffs between the initial one and three times the last."""
 
 @final
 class RetryBudget:

@@ -23,12 +23,12 @@ WAIT = 10.0
 HALF_OPEN = 30.0
 
 RULES: list[dict[str, Any]] = [
-    {"failures": 2, "trials": 2},
-    {"failures": 3, "trials": 1, "successes": 3, "growth": 2.0, "max_wait": 35.0},
+    {"failures": 2, "half_open_calls": 2},
+    {"failures": 3, "half_open_calls": 1, "successes": 3, "growth": 2.0, "max_open_for": 35.0},
     {"failure_rate": 0.5, "window": 6, "min_calls": 3},
-    {"failure_rate": 0.25, "failures": 2, "window": 20.0, "min_calls": 4, "trials": 2, "successes": 1},
+    {"failure_rate": 0.25, "failures": 2, "window": 20.0, "min_calls": 4, "half_open_calls": 2, "successes": 1},
     {"slow_call": 4.0, "slow_rate": 0.5, "window": 4, "min_calls": 2},
-    {"slow_call": 4.0, "failure_rate": 1.0, "window": "20s", "min_calls": 2, "growth": 3.0, "max_wait": 100.0},
+    {"slow_call": 4.0, "failure_rate": 1.0, "window": "20s", "min_calls": 2, "growth": 3.0, "max_open_for": 100.0},
 ]
 
 
@@ -39,7 +39,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @initialize(rules=st.sampled_from(RULES))
     def begin(self, rules: dict[str, Any]) -> None:
-        self.policy = CircuitBreaker(wait=WAIT, max_half_open=HALF_OPEN, **rules)
+        self.policy = CircuitBreaker(open_for=WAIT, max_half_open=HALF_OPEN, **rules)
         self.clock = FakeClock()
         self.pipeline = Pipeline("p", self.policy, clock=self.clock, registry=Registry())
         self.breaker = self.pipeline.breakers[0]
@@ -76,7 +76,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @property
     def longest(self) -> float:
-        return self.policy.max_wait
+        return self.policy.max_open_for
 
     def look(self) -> None:
         if self.state == "open" and self.now() >= self.opened_at + self.open_for:
@@ -96,7 +96,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def call(self) -> tuple[list[_core.Call], int, float]:
         self.look()
         half_open = self.state == "half_open"
-        if self.state in ("open", "forced_open") or (half_open and self.trials == self.policy.trials):
+        if self.state in ("open", "forced_open") or (half_open and self.trials == self.policy.half_open_calls):
             self.refused += 1
             with pytest.raises(CircuitOpen) as caught:
                 self.core.admit(())
@@ -246,7 +246,7 @@ def test_threads_on_one_breaker_lose_no_call(window: int | str) -> None:
 
 def test_threads_never_have_more_trials_at_once_than_there_are() -> None:
     clock = FakeClock()
-    policy = CircuitBreaker(failures=1, trials=3, successes=2**32 - 1)
+    policy = CircuitBreaker(failures=1, half_open_calls=3, successes=2**32 - 1)
     pipeline = Pipeline("p", policy, clock=clock, registry=Registry())
     lock, inside, most = threading.Lock(), 0, 0
 

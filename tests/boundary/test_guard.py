@@ -38,7 +38,7 @@ class Spans(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.pipeline = Pipeline(
             "p",
-            CircuitBreaker(failures=FAILURES, wait=WAIT, max_half_open=1e6),
+            CircuitBreaker(failures=FAILURES, open_for=WAIT, max_half_open=1e6),
             Bulkhead(PLACES),
             Chaos(1),
             clock=self.clock,

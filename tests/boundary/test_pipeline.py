@@ -18,7 +18,7 @@ from corten.policies.policy import Policy
 def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:
     guard = Pipeline(
         "p",
-        Retry(max_attempts=2, wait=0),
+        Retry(max_attempts=2, initial_backoff=0),
         CircuitBreaker(failures=10**9),
         RateLimit("1000000000/s", burst=10**9),
         Bulkhead(100),
@@ -55,7 +55,7 @@ async def _slowly(_: Exception) -> None:
     await asyncio.sleep(100)
 
 
-@pytest.mark.parametrize("policy", [Retry(wait=100), Fallback(call=_slowly)])
+@pytest.mark.parametrize("policy", [Retry(initial_backoff=100), Fallback(call=_slowly)])
 def test_an_abandoned_call_that_keeps_an_error_is_collected(policy: Policy) -> None:
     class Service:
         task: asyncio.Task[None]

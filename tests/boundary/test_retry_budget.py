@@ -26,7 +26,7 @@ class BudgetMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.pipeline = Pipeline(
             "p",
-            Retry(5, wait=0, budget=RetryBudget(float(RATIO), float(PER_SECOND), BURST)),
+            Retry(5, initial_backoff=0, budget=RetryBudget(float(RATIO), float(PER_SECOND), BURST)),
             clock=self.clock,
             registry=Registry(),
         )
@@ -80,7 +80,9 @@ TestBudget.settings = settings(max_examples=60, stateful_step_count=25, deadline
 
 
 def test_threads_overdraw_nothing() -> None:
-    pipeline = Pipeline("p", Retry(2, wait=0, budget=RetryBudget(0, 0, 500)), clock=FakeClock(), registry=Registry())
+    pipeline = Pipeline(
+        "p", Retry(2, initial_backoff=0, budget=RetryBudget(0, 0, 500)), clock=FakeClock(), registry=Registry()
+    )
     calls = []
 
     @pipeline

@@ -153,7 +153,7 @@ def test_a_bulkhead_never_holds_more_than_its_places_and_gets_all_of_them_back()
 
 def test_a_breaker_that_opens_and_closes_under_all_of_them_loses_no_trial() -> None:
     clock = FakeClock()
-    guard = pipeline(CircuitBreaker(failures=3, wait=1, trials=1), clock=clock)
+    guard = pipeline(CircuitBreaker(failures=3, open_for=1, half_open_calls=1), clock=clock)
     ended: Counter[tuple[int, str]] = Counter()
 
     @guard
@@ -195,7 +195,7 @@ def test_a_breaker_that_opens_and_closes_under_all_of_them_loses_no_trial() -> N
 
 def test_a_budget_of_retries_is_spent_once() -> None:
     guard = pipeline(
-        Retry(max_attempts=2, wait=0, jitter=0, budget=RetryBudget(ratio=0.0, min_per_second=0.0, burst=100))
+        Retry(max_attempts=2, initial_backoff=0, jitter=0, budget=RetryBudget(ratio=0.0, min_per_second=0.0, burst=100))
     )
     tries: Counter[int] = Counter()
 
@@ -255,7 +255,7 @@ def test_loops_in_threads_of_their_own_share_all_policies_and_lose_nothing() -> 
     guard = Pipeline(
         "p",
         Cache(),
-        Retry(max_attempts=3, wait=0, jitter=0, on=(OSError,)),
+        Retry(max_attempts=3, initial_backoff=0, jitter=0, on=(OSError,)),
         CircuitBreaker(failures=10**9),
         ENDLESS,
         Bulkhead(THREADS * 20),
@@ -304,7 +304,7 @@ async def test_a_thousand_tasks_at_once_leave_nothing_behind(anyio_backend_name:
     before = [each for each in gc.get_objects() if type(each) is Call]
     clock = FakeClock()
     guard = pipeline(
-        Retry(max_attempts=2, wait=1, jitter=0, on=(OSError,)),
+        Retry(max_attempts=2, initial_backoff=1, jitter=0, on=(OSError,)),
         CircuitBreaker(failures=10**9),
         RateLimit("1000000000/s", burst=900, max_wait=0),
         Bulkhead(300, max_waiting=400),

@@ -27,8 +27,8 @@ from corten.errors import DeadlineExceeded
 
 CALLERS = 8
 POLICIES: dict[str, tuple[Any, ...]] = {
-    "retry": (Retry(wait=0.01),),
-    "retry in time": (Timeout(5), Retry(wait=0.01), Timeout(3)),
+    "retry": (Retry(initial_backoff=0.01),),
+    "retry in time": (Timeout(5), Retry(initial_backoff=0.01), Timeout(3)),
     "stale, soft limit": (Cache(ttl=0.01, stale=5, soft_timeout=0.002),),
     "stale, hard limit": (Cache(ttl=0.01, stale=5, hard_timeout=3),),
     "early refresh": (Cache(ttl=0.05, early_refresh=50),),
@@ -44,7 +44,7 @@ POLICIES: dict[str, tuple[Any, ...]] = {
         Fallback(-1),
         Cache(ttl=0.01),
         Timeout(10),
-        Retry(wait=0.01),
+        Retry(initial_backoff=0.01),
         Hedge(delay=0.005),
         CircuitBreaker(failures=50),
         RateLimit("500/s", burst=9, max_wait=10),

@@ -23,7 +23,7 @@ from corten import (
 from corten.pipeline import BreakerControl
 from corten.policies import CallNext, MiddlewareDetails, Policy
 
-users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, wait=120), Timeout(2.0))
+users = Pipeline("users", Cache(ttl=60), Retry(max_attempts=3), CircuitBreaker(failures=5, open_for=120), Timeout(2.0))
 policies: list[Policy] = [RateLimit("0.5/s", burst=5), Bulkhead(10), Retry(on=(KeyError, "asyncpg.PostgresError"))]
 users.configure(policies)
 
@@ -137,7 +137,7 @@ async def pay(user: int) -> bool:
 
 
 async def instead() -> None:
-    payments = Pipeline("payments", Fallback(0), Hedge(0.2), Retry(waits=(1, 2), budget=RetryBudget(ratio=0.1)))
+    payments = Pipeline("payments", Fallback(0), Hedge(0.2), Retry(backoffs=(1, 2), budget=RetryBudget(ratio=0.1)))
     assert_type(await payments.call(load, 1), str)
     assert_type(await pay(1), bool)
     Retry(on_result=lambda result: result is None, predicate="shop:busy", jitter="decorrelated")

@@ -117,7 +117,7 @@ async def test_a_pipeline_inside_begins_no_attempt_beyond_it(
 ) -> None:
     attempts = []
 
-    @pipeline(Retry(max_attempts=5, wait=10, jitter=0))
+    @pipeline(Retry(max_attempts=5, initial_backoff=10, jitter=0))
     async def away() -> None:
         attempts.append(clock.now())
         raise OSError("away")
@@ -224,7 +224,7 @@ async def test_a_deadline_that_has_passed_leaves_no_time_however_long_ago(
 ) -> None:
     calls: list[float | None] = []
 
-    @pipeline(Retry(max_attempts=3, wait=1))
+    @pipeline(Retry(max_attempts=3, initial_backoff=1))
     async def work() -> None:
         calls.append(deadline.remaining())
         raise OSError

@@ -333,7 +333,7 @@ async def fails() -> None:
 
 async def test_a_pipelines_final_failure_comes_by_once_and_its_attempts_do_not(clock: FakeClock) -> None:
     app = make(clock)
-    pipeline = app.add(Pipeline("users", Retry(max_attempts=3, wait=0.0), Timeout(5.0)))
+    pipeline = app.add(Pipeline("users", Retry(max_attempts=3, initial_backoff=0.0), Timeout(5.0)))
     told: list[ErrorDetails] = []
     app.on_error(OSError)(told.append)
     async with app:
@@ -345,7 +345,7 @@ async def test_a_pipelines_final_failure_comes_by_once_and_its_attempts_do_not(c
 @pytest.mark.parametrize(
     ("policies", "errors"),
     [
-        ((Fallback(value=7), Retry(max_attempts=2, wait=0.0)), {}),
+        ((Fallback(value=7), Retry(max_attempts=2, initial_backoff=0.0)), {}),
         ((Hedge(delay=1.0),), {}),
         # What is stale is given out in front of the pipeline: that it could not be made anew is to be known.
         ((Cache(ttl=1.0, stale=60.0), Timeout(5.0)), {("pipeline users", "OSError"): 1}),

@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.services, pytest.mark.timeout(300)]
 
 async def test_calls_through_pipelines_are_spans_and_their_counts_arrive(collector: CollectorServer) -> None:
     app = make(collector)
-    rates = app.add(Pipeline("rates", Retry(max_attempts=2, wait=0.001), CircuitBreaker(failures=2, wait=60)))
+    rates = app.add(
+        Pipeline("rates", Retry(max_attempts=2, initial_backoff=0.001), CircuitBreaker(failures=2, open_for=60))
+    )
     inner = app.add(Pipeline("inner", Retry(max_attempts=1)))
 
     @inner

@@ -15,7 +15,7 @@ from corten.policies.fields.struct import PolicyFields
 from corten.settings import Duration, parse_duration
 
 Window = int | float | str
-"""Over which calls rates are taken: ``100`` is the last hundred, ``"60s"`` or ``60.0`` those of the last minute."""
+"""The calls that rates are taken over: ``100`` is the last hundred, ``"60s"`` or ``60.0`` the last minute."""
 
 LARGEST_WINDOW = 1_000_000
 """The most calls that a window holds, at two bits each."""
@@ -26,64 +26,62 @@ _SLOW_RATE = 0.5
 
 
 class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit_breaker", repr_omit_defaults=True):
-    """Opens after failures in a row, or at a rate of failures or slow calls; refuses; then lets trial calls decide.
+    """Opens after failures, or at a rate of failures or slow calls; then a few calls decide whether it closes.
 
-    Nygard, *Release It!*; windows, rates and states are those of Resilience4j. A failure is any ``Exception`` except
+    Nygard, *Release It!*; windows, rates and states as in Resilience4j. A failure is any ``Exception`` except
     refusals of Corten's own policies; ``on``, ``ignore`` and ``predicate`` say otherwise. Cancellation is neither
     failure nor success. Results of calls that began before the last change of state are not counted.
     """
 
     guards_blocks: ClassVar[bool] = True
+    renamed_fields: ClassVar = {"wait": "open_for", "trials": "half_open_calls", "max_wait": "max_open_for"}
 
     failures: int | None = None
-    """So many in a row open it; None: 5, or however many where a rate decides."""
-    wait: Duration = 60.0
-    """Seconds it stays open before it is half open."""
-    trials: int = 1
-    """How many calls at once a half-open breaker lets through."""
+    """Failures in a row that open it; None: 5, or no limit where a rate decides."""
+    open_for: Duration = 60.0
+    """Seconds that it stays open before it is half open."""
+    half_open_calls: int = 1
+    """Calls at once that a half-open breaker lets through."""
     on: ExceptionTypes = ()
     """Count these as failures instead of every ``Exception``."""
     ignore: ExceptionTypes = ()
     """These are no failures."""
     successes: int | None = None
-    """How many trials must succeed to close it; None: as many as ``trials``. One that fails opens it again."""
+    """Half-open calls that must succeed to close it; None: ``half_open_calls``. A failure opens it again."""
     failure_rate: float | None = None
-    """The part of the calls in the window, above 0 to 1, that must fail to open it."""
+    """The share of failures among the calls in the window, above 0 to 1, that opens it."""
     slow_call: Duration | None = None
-    """A call that takes longer, in seconds, inside of the breaker, is slow, whether it fails or not."""
+    """Seconds after which a call counts as slow, whether it fails or not."""
     slow_rate: float | None = None
-    """The part of the calls in the window, above 0 to 1, that must be slow to open it; None: 0.5 with ``slow_call``."""
+    """The share of slow calls in the window, above 0 to 1, that opens it; None: 0.5 with ``slow_call``."""
     window: Window | None = None
-    """Over which calls rates are taken: ``100`` the last hundred, ``"60s"`` (or ``60.0``) those of the last minute, to
-    a twentieth of it. None: the last 100."""
+    """The calls that rates are taken over: ``100`` means the last hundred calls, ``"60s"`` or ``60.0`` the calls of the
+    last minute, in steps of a twentieth. None: the last 100."""
     min_calls: int | None = None
-    """With fewer calls in the window no rate opens it; None: 20, or ``window`` where that is fewer calls."""
+    """Calls in the window below which no rate opens it; None: 20, or ``window`` if smaller."""
     growth: float = 1.0
-    """Each time that it opens again without having been closed for as long as it was open, ``wait`` is so many times
-    longer."""
-    max_wait: Duration = 600.0
-    """It doesn't stay open longer, in seconds, because of ``growth`` or because the error that opened it has a
-    ``retry_after``."""
+    """The factor by which the open time grows when the breaker opens again before it was closed as long as open."""
+    max_open_for: Duration = 600.0
+    """The longest open time in seconds, whatever ``growth`` or an error's ``retry_after`` say."""
     max_half_open: Duration = 60.0
-    """A half-open breaker none of whose trials has ended for so many seconds is open again: longer than a good call
-    takes."""
+    """Seconds after which a half-open breaker opens again if none of its calls has ended; longer than a call takes."""
     predicate: Function | None = None
-    """Count those for which this function says so as well as ``on``, and no others: a callable, or
-    ``"package.module:function"``."""
+    """Count the errors for which this function is true, and those in ``on``: a callable, or
+    ``"package.module:function"`` in settings."""
     name: str | None = None
-    """Breakers of one name are one breaker, in all pipelines of an App (before they are an App's: of the process)."""
+    """Breakers with the same name are one breaker in all pipelines of an App, or of the process without an App."""
 
     def __post_init__(self) -> None:
         word = "circuit_breaker"
-        for field, number in (("failures", self.failures), ("trials", self.trials), ("successes", self.successes)):
-            if number is not None:
+        for field in ("failures", "half_open_calls", "successes"):
+            if (number := getattr(self, field)) is not None:
                 whole(word, field, number, 1)
-        positive(word, "wait", self.wait)
+        positive(word, "open_for", self.open_for)
         positive(word, "max_half_open", self.max_half_open)
         at_least(word, "growth", self.growth, 1)
-        at_least(word, "max_wait", self.max_wait, 0)
-        if self.growth > 1 and self.max_wait < self.wait:
-            raise ValueError(f"{word}: max_wait is {self.max_wait!r}, less than the wait of {self.wait!r} that grows")
+        at_least(word, "max_open_for", self.max_open_for, 0)
+        if self.growth > 1 and self.max_open_for < self.open_for:
+            raise ValueError(f"{word}: max_open_for is {self.max_open_for!r}, less than open_for ({self.open_for!r})")
         self._check_rates(word)
         resolve(self.on, "circuit_breaker: on")
         resolve(self.ignore, "circuit_breaker: ignore")
@@ -141,10 +139,10 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
         return None, window
 
     def needed(self) -> tuple[int, int, float | None, int]:
-        """What the defaults come to: failures in a row (0: none), trials to succeed, slow rate, least calls."""
+        """Return the numbers in force: failures in a row (0: none), successes, slow rate, least calls."""
         calls, _ = self.span()
         failures = self.failures if self.failures is not None else 0 if self.has_rates else _FAILURES
-        successes = self.trials if self.successes is None else self.successes
+        successes = self.half_open_calls if self.successes is None else self.successes
         slow_rate = _SLOW_RATE if self.slow_rate is None and self.slow_call is not None else self.slow_rate
         least = self.min_calls if self.min_calls is not None else min(_MIN_CALLS, calls or _MIN_CALLS)
         return failures, successes, slow_rate, least

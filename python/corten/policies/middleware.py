@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -39,6 +39,9 @@ class Middleware(PolicyFields, frozen=True, tag_field="policy", tag="middleware"
     The slow path: an object, a closure and a coroutine more for each call, where the other policies cost none. What it
     raises is what the call raises, and what it returns is the call's result, to the policies outside of it as well.
     """
+
+    former_tags: ClassVar = ("custom",)
+    renamed_fields: ClassVar = {"middleware": "function"}
 
     function: MiddlewareFunction
     """``async def middleware(call_next, details): return await call_next()``; a plain one around plain functions."""

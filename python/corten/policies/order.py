@@ -74,8 +74,8 @@ def _catches_all(pair: Pair) -> bool:
 
 
 def _first_wait(retry: Any) -> float:
-    waits = getattr(retry, "waits", None)
-    return float(waits[0] if waits else retry.wait)
+    backoffs = getattr(retry, "backoffs", None)
+    return float(backoffs[0] if backoffs else retry.initial_backoff)
 
 
 def _no_time_for_a_second(pair: Pair) -> bool:

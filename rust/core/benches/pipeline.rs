@@ -9,7 +9,7 @@ use corten_core::clock::{Clock as _, SystemClock};
 use corten_core::metrics::{DEFAULT_SECONDS, MetricsError, Registry};
 use corten_core::pipeline::{Call, Cost, Counts, Metrics, Outcome, OwnEndings, Pipeline, Policy, Priority};
 use corten_core::rate_limit::{AnyLimiter, Limit, Rate, TokenBucket};
-use corten_core::retry::{Retry, Settings, Waits};
+use corten_core::retry::{Backoffs, Retry, Settings};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const SECOND: u64 = 1_000_000_000;
@@ -30,8 +30,8 @@ fn places() -> Policy {
 }
 
 fn retry() -> Policy {
-    let waits = Waits::Growing { wait: SECOND, backoff: 2.0, jitter: 0.0 };
-    let settings = Settings { max_attempts: 3, waits, max_wait: 30 * SECOND, max_time: None };
+    let waits = Backoffs::Growing { initial: SECOND, multiplier: 2.0, jitter: 0.0 };
+    let settings = Settings { max_attempts: 3, backoffs, max_backoff: 30 * SECOND, max_time: None };
     Policy::Retry(Arc::new(Retry::new(settings, 1)))
 }
 

@@ -38,7 +38,7 @@ type Seen = (
 
 #[pymethods]
 impl CircuitBreaker {
-    /// `numbers`: failures, wait, trials, successes, growth, longest wait, longest time half open, slow call. `window`:
+    /// `numbers`: failures, open for, half-open calls, successes, growth, max open for, max half open, slow call. `window`:
     /// calls or else seconds, the least number of calls, failure rate, slow rate. `name` is what refusals call it.
     #[new]
     #[pyo3(signature = (numbers, window=None, name=String::new()))]
@@ -134,7 +134,7 @@ impl Listen for Callback {
 }
 
 fn settings(numbers: Numbers, window: Option<Window>) -> Settings {
-    let (failures, wait, trials, successes, growth, max_wait, max_half_open, slow_call) = numbers;
+    let (failures, open_for, half_open_calls, successes, growth, max_open_for, max_half_open, slow_call) = numbers;
     let rates = window.map(|(calls, seconds, min_calls, failure_rate, slow_rate)| Rates {
         span: calls.map_or_else(|| Span::Time(nanos_from_seconds(seconds)), Span::Calls),
         min_calls,
@@ -145,10 +145,10 @@ fn settings(numbers: Numbers, window: Option<Window>) -> Settings {
         failures,
         rates,
         slow_call: slow_call.map(nanos_from_seconds),
-        wait: nanos_from_seconds(wait),
+        open_for: nanos_from_seconds(open_for),
         growth,
-        max_wait: nanos_from_seconds(max_wait),
-        trials,
+        max_open_for: nanos_from_seconds(max_open_for),
+        half_open_calls,
         successes,
         max_half_open: nanos_from_seconds(max_half_open),
     }

@@ -1,12 +1,10 @@
-//! Binding of [`corten_core::retry`]: what a policy says, and the budget that a pipeline's further attempts share.
+//! Binding of [`corten_core::retry`]: one policy, and the budget that all retries of a pipeline share.
 
 use std::sync::Arc;
 
 use corten_core::clock::{AnyClock, Clock as _, nanos_from_seconds};
-use corten_core::retry::{self, Budget, Settings, Waits, budget};
-use pyo3::exceptions::PyValueError;
+use corten_core::retry::{self, Backoffs, Budget, Settings, budget};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 use crate::clock::Clock;
 use crate::pipeline::PipelineCounts;
@@ -19,52 +17,56 @@ pub(crate) struct Retry {
 
 #[pymethods]
 impl Retry {
-    /// `waits` is `("growing", wait, backoff, jitter)`, `("listed", waits, jitter)` or `("decorrelated", wait)`.
-    #[new]
-    #[pyo3(signature = (max_attempts, waits, max_wait, max_time=None))]
-    fn new(
+    /// Repeat with backoffs that grow by a factor.
+    #[staticmethod]
+    fn growing(
         py: Python<'_>,
         max_attempts: u32,
-        waits: &Bound<'_, PyTuple>,
-        max_wait: f64,
-        max_time: Option<f64>,
+        limits: Limits,
+        initial: f64,
+        multiplier: f64,
+        jitter: f64,
     ) -> PyResult<Self> {
-        let settings = Settings {
+        Self::new(
+            py,
             max_attempts,
-            waits: waits_of(waits)?,
-            max_wait: nanos_from_seconds(max_wait),
-            max_time: max_time.map(nanos_from_seconds),
-        };
+            limits,
+            Backoffs::Growing { initial: nanos_from_seconds(initial), multiplier, jitter },
+        )
+    }
+
+    /// Repeat with listed backoffs, of which the last one repeats.
+    #[staticmethod]
+    fn listed(py: Python<'_>, max_attempts: u32, limits: Limits, backoffs: Vec<f64>, jitter: f64) -> PyResult<Self> {
+        let backoffs = backoffs.into_iter().map(nanos_from_seconds).collect();
+        Self::new(py, max_attempts, limits, Backoffs::Listed { backoffs, jitter })
+    }
+
+    /// Repeat with backoffs between the initial one and three times the last.
+    #[staticmethod]
+    fn decorrelated(py: Python<'_>, max_attempts: u32, limits: Limits, initial: f64) -> PyResult<Self> {
+        Self::new(py, max_attempts, limits, Backoffs::Decorrelated { initial: nanos_from_seconds(initial) })
+    }
+}
+
+/// The longest backoff, and the time after which no attempt begins, in seconds.
+type Limits = (f64, Option<f64>);
+
+impl Retry {
+    fn new(py: Python<'_>, max_attempts: u32, (max_backoff, max_time): Limits, backoffs: Backoffs) -> PyResult<Self> {
+        let max_time = max_time.map(nanos_from_seconds);
+        let settings = Settings { max_attempts, backoffs, max_backoff: nanos_from_seconds(max_backoff), max_time };
         Ok(Self { inner: Arc::new(retry::Retry::new(settings, seed(py)?)) })
     }
 }
 
-fn waits_of(waits: &Bound<'_, PyTuple>) -> PyResult<Waits> {
-    let word: String = waits.get_item(0)?.extract()?;
-    match word.as_str() {
-        "growing" => {
-            let (_, wait, backoff, jitter): (String, f64, f64, f64) = waits.extract()?;
-            Ok(Waits::Growing { wait: nanos_from_seconds(wait), backoff, jitter })
-        }
-        "listed" => {
-            let (_, waits, jitter): (String, Vec<f64>, f64) = waits.extract()?;
-            Ok(Waits::Listed { waits: waits.into_iter().map(nanos_from_seconds).collect(), jitter })
-        }
-        "decorrelated" => {
-            let (_, wait): (String, f64) = waits.extract()?;
-            Ok(Waits::Decorrelated { wait: nanos_from_seconds(wait) })
-        }
-        other => Err(PyValueError::new_err(format!("there are no {other:?} waits"))),
-    }
-}
-
-/// Where jitter begins: from the operating system, so that no two processes wait in step.
+/// The seed of the jitter, from the operating system, so that no two processes wait in step.
 fn seed(py: Python<'_>) -> PyResult<u64> {
     let bytes: [u8; 8] = py.import("os")?.call_method1("urandom", (8,))?.extract()?;
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// The further attempts that a pipeline may make, by all its retries and hedges together.
+/// Caps the further attempts of all retries and hedges of a pipeline.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct RetryBudget {
     pub(crate) inner: Arc<Budget>,
@@ -73,7 +75,7 @@ pub(crate) struct RetryBudget {
 
 #[pymethods]
 impl RetryBudget {
-    /// Full at first; what is left of `previous` stays.
+    /// A full budget, or one that continues `previous`.
     #[new]
     #[pyo3(signature = (ratio, min_per_second, burst, clock, counts, previous=None))]
     fn new(
@@ -94,12 +96,12 @@ impl RetryBudget {
         Self { inner: budget, clock }
     }
 
-    /// Takes one further attempt from it; False where there is none.
+    /// Take one further attempt; False where none is left.
     fn withdraw(&self, counts: &PipelineCounts) -> bool {
         self.inner.withdraw(counts.inner.worked(), self.clock.now())
     }
 
-    /// What is left, how many were allowed and how many were not.
+    /// The balance, the attempts allowed, and the attempts refused.
     fn statistics(&self, counts: &PipelineCounts) -> (f64, u64, u64) {
         let seen = self.inner.statistics(counts.inner.worked(), self.clock.now());
         (seen.balance, seen.granted, seen.refused)

@@ -30,7 +30,7 @@ def table(name: str, *policies: str) -> str:
 
 
 LIMIT = '{{ policy = "rate_limit", rate = "{rate}/s", burst = {burst} }}'
-BREAKER = '{{ policy = "circuit_breaker", failures = {failures}, wait = "{wait}s" }}'
+BREAKER = '{{ policy = "circuit_breaker", failures = {failures}, open_for = "{wait}s" }}'
 TIMEOUT = '{{ policy = "timeout", seconds = {seconds} }}'
 
 

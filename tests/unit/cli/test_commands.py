@@ -455,7 +455,7 @@ def test_config_shows_what_a_profile_came_to_with_every_number(project) -> None:
     assert found["source"] == "profile database and [pipelines.base]"
     retry, breaker, _, timeout = found["value"]
     assert retry["max_attempts"] == 3
-    assert breaker["wait"] == "10s"
+    assert breaker["open_for"] == "10s"
     assert timeout == {"policy": "timeout", "seconds": "1s"}
 
 

@@ -29,7 +29,13 @@ from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
-EVERYTHING = (RateLimit("1000/s", burst=1000), CircuitBreaker(), Bulkhead(10), Timeout(2.0), Retry(wait=0, jitter=0))
+EVERYTHING = (
+    RateLimit("1000/s", burst=1000),
+    CircuitBreaker(),
+    Bulkhead(10),
+    Timeout(2.0),
+    Retry(initial_backoff=0, jitter=0),
+)
 
 
 async def load(user: int, /, kind: str = "plain", *more: int, deep: bool = False, **rest: int) -> tuple[Any, ...]:
@@ -160,7 +166,7 @@ async def test_tracebacks_keep_the_users_frames_and_at_most_two_of_ours(pipeline
         await deep()
 
     names = []
-    for policies in [(CircuitBreaker(),), (Retry(wait=0),), (Cache(),), (Cache(), Retry(wait=0))]:
+    for policies in [(CircuitBreaker(),), (Retry(initial_backoff=0),), (Cache(),), (Cache(), Retry(initial_backoff=0))]:
         for function in (plain, suspended):
             with pytest.raises(OSError, match="no") as caught:
                 await pipeline(*policies)(function)()
@@ -265,7 +271,7 @@ async def test_new_policies_keep_the_state_of_those_that_stay(
     for _ in range(2):
         with pytest.raises(ValueError):
             await fail()
-    guard.configure([RateLimit("1/s", burst=5), CircuitBreaker(failures=3, wait=9)])
+    guard.configure([RateLimit("1/s", burst=5), CircuitBreaker(failures=3, open_for=9)])
     with pytest.raises(ValueError):
         await fail()
     with pytest.raises(CircuitOpen) as caught:
@@ -304,7 +310,7 @@ async def test_a_keyed_limit_counts_each_key(pipeline: Callable[..., Pipeline]) 
 
 
 async def test_statistics_and_metrics_agree(pipeline: Callable[..., Pipeline], registry: Any) -> None:
-    guard = pipeline(Cache(), Retry(max_attempts=2, wait=0), RateLimit("1/s", burst=4))
+    guard = pipeline(Cache(), Retry(max_attempts=2, initial_backoff=0), RateLimit("1/s", burst=4))
 
     @guard
     async def work(x: int) -> int:
@@ -377,7 +383,7 @@ async def test_observers_surround_calls_but_not_hits(clock: FakeClock) -> None:
         finally:
             seen.append("end")
 
-    guard = Pipeline("shop", Cache(), Retry(wait=0), clock=clock, registry=Registry())
+    guard = Pipeline("shop", Cache(), Retry(initial_backoff=0), clock=clock, registry=Registry())
     guarded = guard(load)
     assert (await guarded(1))[0] == 1
     assert seen == []
@@ -390,7 +396,7 @@ async def test_observers_surround_calls_but_not_hits(clock: FakeClock) -> None:
 
 
 async def test_policies_can_change_while_calls_run(pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Bulkhead(1), Retry(wait=0))
+    guard = pipeline(Bulkhead(1), Retry(initial_backoff=0))
     gate = anyio.Event()
 
     @guard
@@ -429,7 +435,9 @@ async def test_a_plain_function_that_would_wait_says_so_on_the_loops_thread(pipe
 def test_a_plain_function_waits_in_a_thread(pipeline: Callable[..., Pipeline], clock: FakeClock) -> None:
     times = []
 
-    @pipeline(Retry(max_attempts=3, wait=1, jitter=0), RateLimit("1/s", burst=1, max_wait=5), CircuitBreaker())
+    @pipeline(
+        Retry(max_attempts=3, initial_backoff=1, jitter=0), RateLimit("1/s", burst=1, max_wait=5), CircuitBreaker()
+    )
     def compute() -> int:
         times.append(clock.now() - 1000)
         if len(times) < 3:
@@ -564,7 +572,7 @@ def test_a_plain_function_may_wait_for_its_place_beyond_all_time() -> None:
 async def test_a_call_that_is_under_way_ends_by_the_policies_that_it_began_with(
     pipeline: Callable[..., Pipeline], after: tuple[Any, ...]
 ) -> None:
-    guard = pipeline(Fallback("old"), Retry(max_attempts=2, wait=0))
+    guard = pipeline(Fallback("old"), Retry(max_attempts=2, initial_backoff=0))
     gate = anyio.Event()
     attempts: list[int] = []
     results: list[str] = []

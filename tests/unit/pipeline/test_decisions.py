@@ -49,7 +49,7 @@ async def test_a_refusal_says_which_policy_and_when_to_come_again(clock: FakeClo
 
 
 async def test_each_attempt_that_is_repeated_is_told_and_the_last_one_as_failed(clock: FakeClock) -> None:
-    told = Told(clock, Cache(), Retry(max_attempts=3, wait=0, jitter=0), Bulkhead(1))
+    told = Told(clock, Cache(), Retry(max_attempts=3, initial_backoff=0, jitter=0), Bulkhead(1))
 
     @told.pipeline
     async def work() -> None:
@@ -131,10 +131,13 @@ async def test_an_observer_that_raises_harms_nobody(clock: FakeClock, caplog: py
 @pytest.mark.parametrize(
     ("policies", "expected"),
     [
-        ((Retry(max_attempts=2, wait=1), Timeout(2)), [CallRetried, CallTimedOut]),
-        ((Timeout(9), Retry(max_attempts=3, wait=1), Timeout(2)), [CallRetried, CallRetried, CallTimedOut]),
-        ((Fallback("instead"), Retry(max_attempts=2, wait=1), Timeout(2)), [CallRetried, CallTimedOut, CallDegraded]),
-        ((Timeout(2), Retry(max_attempts=2, wait=1)), [CallTimedOut]),
+        ((Retry(max_attempts=2, initial_backoff=1), Timeout(2)), [CallRetried, CallTimedOut]),
+        ((Timeout(9), Retry(max_attempts=3, initial_backoff=1), Timeout(2)), [CallRetried, CallRetried, CallTimedOut]),
+        (
+            (Fallback("instead"), Retry(max_attempts=2, initial_backoff=1), Timeout(2)),
+            [CallRetried, CallTimedOut, CallDegraded],
+        ),
+        ((Timeout(2), Retry(max_attempts=2, initial_backoff=1)), [CallTimedOut]),
     ],
 )
 async def test_a_time_limit_whose_attempt_is_repeated_is_told_as_a_retry_alone(

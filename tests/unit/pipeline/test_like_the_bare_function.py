@@ -52,7 +52,7 @@ def passing_plainly(call_next: Callable[[], Any], details: object) -> Any:
 
 CORE: tuple[Policy, ...] = (
     Timeout(30),
-    Retry(max_attempts=2, wait=0, jitter=0),
+    Retry(max_attempts=2, initial_backoff=0, jitter=0),
     CircuitBreaker(failures=1000),
     RateLimit("1000/s", burst=1000),
     Bulkhead(10),

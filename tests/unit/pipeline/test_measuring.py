@@ -39,7 +39,7 @@ async def test_refusals_are_told_apart_by_policy(pipeline: Callable[..., Pipelin
 
 
 async def test_a_breaker_shows_its_state(pipeline: Callable[..., Pipeline], registry: Registry) -> None:
-    @pipeline(CircuitBreaker(failures=1, wait=30), name="users")
+    @pipeline(CircuitBreaker(failures=1, open_for=30), name="users")
     async def fail() -> None:
         raise OSError("away")
 

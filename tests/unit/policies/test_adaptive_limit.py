@@ -169,7 +169,7 @@ async def test_a_time_limit_inside_is_a_drop_and_one_outside_a_cancellation(
     for policies, dropped in (
         ((AdaptiveLimit(), Timeout(1)), 1),
         ((Timeout(1), AdaptiveLimit()), 0),
-        ((Retry(max_attempts=2, wait=0), AdaptiveLimit(), Timeout(1)), 2),
+        ((Retry(max_attempts=2, initial_backoff=0), AdaptiveLimit(), Timeout(1)), 2),
     ):
         guard = pipeline(*policies)
 
@@ -275,7 +275,11 @@ async def test_what_was_learned_stays_when_policies_change(clock: FakeClock, pip
 
 async def test_cancelled_at_each_await_it_leaks_nothing(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(
-        Timeout(9), Retry(wait=0), CircuitBreaker(), AdaptiveLimit(initial=1, max=2, max_waiting=3), Timeout(5)
+        Timeout(9),
+        Retry(initial_backoff=0),
+        CircuitBreaker(),
+        AdaptiveLimit(initial=1, max=2, max_waiting=3),
+        Timeout(5),
     )
     attempts = 0
 

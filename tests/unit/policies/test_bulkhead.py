@@ -126,7 +126,11 @@ async def test_a_cancelled_waiter_leaves_the_queue_or_hands_its_place_on(pipelin
 
 async def test_cancelled_at_each_await_it_leaks_nothing(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(
-        RateLimit("1000/s", burst=1000), Timeout(9), Retry(wait=0), CircuitBreaker(), Bulkhead(1, max_waiting=3)
+        RateLimit("1000/s", burst=1000),
+        Timeout(9),
+        Retry(initial_backoff=0),
+        CircuitBreaker(),
+        Bulkhead(1, max_waiting=3),
     )
     attempts = 0
 
@@ -570,7 +574,9 @@ def test_a_plain_function_that_would_wait_for_itself_is_refused(pipeline: Callab
 
 async def test_a_policy_outside_hears_of_a_call_that_would_wait_for_itself(pipeline: Callable[..., Pipeline]) -> None:
     falling_back = pipeline(Bulkhead(9), Fallback("instead"), Bulkhead(1, max_waiting=9))
-    repeating = pipeline(Bulkhead(9), Retry(max_attempts=2, wait=0, on=(BulkheadFull,)), Bulkhead(1, max_waiting=9))
+    repeating = pipeline(
+        Bulkhead(9), Retry(max_attempts=2, initial_backoff=0, on=(BulkheadFull,)), Bulkhead(1, max_waiting=9)
+    )
 
     @falling_back
     async def itself(deep: bool) -> str:

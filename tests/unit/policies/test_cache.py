@@ -181,7 +181,7 @@ async def test_a_cancelled_waiter_leaves_the_others_alone(pipeline: Callable[...
 
 
 async def test_inside_another_policy_a_hit_costs_what_stands_before_it(pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(RateLimit("1/min", burst=2), Cache(), Retry(wait=0))
+    guard = pipeline(RateLimit("1/min", burst=2), Cache(), Retry(initial_backoff=0))
 
     @guard
     async def load(x: int) -> int:
@@ -198,7 +198,7 @@ async def test_inside_another_policy_a_hit_costs_what_stands_before_it(pipeline:
 async def test_plain_functions_are_cached_too(pipeline: Callable[..., Pipeline]) -> None:
     calls = []
 
-    @pipeline(Cache(max_entries=2), Retry(wait=0))
+    @pipeline(Cache(max_entries=2), Retry(initial_backoff=0))
     def compute(x: int, *, y: int = 2) -> int:
         calls.append(x)
         return x * y

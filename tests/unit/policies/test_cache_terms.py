@@ -296,7 +296,7 @@ async def test_a_bound_method_stands_for_its_instance(pipeline: Callable[..., Pi
 async def test_warming_goes_through_the_policies_and_survives_errors(pipeline: Callable[..., Pipeline]) -> None:
     running: list[int] = []
     most: list[int] = []
-    guard = pipeline(Cache(), Retry(max_attempts=2, wait=0))
+    guard = pipeline(Cache(), Retry(max_attempts=2, initial_backoff=0))
 
     @guard
     async def load(user: int, locale: str = "en") -> int:

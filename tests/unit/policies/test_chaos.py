@@ -40,8 +40,8 @@ def wild(made: Pipeline) -> Pipeline:
 
 
 async def test_it_is_not_there_unless_it_is_allowed(pipeline: Make) -> None:
-    guard = pipeline(Retry(wait=0), Chaos(error_rate=1))
-    without = pipeline(Retry(wait=0))
+    guard = pipeline(Retry(initial_backoff=0), Chaos(error_rate=1))
+    without = pipeline(Retry(initial_backoff=0))
     guarded = guard(work)
     assert await guarded() == 1
     assert guarded.__code__.co_code == without(work).__code__.co_code, "nothing of it is in the way"
@@ -54,7 +54,9 @@ async def test_it_is_not_there_unless_it_is_allowed(pipeline: Make) -> None:
 
 
 async def test_policies_outside_of_it_meet_its_errors(pipeline: Make) -> None:
-    guard = wild(pipeline(Retry(max_attempts=3, wait=0, jitter=0), CircuitBreaker(failures=3), Chaos(1, OSError)))
+    guard = wild(
+        pipeline(Retry(max_attempts=3, initial_backoff=0, jitter=0), CircuitBreaker(failures=3), Chaos(1, OSError))
+    )
     calls = []
 
     @guard
@@ -72,7 +74,7 @@ async def test_policies_outside_of_it_meet_its_errors(pipeline: Make) -> None:
 
 
 async def test_its_own_error_may_pass(pipeline: Make) -> None:
-    guarded = wild(pipeline(Retry(max_attempts=100, wait=0, jitter=0), Chaos(0.5, seed=3)))(work)
+    guarded = wild(pipeline(Retry(max_attempts=100, initial_backoff=0, jitter=0), Chaos(0.5, seed=3)))(work)
     for x in range(50):
         assert await guarded(x) == x
 

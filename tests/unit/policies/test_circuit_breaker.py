@@ -36,7 +36,7 @@ async def fail(guarded: Callable[..., Any], error: Exception | None = None) -> N
 async def test_failures_in_a_row_open_it_and_a_trial_closes_it(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(CircuitBreaker(failures=2, wait=30))
+    guard = pipeline(CircuitBreaker(failures=2, open_for=30))
     guarded = guard(answer)
     await fail(guarded)
     await guarded()
@@ -51,7 +51,7 @@ async def test_failures_in_a_row_open_it_and_a_trial_closes_it(
 
 
 async def test_half_open_lets_so_many_trials_through(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30, trials=2))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30, half_open_calls=2))
     guarded = guard(answer)
     hold = anyio.Event()
 
@@ -73,7 +73,7 @@ async def test_half_open_lets_so_many_trials_through(clock: FakeClock, pipeline:
 
 
 async def test_a_cancelled_trial_gives_its_permit_back(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30))
     guarded = guard(answer)
 
     @guard
@@ -90,7 +90,7 @@ async def test_a_cancelled_trial_gives_its_permit_back(clock: FakeClock, pipelin
 
 
 async def test_a_failed_trial_opens_it_for_another_wait(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30))
     guarded = guard(answer)
     await fail(guarded)
     clock.tick(30)
@@ -161,7 +161,7 @@ async def test_types_decide_what_is_a_failure(pipeline: Callable[..., Pipeline])
     ("wrong", "words"),
     [
         ({"failures": 0}, "failures is 0"),
-        ({"wait": 0}, "wait is 0; it must be a number above zero"),
+        ({"open_for": 0}, "open_for is 0; it must be a number above zero"),
         ({"successes": 0}, "successes is 0"),
         ({"failure_rate": 0}, "failure_rate is 0; it must be a number above zero"),
         ({"failure_rate": 50}, "failure_rate is 50; it is a part of the calls, above 0 to 1"),
@@ -179,12 +179,12 @@ async def test_types_decide_what_is_a_failure(pipeline: Callable[..., Pipeline])
         ({"failure_rate": 0.5, "window": 0.0}, "window is 0.0; it must be a number above zero"),
         ({"failure_rate": 0.5, "window": "soon"}, "window is 'soon'; it must be a whole number of calls, or a time"),
         ({"growth": 0.5}, "growth is 0.5"),
-        ({"growth": 2.0, "wait": 60, "max_wait": 30}, "max_wait is 30, less than the wait of 60 that grows"),
+        ({"growth": 2.0, "open_for": 60, "max_open_for": 30}, r"max_open_for is 30, less than open_for \(60\)"),
         ({"max_half_open": 0}, "max_half_open is 0"),
         ({"predicate": "nowhere:at_all"}, "predicate is 'nowhere:at_all', which can't be found"),
         ({"predicate": 3}, "predicate is 3, which can't be called"),
         ({"name": " "}, "name is ' '; it must be some text"),
-        ({"trials": -1}, "trials"),
+        ({"half_open_calls": -1}, "half_open_calls"),
         ({"failures": 2**32}, "failures is 4294967296; it must be a whole number from 1 to 4294967295"),
     ],
 )
@@ -196,7 +196,7 @@ def test_impossible_policies_are_refused_in_words(wrong: dict[str, Any], words: 
 async def test_each_change_of_state_is_an_event_that_says_why(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(CircuitBreaker(failures=2, wait=30), name="rates")
+    guard = pipeline(CircuitBreaker(failures=2, open_for=30), name="rates")
     guarded = guard(answer)
     events, heard = Events(), list[BreakerChanged]()
     events.subscribe(heard.append, BreakerChanged)
@@ -351,7 +351,7 @@ async def test_a_predicate_that_fails_ends_the_call_and_gives_the_trial_back(
 
 
 async def test_a_hung_trial_does_not_keep_it_half_open(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30, max_half_open=20))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30, max_half_open=20))
     guarded = guard(answer)
 
     @guard
@@ -378,7 +378,7 @@ async def test_a_hung_trial_does_not_keep_it_half_open(clock: FakeClock, pipelin
 async def test_more_successes_than_trials_at_once_can_be_asked_for(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30, trials=1, successes=3))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30, half_open_calls=1, successes=3))
     guarded = guard(answer)
     await fail(guarded)
     clock.tick(30)
@@ -389,7 +389,7 @@ async def test_more_successes_than_trials_at_once_can_be_asked_for(
 
 
 async def test_the_wait_grows_while_it_does_not_get_well(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=10, growth=2.0, max_wait=30))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=10, growth=2.0, max_open_for=30))
     guarded = guard(answer)
     for wait in (10, 20, 30, 30):
         await fail(guarded)
@@ -416,7 +416,7 @@ async def test_what_the_error_asks_for_is_waited_for_up_to_the_longest_wait(
 
 
 async def test_all_states_by_hand(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30))
     guarded, breaker = guard(answer), guard.breakers[0]
     breaker.force_open()
     clock.tick(10**6)
@@ -510,7 +510,7 @@ async def test_its_statistics_are_metrics(registry: Registry, pipeline: Callable
 async def test_of_ten_thousand_callers_a_half_open_breaker_lets_its_trials_through(
     pipeline: Callable[..., Pipeline],
 ) -> None:
-    guard = pipeline(CircuitBreaker(trials=3))
+    guard = pipeline(CircuitBreaker(half_open_calls=3))
     hold = anyio.Event()
     ended = {"refused": 0, "answered": 0}
 
@@ -549,7 +549,7 @@ async def test_who_hears_of_changes_keeps_no_pipeline_alive(
 async def test_calls_that_take_longer_than_a_trial_may_be_silent_close_it_all_the_same(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(CircuitBreaker(failures=1, wait=30, max_half_open=20))
+    guard = pipeline(CircuitBreaker(failures=1, open_for=30, max_half_open=20))
     guarded = guard(answer)
 
     @guard

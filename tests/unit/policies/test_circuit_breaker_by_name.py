@@ -17,7 +17,7 @@ from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
-SHARED = CircuitBreaker(failures=2, wait=30, name="twitter_api")
+SHARED = CircuitBreaker(failures=2, open_for=30, name="twitter_api")
 
 
 async def fail() -> None:
@@ -46,8 +46,8 @@ async def test_failures_of_one_pipeline_open_it_for_the_other(pipeline: Callable
 async def test_other_names_other_clocks_and_no_name_share_nothing(pipeline: Callable[..., Pipeline]) -> None:
     first = pipeline(SHARED)
     others = [
-        pipeline(CircuitBreaker(failures=2, wait=30, name="another")),
-        pipeline(CircuitBreaker(failures=2, wait=30)),
+        pipeline(CircuitBreaker(failures=2, open_for=30, name="another")),
+        pipeline(CircuitBreaker(failures=2, open_for=30)),
         Pipeline("p", SHARED, clock=FakeClock(), registry=Registry()),
     ]
     first.breakers[0].force_open()
@@ -59,13 +59,13 @@ async def test_contradictory_settings_for_one_name_are_refused_in_words(pipeline
     with pytest.raises(
         ValueError, match=r"pipeline 'post': circuit_breaker 'twitter_api' has failures=3 here and 2 in"
     ):
-        pipeline(CircuitBreaker(failures=3, wait=30, name="twitter_api"), name="post")
+        pipeline(CircuitBreaker(failures=3, open_for=30, name="twitter_api"), name="post")
     assert kept.breakers[0].policy == SHARED
 
 
 async def test_a_pipeline_that_has_it_changes_it_for_all(pipeline: Callable[..., Pipeline]) -> None:
     read, post = pipeline(SHARED), pipeline(SHARED)
-    read.configure([CircuitBreaker(failures=1, wait=30, name="twitter_api")])
+    read.configure([CircuitBreaker(failures=1, open_for=30, name="twitter_api")])
     with pytest.raises(OSError, match="gone"):
         await post(fail)()
     assert post.breakers[0].state == "open"
@@ -74,11 +74,11 @@ async def test_a_pipeline_that_has_it_changes_it_for_all(pipeline: Callable[...,
 async def test_a_policy_that_gets_a_name_leaves_its_own_breaker_and_the_other_way_round(
     pipeline: Callable[..., Pipeline],
 ) -> None:
-    read, post = pipeline(SHARED), pipeline(CircuitBreaker(failures=2, wait=30))
+    read, post = pipeline(SHARED), pipeline(CircuitBreaker(failures=2, open_for=30))
     read.breakers[0].force_open()
     post.configure([SHARED])
     assert post.breakers[0] is read.breakers[0]
-    post.configure([CircuitBreaker(failures=2, wait=30)])
+    post.configure([CircuitBreaker(failures=2, open_for=30)])
     assert (post.breakers[0].state, read.breakers[0].state) == ("closed", "forced_open")
 
 

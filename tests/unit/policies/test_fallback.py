@@ -124,7 +124,7 @@ def test_a_plain_functions_fallback_may_fail_and_be_repeated(pipeline: Callable[
         tried.append(1)
         raise ValueError("first")
 
-    assert pipeline(Retry(wait=0), Fallback(call=call))(work)() == "at last"
+    assert pipeline(Retry(initial_backoff=0), Fallback(call=call))(work)() == "at last"
     assert len(tried) == 2
     with pytest.raises(StopIteration) as caught:
         pipeline(Fallback(call=call))(work)()
@@ -223,12 +223,12 @@ async def test_a_fallback_may_raise_the_error_again(pipeline: Callable[..., Pipe
 
 
 async def test_outer_policies_see_what_the_fallback_gave(pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(failures=1), Retry(wait=0), Fallback(0), CircuitBreaker(failures=9))
+    guard = pipeline(CircuitBreaker(failures=1), Retry(initial_backoff=0), Fallback(0), CircuitBreaker(failures=9))
     work = Broken(*[OSError() for _ in range(3)])
     assert [await guard(work)() for _ in range(3)] == [0, 0, 0]
     assert work.calls == 3, "nothing was repeated"
     assert [each.state for each in guard.statistics().breakers] == ["closed", "closed"]
-    inner = pipeline(Fallback(0), Retry(3, wait=0))
+    inner = pipeline(Fallback(0), Retry(3, initial_backoff=0))
     work = Broken(*[OSError() for _ in range(3)])
     assert await inner(work)() == 0
     assert work.calls == 3, "only then it was given up"
@@ -245,7 +245,7 @@ async def test_a_retry_outside_repeats_what_the_fallback_could_not_give_either(
         return "second"
 
     work = Broken(ValueError(), ValueError())
-    assert await pipeline(Retry(wait=0), Fallback(call=call))(work)() == "second"
+    assert await pipeline(Retry(initial_backoff=0), Fallback(call=call))(work)() == "second"
     assert work.calls == 2
 
 
@@ -259,7 +259,7 @@ async def test_what_one_fallback_has_not_the_next_one_outside_gives(pipeline: Ca
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("around", [(), (Timeout(5),), (Cache(ttl=1),), (Retry(2, wait=0),)])
+@pytest.mark.parametrize("around", [(), (Timeout(5),), (Cache(ttl=1),), (Retry(2, initial_backoff=0),)])
 async def test_the_last_good_result_is_given_for_the_same_arguments(
     clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool, around: tuple[Policy, ...]
 ) -> None:
@@ -305,7 +305,7 @@ async def test_last_good_results_stay_when_other_policies_change(
     guard = pipeline(Fallback(last_good=True))
     guarded = guard(broken)
     await guarded(1)
-    guard.configure([Retry(wait=0), Fallback(last_good=True)])
+    guard.configure([Retry(initial_backoff=0), Fallback(last_good=True)])
     broken.errors.extend(OSError() for _ in range(9))
     assert await guarded(1) == (1, False)
     guard.configure([Fallback(last_good=True, max_entries=7)])

@@ -152,7 +152,7 @@ async def test_where_all_fail_the_first_ones_error_is_raised_and_knows_of_the_ot
 
 async def test_what_is_inside_is_done_by_each_attempt(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     server = Server(clock, (60, 1), (1, OSError()), (0, "third"))
-    guard = pipeline(Bulkhead(1), Hedge(delay=2), Retry(wait=1, jitter=0), Bulkhead(5), Timeout(30))
+    guard = pipeline(Bulkhead(1), Hedge(delay=2), Retry(initial_backoff=1, jitter=0), Bulkhead(5), Timeout(30))
     assert await through(clock, guard(server)) == ("third", 4.0)
     assert [each.running for each in guard.statistics().bulkheads] == [0, 0]
     assert guard.statistics().calls == 1
@@ -160,7 +160,7 @@ async def test_what_is_inside_is_done_by_each_attempt(clock: FakeClock, pipeline
 
 async def test_what_is_outside_sees_one_call(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     server = Server(clock, (9, OSError()), (9, OSError()), (9, OSError()), (1, "fourth"))
-    guard = pipeline(Fallback(0), Retry(2, wait=0), CircuitBreaker(failures=9), Hedge(delay=2))
+    guard = pipeline(Fallback(0), Retry(2, initial_backoff=0), CircuitBreaker(failures=9), Hedge(delay=2))
     assert await through(clock, guard(server)) == ("fourth", 14.0)
     assert guard.statistics().breakers[0].failures == 0
     assert guard.statistics().retries == 1
@@ -179,7 +179,7 @@ async def test_it_takes_from_the_budget_that_retries_use_as_well(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     budget = RetryBudget(ratio=0, min_per_second=0, burst=2)
-    guard = pipeline(Retry(2, wait=0, budget=budget), Hedge(delay=2, max_hedges=5))
+    guard = pipeline(Retry(2, initial_backoff=0, budget=budget), Hedge(delay=2, max_hedges=5))
     server = Server(clock, *[(20, OSError())] * 3, (20, "fourth"))
     ended = await through(clock, guard(server))
     assert isinstance(ended, tuple)

@@ -84,7 +84,9 @@ async def test_what_it_raises_is_what_the_call_raises(pipeline: Make) -> None:
     async def broken(call_next: Callable[..., Any], details: MiddlewareDetails) -> Any:
         raise LookupError("middleware")
 
-    guard = pipeline(Retry(max_attempts=2, wait=0, on=(LookupError,)), CircuitBreaker(failures=2), Middleware(broken))
+    guard = pipeline(
+        Retry(max_attempts=2, initial_backoff=0, on=(LookupError,)), CircuitBreaker(failures=2), Middleware(broken)
+    )
     with pytest.raises(LookupError, match="middleware"):
         await guard(work)(1)
     with pytest.raises(CircuitOpen):

@@ -315,7 +315,7 @@ async def test_who_gives_up_waiting_gives_back_what_nobody_stands_behind(
 
 
 async def test_cancelled_at_each_await_it_leaks_nothing(pipeline: Make) -> None:
-    guard = pipeline(Timeout(50), Retry(wait=0), RateLimit("1000/h", key="user", algorithm="sliding_window"))
+    guard = pipeline(Timeout(50), Retry(initial_backoff=0), RateLimit("1000/h", key="user", algorithm="sliding_window"))
 
     @guard
     async def call(user: str) -> None:

@@ -100,7 +100,7 @@ async def test_pipelines_of_two_processes_take_from_one_limit(
 async def test_it_is_refused_and_told_as_any_other_limit(shared: Callable[..., Pipeline], events: Events) -> None:
     told: list[Event] = []
     events.subscribe(told.append)
-    guard = shared(Cache(), Retry(max_attempts=2, max_wait=1), RateLimit("1/h", shared=True))
+    guard = shared(Cache(), Retry(max_attempts=2, max_backoff=1), RateLimit("1/h", shared=True))
 
     @guard
     async def call(user: str) -> None: ...

@@ -1,4 +1,4 @@
-"""What is repeated, how often, and after which waits."""
+"""What is repeated, how often, and after which backoffs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_waits_grow_and_the_clock_decides(
     clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
 ) -> None:
     work = Failing(clock, OSError(), TimeoutError(), ResourceUnavailable(), late=late)
-    guarded = pipeline(Retry(max_attempts=4, wait=1, backoff=3, max_wait=5, jitter=0))(work)
+    guarded = pipeline(Retry(max_attempts=4, initial_backoff=1, backoff_multiplier=3, max_backoff=5, jitter=0))(work)
     results = []
 
     async def run() -> None:
@@ -71,12 +71,12 @@ async def test_what_will_not_pass_is_not_repeated(
 ) -> None:
     work = Failing(clock, error)
     with pytest.raises(type(error)):
-        await pipeline(Retry(wait=0))(work)()
+        await pipeline(Retry(initial_backoff=0))(work)()
     assert len(work.times) == 1
 
 
 async def test_types_can_be_named(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Retry(wait=0, on=(LookupError, "builtins.ArithmeticError"), ignore=(IndexError,)))
+    guard = pipeline(Retry(initial_backoff=0, on=(LookupError, "builtins.ArithmeticError"), ignore=(IndexError,)))
     assert await guard(Failing(clock, KeyError(), ZeroDivisionError()))() == 3
     with pytest.raises(OSError):
         await guard(Failing(clock, OSError()))()
@@ -87,7 +87,7 @@ async def test_types_can_be_named(clock: FakeClock, pipeline: Callable[..., Pipe
 async def test_the_last_error_is_raised_when_attempts_are_used_up(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(Retry(max_attempts=2, wait=0))
+    guard = pipeline(Retry(max_attempts=2, initial_backoff=0))
     with pytest.raises(OSError, match="second"):
         await guard(Failing(clock, OSError("first"), OSError("second"), OSError("third")))()
     assert (guard.statistics().errors, guard.statistics().retries) == (1, 1)
@@ -96,7 +96,7 @@ async def test_the_last_error_is_raised_when_attempts_are_used_up(
 async def test_cancellation_is_never_repeated(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     calls = []
 
-    @pipeline(Retry(max_attempts=5, wait=0))
+    @pipeline(Retry(max_attempts=5, initial_backoff=0))
     async def forever() -> None:
         calls.append(1)
         await anyio.sleep_forever()
@@ -110,7 +110,7 @@ async def test_cancellation_is_never_repeated(clock: FakeClock, pipeline: Callab
 
 
 async def test_a_cancelled_wait_makes_no_further_attempt(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(), Bulkhead(1), Retry(wait=5, jitter=0))
+    guard = pipeline(CircuitBreaker(), Bulkhead(1), Retry(initial_backoff=5, jitter=0))
     work = Failing(clock, OSError(), OSError())
     async with anyio.create_task_group() as group:
         group.start_soon(guard(work))
@@ -126,7 +126,7 @@ async def test_a_refusal_inside_is_waited_for_when_it_says_how_long(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     work = Failing(clock)
-    guarded = pipeline(Retry(max_attempts=2, wait=0, max_wait=10), RateLimit("0.5/s", burst=1))(work)
+    guarded = pipeline(Retry(max_attempts=2, initial_backoff=0, max_backoff=10), RateLimit("0.5/s", burst=1))(work)
     async with anyio.create_task_group() as group:
         group.start_soon(guarded)
         group.start_soon(guarded)
@@ -137,7 +137,7 @@ async def test_a_refusal_inside_is_waited_for_when_it_says_how_long(
 async def test_a_refusal_that_asks_for_too_much_patience_is_raised(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guarded = pipeline(Retry(max_wait=1), RateLimit("0.5/s", burst=1))(Failing(clock))
+    guarded = pipeline(Retry(max_backoff=1), RateLimit("0.5/s", burst=1))(Failing(clock))
     await guarded()
     with pytest.raises(RateLimited):
         await guarded()
@@ -147,7 +147,9 @@ async def test_a_refusal_of_another_pipeline_follows_the_same_rule(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     inner = pipeline(RateLimit("0.5/s", burst=1), name="inner")(Failing(clock))
-    patient = pipeline(Retry(max_attempts=2, wait=0, max_wait=10), CircuitBreaker(failures=1), name="outer")(inner)
+    patient = pipeline(
+        Retry(max_attempts=2, initial_backoff=0, max_backoff=10), CircuitBreaker(failures=1), name="outer"
+    )(inner)
     done = []
 
     async def run() -> None:
@@ -163,7 +165,7 @@ async def test_a_refusal_of_another_pipeline_follows_the_same_rule(
 async def test_what_is_inside_is_done_again_and_what_is_outside_once(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(RateLimit("1/s", burst=1), Retry(max_attempts=3, wait=0), CircuitBreaker(failures=3))
+    guard = pipeline(RateLimit("1/s", burst=1), Retry(max_attempts=3, initial_backoff=0), CircuitBreaker(failures=3))
     with pytest.raises(OSError):
         await guard(Failing(clock, OSError(), OSError(), OSError()))()
     assert guard.statistics().breakers[0].state == "open"
@@ -171,7 +173,7 @@ async def test_what_is_inside_is_done_again_and_what_is_outside_once(
 
 async def test_no_attempt_begins_after_max_time(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     work = Failing(clock, *[OSError() for _ in range(9)])
-    guarded = pipeline(Retry(max_attempts=9, wait=2, backoff=1, jitter=0, max_time=5))(work)
+    guarded = pipeline(Retry(max_attempts=9, initial_backoff=2, backoff_multiplier=1, jitter=0, max_time=5))(work)
 
     async def run() -> None:
         with pytest.raises(OSError):
@@ -188,7 +190,7 @@ async def test_no_attempt_is_waited_for_beyond_the_time_limit(
 ) -> None:
     work = Failing(clock, OSError("the cause"))
     with pytest.raises(OSError, match="the cause"):
-        await pipeline(Timeout(5), Retry(wait=10, jitter=0))(work)()
+        await pipeline(Timeout(5), Retry(initial_backoff=10, jitter=0))(work)()
 
 
 async def run_through(clock: FakeClock, work: Callable[[], Any], seconds: float = 600) -> list[Any]:
@@ -211,11 +213,11 @@ async def test_waits_can_be_listed_and_the_last_one_goes_on(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     work = Failing(clock, *[OSError() for _ in range(9)])
-    await run_through(clock, pipeline(Retry(waits=(0.5, 1, 20), max_wait=10))(work))
+    await run_through(clock, pipeline(Retry(backoffs=(0.5, 1, 20), max_backoff=10))(work))
     assert work.times == [0, 0.5, 1.5, 11.5]
     work = Failing(clock, *[OSError() for _ in range(9)])
     begun = clock.now() - 1000
-    await run_through(clock, pipeline(Retry(5, waits=(1, 2)))(work))
+    await run_through(clock, pipeline(Retry(5, backoffs=(1, 2)))(work))
     assert [time - begun for time in work.times] == [0, 1, 3, 5, 7]
 
 
@@ -223,7 +225,7 @@ async def test_decorrelated_waits_lie_between_the_first_and_three_times_the_one_
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     work = Failing(clock, *[OSError() for _ in range(99)])
-    await run_through(clock, pipeline(Retry(20, wait=0.5, jitter="decorrelated", max_wait=4))(work))
+    await run_through(clock, pipeline(Retry(20, initial_backoff=0.5, jitter="decorrelated", max_backoff=4))(work))
     waits = [after - before for before, after in zip(work.times, work.times[1:], strict=False)]
     assert len(waits) == 19
     last = 0.5
@@ -238,10 +240,10 @@ async def test_a_result_that_is_not_wanted_is_asked_for_again_and_returned_at_la
     clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
 ) -> None:
     work = Failing(clock, late=late)
-    guard = pipeline(CircuitBreaker(failures=1), Retry(3, wait=1, jitter=0, on_result=lambda each: each < 2))
+    guard = pipeline(CircuitBreaker(failures=1), Retry(3, initial_backoff=1, jitter=0, on_result=lambda each: each < 2))
     assert await run_through(clock, guard(work)) == [2]
     assert work.times == [0, 1]
-    never = pipeline(CircuitBreaker(failures=1), Retry(3, wait=0, on_result=lambda _: True), name="never")
+    never = pipeline(CircuitBreaker(failures=1), Retry(3, initial_backoff=0, on_result=lambda _: True), name="never")
     assert await never(Failing(clock, late=late))() == 3
     assert never.statistics().successes == 1
     assert never.statistics().breakers[0].state == "closed"
@@ -249,13 +251,13 @@ async def test_a_result_that_is_not_wanted_is_asked_for_again_and_returned_at_la
 
 def test_results_of_plain_functions_are_asked_as_well(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     made = iter([None, None, 7])
-    guarded = pipeline(Retry(3, wait=1, on_result=lambda each: each is None))(lambda: next(made))
+    guarded = pipeline(Retry(3, initial_backoff=1, on_result=lambda each: each is None))(lambda: next(made))
     assert guarded() == 7
 
 
 async def test_a_predicate_says_what_is_repeated(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(
-        Retry(5, wait=0, predicate=lambda error: "busy" in str(error), on=(KeyError,), ignore=(IndexError,))
+        Retry(5, initial_backoff=0, predicate=lambda error: "busy" in str(error), on=(KeyError,), ignore=(IndexError,))
     )
     assert await guard(Failing(clock, ValueError("busy"), KeyError("x")))() == 3
     for error in (OSError("away"), IndexError("busy")):
@@ -264,7 +266,7 @@ async def test_a_predicate_says_what_is_repeated(clock: FakeClock, pipeline: Cal
 
 
 async def test_functions_of_policies_can_be_named(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Retry(wait=0, on_result="operator:not_", predicate="builtins:bool"))
+    guard = pipeline(Retry(initial_backoff=0, on_result="operator:not_", predicate="builtins:bool"))
     made = iter([0, 0, 5])
 
     async def work() -> int:
@@ -281,10 +283,10 @@ async def test_what_a_policys_function_raises_is_raised_and_nothing_stays_held(
     def broken(_: object) -> bool:
         raise LookupError("broken")
 
-    on_result = pipeline(Bulkhead(1), Retry(wait=0, on_result=broken))
+    on_result = pipeline(Bulkhead(1), Retry(initial_backoff=0, on_result=broken))
     with pytest.raises(LookupError, match="broken"):
         await on_result(Failing(clock, late=late))()
-    predicate = pipeline(Bulkhead(1), Retry(wait=0, predicate=broken), name="predicate")
+    predicate = pipeline(Bulkhead(1), Retry(initial_backoff=0, predicate=broken), name="predicate")
     with pytest.raises(LookupError, match="broken") as caught:
         await predicate(Failing(clock, OSError("the cause"), late=late))()
     assert isinstance(caught.value.__context__, OSError)
@@ -296,17 +298,19 @@ async def test_what_a_policys_function_raises_is_raised_and_nothing_stays_held(
 async def test_a_predicate_judges_refusals_and_time_limits_too(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    stubborn = pipeline(Retry(max_wait=10, predicate=lambda error: isinstance(error, KeyError)), RateLimit("1/s"))
+    stubborn = pipeline(Retry(max_backoff=10, predicate=lambda error: isinstance(error, KeyError)), RateLimit("1/s"))
     guarded = stubborn(Failing(clock))
     await guarded()
     with pytest.raises(RateLimited):
         await guarded()
-    named = pipeline(Retry(max_wait=10, ignore=(RateLimited,)), RateLimit("1/s"), name="named")
+    named = pipeline(Retry(max_backoff=10, ignore=(RateLimited,)), RateLimit("1/s"), name="named")
     guarded = named(Failing(clock))
     await guarded()
     with pytest.raises(RateLimited):
         await guarded()
-    expecting = pipeline(Retry(wait=0, predicate=lambda error: error.code == 503), RateLimit("1/s"), name="expecting")
+    expecting = pipeline(
+        Retry(initial_backoff=0, predicate=lambda error: error.code == 503), RateLimit("1/s"), name="expecting"
+    )
     guarded = expecting(Failing(clock))
     await guarded()
     with pytest.raises(RateLimited):
@@ -314,7 +318,7 @@ async def test_a_predicate_judges_refusals_and_time_limits_too(
 
 
 async def test_on_may_name_a_refusal_that_says_no_time(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Retry(2, waits=(1,), on=(BulkheadFull,)), Bulkhead(1))
+    guard = pipeline(Retry(2, backoffs=(1,), on=(BulkheadFull,)), Bulkhead(1))
 
     @guard
     async def slow() -> None:
@@ -335,13 +339,15 @@ async def test_an_error_marked_not_retryable_is_never_repeated(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     with pytest.raises(NeverAgain):
-        await pipeline(Retry(wait=0, on=(OSError,), predicate=lambda _: True))(Failing(clock, NeverAgain()))()
+        await pipeline(Retry(initial_backoff=0, on=(OSError,), predicate=lambda _: True))(
+            Failing(clock, NeverAgain())
+        )()
 
 
 async def test_a_function_marked_not_idempotent_is_repeated_only_if_it_was_refused(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(Retry(3, wait=0, max_wait=10, on_result=lambda _: True), RateLimit("0.5/s", burst=1))
+    guard = pipeline(Retry(3, initial_backoff=0, max_backoff=10, on_result=lambda _: True), RateLimit("0.5/s", burst=1))
     made: list[float] = []
 
     @guard
@@ -372,7 +378,7 @@ async def test_the_error_of_several_attempts_says_how_many_there_were(
     clock: FakeClock, pipeline: Callable[..., Pipeline], late: bool
 ) -> None:
     only = OSError("away")
-    guarded = pipeline(Retry(3, waits=(1, 2)), name="rates")(Failing(clock, *[only] * 9, late=late))
+    guarded = pipeline(Retry(3, backoffs=(1, 2)), name="rates")(Failing(clock, *[only] * 9, late=late))
     for _ in range(2):
         assert await run_through(clock, guarded) == [only]
         assert only.__notes__ == ["pipeline 'rates': given up after 3 attempts in 3.000 s"]
@@ -385,7 +391,7 @@ async def test_the_error_of_several_attempts_says_how_many_there_were(
 async def test_a_budget_ends_retries_and_is_told_in_the_note(
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
-    guard = pipeline(Retry(3, wait=0, budget=RetryBudget(ratio=0.5, min_per_second=1, burst=3)))
+    guard = pipeline(Retry(3, initial_backoff=0, budget=RetryBudget(ratio=0.5, min_per_second=1, burst=3)))
     errors = []
     for _ in range(4):
         work = Failing(clock, OSError(), OSError(), OSError())
@@ -407,12 +413,12 @@ async def test_a_budget_is_one_for_all_retries_of_a_pipeline_and_keeps_what_is_l
     clock: FakeClock, pipeline: Callable[..., Pipeline]
 ) -> None:
     budget = RetryBudget(ratio=0, min_per_second=0, burst=2)
-    guard = pipeline(Retry(2, wait=0, budget=budget), Retry(2, wait=0))
+    guard = pipeline(Retry(2, initial_backoff=0, budget=budget), Retry(2, initial_backoff=0))
     work = Failing(clock, *[OSError() for _ in range(9)])
     with pytest.raises(OSError):
         await guard(work)()
     assert len(work.times) == 3
-    guard.configure([Retry(9, wait=0, budget=budget)])
+    guard.configure([Retry(9, initial_backoff=0, budget=budget)])
     work = Failing(clock, OSError())
     with pytest.raises(OSError):
         await guard(work)()
@@ -422,7 +428,9 @@ async def test_a_budget_is_one_for_all_retries_of_a_pipeline_and_keeps_what_is_l
 
 
 async def test_cancelled_at_any_await_nothing_stays_held(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Bulkhead(1), Retry(3, wait=0, on_result=lambda each: each < 3), CircuitBreaker(), Bulkhead(1))
+    guard = pipeline(
+        Bulkhead(1), Retry(3, initial_backoff=0, on_result=lambda each: each < 3), CircuitBreaker(), Bulkhead(1)
+    )
 
     async def operation() -> None:
         await guard(Failing(clock, OSError(), late=True))()
@@ -443,7 +451,7 @@ async def test_the_users_traceback_is_whole_after_several_attempts(
         await inner()
 
     with pytest.raises(OSError) as caught:
-        await pipeline(Retry(3, wait=0))(outer)()
+        await pipeline(Retry(3, initial_backoff=0))(outer)()
     frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert frames[-2:] == ["outer", "inner"]
     assert len(frames) <= 5
@@ -455,16 +463,16 @@ async def test_the_users_traceback_is_whole_after_several_attempts(
         ({"max_attempts": 0}, "max_attempts is 0; it must be a whole number from 1 to"),
         ({"max_attempts": 2**32}, "max_attempts is 4294967296"),
         ({"max_attempts": 2.5}, "max_attempts is 2.5; it must be a whole number"),
-        ({"wait": -1}, "wait is -1"),
-        ({"backoff": 0.5}, "backoff is 0.5"),
-        ({"jitter": 2}, "jitter is 2; it is a part of the wait"),
-        ({"max_wait": float("nan")}, "max_wait is nan"),
+        ({"initial_backoff": -1}, "initial_backoff is -1"),
+        ({"backoff_multiplier": 0.5}, "backoff_multiplier is 0.5"),
+        ({"jitter": 2}, "jitter is 2; it must be a number from 0 to 1"),
+        ({"max_backoff": float("nan")}, "max_backoff is nan"),
         ({"on": ("no.such.Error",)}, "no exception 'no.such.Error'"),
         ({"on": (KeyboardInterrupt,)}, "not a subclass of Exception"),
         ({"jitter": "full"}, "jitter is 'full'; it must be a number from 0 to 1 or 'decorrelated'"),
-        ({"jitter": "decorrelated", "waits": (1,)}, "leave waits out"),
-        ({"waits": (1, -1)}, r"waits\[1\] is -1"),
-        ({"waits": (float("inf"),)}, r"waits\[0\] is inf"),
+        ({"jitter": "decorrelated", "backoffs": (1,)}, "leave backoffs out"),
+        ({"backoffs": (1, -1)}, r"backoffs\[1\] is -1"),
+        ({"backoffs": (float("inf"),)}, r"backoffs\[0\] is inf"),
         ({"on_result": 7}, "on_result is 7, which can't be called"),
         ({"predicate": "no.such:thing"}, "predicate is 'no.such:thing', which can't be found"),
         ({"budget": 0.2}, "it must be a RetryBudget"),
@@ -499,7 +507,7 @@ async def test_all_of_it_can_be_said_in_settings() -> None:
                 {"policy": "fallback", "last_good": True, "max_age": "1h"},
                 {
                     "policy": "retry",
-                    "waits": ["100ms", "2s"],
+                    "backoffs": ["100ms", "2s"],
                     "on_result": "operator:not_",
                     "predicate": "builtins:bool",
                     "budget": {"ratio": 0.1, "burst": 7},
@@ -518,7 +526,7 @@ async def test_all_of_it_can_be_said_in_settings() -> None:
             Fallback(last_good=True, max_age=3600.0),
             Retry(
                 3,
-                waits=(0.1, 2.0),
+                backoffs=(0.1, 2.0),
                 on_result="operator:not_",
                 predicate="builtins:bool",
                 budget=RetryBudget(0.1, burst=7),

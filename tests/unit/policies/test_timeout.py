@@ -78,7 +78,7 @@ async def test_what_is_in_time_is_left_alone(clock: FakeClock, pipeline: Callabl
 
 
 async def test_inside_a_retry_it_is_for_each_attempt(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(Retry(max_attempts=3, wait=1, backoff=1, jitter=0), Timeout(2))
+    guard = pipeline(Retry(max_attempts=3, initial_backoff=1, backoff_multiplier=1, jitter=0), Timeout(2))
     starts = []
 
     @guard
@@ -95,7 +95,7 @@ async def test_inside_a_retry_it_is_for_each_attempt(clock: FakeClock, pipeline:
 async def test_outside_a_retry_it_is_for_all_attempts(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     starts = []
 
-    @pipeline(Timeout(7), Retry(max_attempts=9, wait=1, backoff=1, jitter=0), Timeout(2))
+    @pipeline(Timeout(7), Retry(max_attempts=9, initial_backoff=1, backoff_multiplier=1, jitter=0), Timeout(2))
     async def forever() -> None:
         starts.append(clock.now() - 1000)
         await anyio.sleep_forever()
@@ -186,7 +186,7 @@ async def test_cancel_scopes_inside_keep_their_own_deadlines(
 ) -> None:
     seen = []
 
-    @pipeline(Timeout(5), Retry(wait=0), Timeout(3))
+    @pipeline(Timeout(5), Retry(initial_backoff=0), Timeout(3))
     async def work() -> None:
         with clock.move_on_after(1) as scope:
             await anyio.sleep_forever()

@@ -86,7 +86,7 @@ async def test_others_keep_their_policies_where_some_are_named(pipeline: Callabl
 async def test_with_only_the_first_attempt_no_retry_repeats_and_the_rest_holds(
     pipeline: Callable[..., Pipeline],
 ) -> None:
-    guard = pipeline(Retry(max_attempts=5, wait=0, jitter=0), RateLimit("1/s", burst=2))
+    guard = pipeline(Retry(max_attempts=5, initial_backoff=0, jitter=0), RateLimit("1/s", burst=2))
     script = Script[int](OSError("one"), OSError("two"), 3)
     call = guard(script.function)
     with only_first_attempt():
@@ -96,7 +96,7 @@ async def test_with_only_the_first_attempt_no_retry_repeats_and_the_rest_holds(
             await call()
         with pytest.raises(RateLimited):
             await call()
-    assert guard.policies[0] == Retry(max_attempts=5, wait=0, jitter=0)
+    assert guard.policies[0] == Retry(max_attempts=5, initial_backoff=0, jitter=0)
     assert len(script.calls) == 2
 
 
@@ -129,7 +129,7 @@ async def test_a_breaker_is_held_open_and_closed_again(
 
 
 async def test_a_breaker_that_is_half_open_lets_its_trials_decide(pipeline: Callable[..., Pipeline]) -> None:
-    guard = pipeline(CircuitBreaker(trials=1))
+    guard = pipeline(CircuitBreaker(half_open_calls=1))
     call = guard(Script[int](OSError("away")).function)
     with breaker_state(guard, "half_open"):
         with pytest.raises(OSError, match="away"):

@@ -129,11 +129,11 @@ def _numbers(policy: CircuitBreaker) -> tuple[_core.BreakerNumbers, _core.Breake
     failures, successes, slow_rate, min_calls = policy.needed()
     numbers = (
         failures,
-        policy.wait,
-        policy.trials,
+        policy.open_for,
+        policy.half_open_calls,
         successes,
         policy.growth,
-        policy.max_wait,
+        policy.max_open_for,
         policy.max_half_open,
         policy.slow_call,
     )

@@ -15,21 +15,21 @@ from corten.policies.retry import Retry
 
 def compile_stage(policy: Retry, state: Any, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
     """Keep nothing: the budget belongs to the pipeline."""
-    retry = _core.Retry(policy.max_attempts, _waits(policy), policy.max_wait, policy.max_time)
     predicate, on_result = (
         None if function is None else resolve_function("retry", field, function)
         for field, function in (("predicate", policy.predicate), ("on_result", policy.on_result))
     )
-    stage = _core.Stage.retry(retry, resolve(policy.on), resolve(policy.ignore), predicate, on_result)
+    stage = _core.Stage.retry(_core_retry(policy), resolve(policy.on), resolve(policy.ignore), predicate, on_result)
     return Compiled(policy, stage)
 
 
-def _waits(policy: Retry) -> tuple[Any, ...]:
-    if policy.waits:
-        return ("listed", policy.waits, policy.jitter)
-    if policy.jitter == "decorrelated":
-        return ("decorrelated", policy.wait)
-    return ("growing", policy.wait, policy.backoff, policy.jitter)
+def _core_retry(policy: Retry) -> _core.Retry:
+    attempts, limits, jitter = policy.attempts, (policy.max_backoff, policy.max_time), policy.random_share
+    if isinstance(jitter, str):
+        return _core.Retry.decorrelated(attempts, limits, policy.initial_backoff)
+    if policy.backoffs:
+        return _core.Retry.listed(attempts, limits, policy.backoffs, jitter)
+    return _core.Retry.growing(attempts, limits, policy.initial_backoff, policy.backoff_multiplier, jitter)
 
 
 def objection(policy: Retry, signature: FunctionSignature, function: str) -> str | None:  # noqa: ARG001 - as every stage

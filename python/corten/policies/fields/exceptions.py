@@ -1,4 +1,4 @@
-"""Which exceptions a policy counts: types, or their dotted names in settings."""
+"""Exceptions that a policy counts: types, or their dotted names in settings."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    ExceptionTypes = tuple[type[Exception] | str, ...]
-    """Exception types, or their names: ``"OSError"``, ``"asyncpg.PostgresError"``."""
+    ExceptionTypes = type[Exception] | str | tuple[type[Exception] | str, ...]
+    """One exception type or several, or their names: ``"OSError"``, ``"asyncpg.PostgresError"``."""
 else:
-    ExceptionTypes = tuple[str, ...]  # what settings can hold; a struct does not check what code passes
+    ExceptionTypes = str | tuple[str, ...]  # what settings can hold; a struct does not check what code passes
 
 
-def resolve(exceptions: Iterable[type[Exception] | str], field: str = "") -> tuple[type[Exception], ...]:
-    """The types themselves; names are imported.
+def resolve(exceptions: ExceptionTypes, field: str = "") -> tuple[type[Exception], ...]:
+    """Return the types; names are imported.
 
-    :param field: policy and field, ``"retry: on"``, for what an error says
-    :raises ValueError: a name leads nowhere, or to something that is no ``Exception``; it is one, not several
+    :param field: policy and field for the error's text, such as ``"retry: on"``
+    :raises ValueError: a name leads nowhere, or to something other than an ``Exception``
     """
-    where = f"{field} " if field else ""
-    said: object = exceptions
-    if isinstance(said, type | str):
-        shown = said.__name__ if isinstance(said, type) else repr(said)
-        raise ValueError(f"{where}is {shown}, which is one; it must be several: ({shown},)")  # noqa: TRY004 - as below
-    return tuple(_resolve(each, f"{field}: " if field else "") for each in exceptions)
+    several = (
+        exceptions if isinstance(exceptions, Iterable) and not isinstance(exceptions, type | str) else (exceptions,)
+    )
+    return tuple(_resolve(each, f"{field}: " if field else "") for each in several)
 
 
 def _resolve(exception: type[Exception] | str, where: str) -> type[Exception]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -12,17 +13,20 @@ else:
     StructMeta = type(msgspec.Struct)  # has a name of its own only in the latest ones
 
 
-class _Told(StructMeta):
-    """msgspec says ``Unexpected keyword argument``, and not of what."""
+class _NamingFields(StructMeta):
+    """Replaces msgspec's ``Unexpected keyword argument``, which does not name the class."""
 
     if not TYPE_CHECKING:  # signatures are those of the fields
 
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - of a metaclass
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - a metaclass
             try:
                 return super().__call__(*args, **kwargs)
             except TypeError as error:
                 fields = cls.__struct_fields__
                 for name in kwargs:
+                    if name in cls.renamed_fields:
+                        renamed = cls.renamed_fields[name]
+                        raise TypeError(f"{cls.__name__} has no field {name!r}: it is now {renamed!r}") from None
                     if name not in fields:
                         from corten.spelling import suggestion
 
@@ -42,13 +46,18 @@ class _Kind:
         return str(policy_type.__struct_config__.tag)
 
 
-class PolicyFields(msgspec.Struct, metaclass=_Told, frozen=True):
+class PolicyFields(msgspec.Struct, metaclass=_NamingFields, frozen=True):
     """The base of all policies."""
 
     kind: ClassVar[str] = cast("str", _Kind())
     """The name of the policy in settings, errors and metrics: ``circuit_breaker``."""
     guards_blocks: ClassVar[bool] = False
     """Whether it can guard a block of code, which it can neither repeat nor give another result."""
+
+    renamed_fields: ClassVar[Mapping[str, str]] = {}
+    """The new name of each field that had another one; errors and settings say it."""
+    former_tags: ClassVar[tuple[str, ...]] = ()
+    """Earlier values of ``policy`` in settings."""
 
     def block_objection(self) -> str:
         """Name the part of the policy that can't guard a block; empty: there is none."""

@@ -63,7 +63,7 @@ class Converter:
                 if not self._reports_unknown:
                     continue
                 bad = True
-                self._unknown(key, known, node, (*path, key))
+                self._unknown(type_, key, known, node, (*path, key))
                 continue
             value = self.convert(field.type, node, (*path, key))
             bad = bad or value is BAD
@@ -83,13 +83,15 @@ class Converter:
                 expected += f", there or as {variable(names)}"
             self.problems.append(SettingsProblem(dotted(path), "missing", expected, source))
 
-    def _unknown(self, key: str, known: dict[str, Any], node: Node, path: Path) -> None:
-        close = nearest(key, known)
+    def _unknown(self, type_: Any, key: str, known: dict[str, Any], node: Node, path: Path) -> None:
+        renamed = getattr(type_, "renamed_fields", {}).get(key)
+        close = renamed or nearest(key, known)
         if close is not None:
             expected = f'"{close}"'
         else:
             expected = "one of " + ", ".join(sorted(known)) if known else "no keys here"
-        self.problems.append(SettingsProblem(dotted(path), "unknown key", expected, node.origin.where(path)))
+        message = "unknown key" if renamed is None else "this key was renamed"
+        self.problems.append(SettingsProblem(dotted(path), message, expected, node.origin.where(path)))
 
     def _made(self, type_: Any, arguments: dict[str, Any], table: Table, path: Path) -> Any:
         try:
@@ -144,11 +146,15 @@ class Converter:
         # A single struct that carries a tag may be written without it.
         if node is None and len(words) == 1:
             return False
-        close = nearest(str(node.value), [str(word) for word in words]) if isinstance(node, Leaf) else None
+        written = str(node.value) if isinstance(node, Leaf) else ""
+        renamed = next((shape for shape in tagged if written in getattr(shape.bare, "former_tags", ())), None)
+        close: object = nearest(written, [str(word) for word in words]) if written else None
+        if renamed is not None:
+            _, close = tag_of(renamed.bare) or ("", None)
         expected = f'"{close}"' if close else "one of " + ", ".join(f'"{word}"' for word in words)
         origin = table.origin if node is None else node.origin
         shown = show(node, str, (*path, name)) if node is not None else ""
-        message = "missing" if node is None else "unknown kind"
+        message = "missing" if node is None else "unknown kind" if renamed is None else "this kind was renamed"
         self.problems.append(
             SettingsProblem(dotted((*path, name)), message, expected, origin.where((*path, name)), shown)
         )

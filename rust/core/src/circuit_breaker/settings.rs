@@ -34,13 +34,13 @@ pub struct Settings {
     /// A call that takes longer is slow, and so is a trial: it fails then. None: no call is.
     pub slow_call: Option<Nanos>,
     /// How long it stays open.
-    pub wait: Nanos,
+    pub open_for: Nanos,
     /// Each time that it opens again without having been well in between, it stays open so many times longer.
     pub growth: f64,
     /// It never stays open longer because of `growth` or because a failure asked for it.
-    pub max_wait: Nanos,
+    pub max_open_for: Nanos,
     /// How many calls a half-open breaker lets through at once; zero counts as one.
-    pub trials: u32,
+    pub half_open_calls: u32,
     /// How many of them must succeed to close it; zero counts as one.
     pub successes: u32,
     /// A half-open breaker whose trials are all silent for so long is open again.
@@ -53,10 +53,10 @@ impl Default for Settings {
             failures: 5,
             rates: None,
             slow_call: None,
-            wait: 60 * NANOS_PER_SECOND,
+            open_for: 60 * NANOS_PER_SECOND,
             growth: 1.0,
-            max_wait: 600 * NANOS_PER_SECOND,
-            trials: 1,
+            max_open_for: 600 * NANOS_PER_SECOND,
+            half_open_calls: 1,
             successes: 1,
             max_half_open: 60 * NANOS_PER_SECOND,
         }
@@ -66,9 +66,9 @@ impl Default for Settings {
 impl Settings {
     /// How long it stays open the n-th time in a row, counted from zero, when the failure asked for `retry_after`.
     pub(super) fn open_for(&self, streak: u32, retry_after: Option<Nanos>) -> Nanos {
-        let asked = retry_after.map_or(0, |asked| asked.min(self.max_wait));
+        let asked = retry_after.map_or(0, |asked| asked.min(self.max_open_for));
         if streak == 0 || self.growth <= 1.0 {
-            return self.wait.max(asked);
+            return self.open_for.max(asked);
         }
         let exponent = i32::try_from(streak).unwrap_or(i32::MAX);
         #[expect(
@@ -77,7 +77,7 @@ impl Settings {
             clippy::cast_precision_loss,
             reason = "`as` saturates, and that is meant; a nanosecond in a hundred days is lost"
         )]
-        let grown = (self.wait as f64 * self.growth.powi(exponent)) as Nanos;
-        grown.min(self.max_wait).max(self.wait).max(asked)
+        let grown = (self.open_for as f64 * self.growth.powi(exponent)) as Nanos;
+        grown.min(self.max_open_for).max(self.open_for).max(asked)
     }
 }

@@ -153,7 +153,7 @@ impl Inner {
         }
         let refusal = match self.state {
             State::Closed | State::Disabled | State::MetricsOnly => return Admission::Admitted(self.permit()),
-            State::HalfOpen if self.trials < self.settings.trials.max(1) => {
+            State::HalfOpen if self.trials < self.settings.half_open_calls.max(1) => {
                 if self.trials == 0 {
                     self.heard_at = now;
                 }
@@ -293,7 +293,7 @@ impl Inner {
     pub(super) fn set(&mut self, state: State, now: Nanos) {
         if state == State::Open {
             self.streak = 0;
-            self.open_for = self.settings.wait;
+            self.open_for = self.settings.open_for;
             self.open_until = now.saturating_add(self.open_for);
         }
         self.enter(state, Cause::ByHand, now);

@@ -8,10 +8,10 @@ const SETTINGS: Settings = Settings {
     failures: 2,
     rates: None,
     slow_call: None,
-    wait: 100,
+    open_for: 100,
     growth: 1.0,
-    max_wait: 1_000,
-    trials: 2,
+    max_open_for: 1_000,
+    half_open_calls: 2,
     successes: 2,
     max_half_open: 10_000,
 };
@@ -250,7 +250,7 @@ fn slow_calls_open_it_though_they_succeed_and_a_slow_trial_fails() {
 
 #[test]
 fn more_successes_than_trials_at_once_can_be_asked_for() {
-    let breaker = CircuitBreaker::new(Settings { trials: 1, successes: 3, ..SETTINGS });
+    let breaker = CircuitBreaker::new(Settings { half_open_calls: 1, successes: 3, ..SETTINGS });
     fail(&breaker, 1);
     fail(&breaker, 1);
     for done in 0..3 {
@@ -264,7 +264,7 @@ fn more_successes_than_trials_at_once_can_be_asked_for() {
 
 #[test]
 fn a_hung_trial_opens_it_again_and_one_that_nobody_has_asked_for_does_not() {
-    let breaker = CircuitBreaker::new(Settings { trials: 1, max_half_open: 50, ..SETTINGS });
+    let breaker = CircuitBreaker::new(Settings { half_open_calls: 1, max_half_open: 50, ..SETTINGS });
     fail(&breaker, 1);
     fail(&breaker, 1);
     let hung = permit(&breaker, 101);
@@ -286,7 +286,7 @@ fn a_hung_trial_opens_it_again_and_one_that_nobody_has_asked_for_does_not() {
 
 #[test]
 fn a_trial_that_was_given_up_and_succeeds_at_last_counts() {
-    let breaker = CircuitBreaker::new(Settings { trials: 1, max_half_open: 50, ..SETTINGS });
+    let breaker = CircuitBreaker::new(Settings { half_open_calls: 1, max_half_open: 50, ..SETTINGS });
     fail(&breaker, 1);
     fail(&breaker, 1);
     let first = permit(&breaker, 101);
@@ -309,7 +309,7 @@ fn a_trial_that_was_given_up_and_succeeds_at_last_counts() {
 
 #[test]
 fn the_wait_grows_up_to_its_cap_until_it_has_been_well_for_as_long() {
-    let settings = Settings { failures: 1, successes: 1, growth: 2.0, max_wait: 350, ..SETTINGS };
+    let settings = Settings { failures: 1, successes: 1, growth: 2.0, max_open_for: 350, ..SETTINGS };
     let breaker = CircuitBreaker::new(settings);
     let mut now = 1;
     for wait in [100, 200, 350, 350] {
@@ -450,7 +450,7 @@ impl Naive {
         let well = self.state == State::Closed && self.closed_at.is_none_or(|at| now >= at + self.open_for);
         self.streak = if well { 0 } else { self.streak + 1 };
         let grown = 100.0 * self.settings.growth.powi(self.streak);
-        self.open_for = (grown.min(1e9) as Nanos).min(self.settings.max_wait);
+        self.open_for = (grown.min(1e9) as Nanos).min(self.settings.max_open_for);
         self.open_until = now + self.open_for;
         self.enter(State::Open);
     }
@@ -463,7 +463,7 @@ impl Naive {
                     self.silent.push(self.epoch);
                     self.open(self.heard_at + self.settings.max_half_open);
                 }
-                State::HalfOpen if self.trials < self.settings.trials => {
+                State::HalfOpen if self.trials < self.settings.half_open_calls => {
                     if self.trials == 0 {
                         self.heard_at = now;
                     }
@@ -544,12 +544,12 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     });
     let rest = (prop_oneof![Just(1.0), Just(2.0)], 1_u32..3, 1_u32..4, 30_u64..200);
     (0_u32..4, prop::option::of(rates), prop::option::of(0_u64..30), rest).prop_map(
-        |(failures, rates, slow_call, (growth, trials, successes, max_half_open))| Settings {
+        |(failures, rates, slow_call, (growth, half_open_calls, successes, max_half_open))| Settings {
             failures,
             rates,
             slow_call,
             growth,
-            trials,
+            half_open_calls,
             successes,
             max_half_open,
             ..SETTINGS

@@ -74,7 +74,7 @@ impl Pipeline {
                 Policy::Retry(retry) => {
                     call.slots[slot] = 1;
                     call.slots[slot + 1] = now;
-                    if retry.remembers_waits() {
+                    if retry.remembers_backoff() {
                         call.slots[slot + 2] = 0;
                     }
                     call.position += 1;

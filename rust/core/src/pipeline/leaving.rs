@@ -165,7 +165,7 @@ impl Pipeline {
                     }
                     let failed = retry::Failed {
                         attempt: u32::try_from(call.slots[*slot]).unwrap_or(u32::MAX),
-                        waited: if retry.remembers_waits() { call.slots[*slot + 2] } else { 0 },
+                        waited: if retry.remembers_backoff() { call.slots[*slot + 2] } else { 0 },
                         retry_after,
                         elapsed: now.saturating_sub(call.slots[*slot + 1]),
                         time_left: call.time_left(now),
@@ -176,7 +176,7 @@ impl Pipeline {
                         continue;
                     }
                     call.slots[*slot] += 1;
-                    if retry.remembers_waits() {
+                    if retry.remembers_backoff() {
                         call.slots[*slot + 2] = delay;
                     }
                     call.attempt = failed.attempt;

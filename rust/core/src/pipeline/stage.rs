@@ -152,7 +152,7 @@ impl Policy {
             Self::Bulkhead { priority: Priority::OfCall, .. }
             | Self::AdaptiveLimit { .. }
             | Self::CircuitBreaker { timed: false, .. } => 1,
-            Self::Retry(retry) => 2 + usize::from(retry.remembers_waits()),
+            Self::Retry(retry) => 2 + usize::from(retry.remembers_backoff()),
             Self::CircuitBreaker { timed: true, .. } | Self::Timeout(_) => 2,
             Self::Fallback => 0,
         }

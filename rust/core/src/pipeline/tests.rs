@@ -11,7 +11,7 @@ use crate::retry::{self, Retry};
 fn breaker(failures: u32) -> Arc<CircuitBreaker> {
     Arc::new(CircuitBreaker::new(circuit_breaker::Settings {
         failures,
-        wait: 1_000,
+        open_for: 1_000,
         ..circuit_breaker::Settings::default()
     }))
 }
@@ -21,8 +21,8 @@ fn guarded_by(breaker: &Arc<CircuitBreaker>) -> Policy {
 }
 
 fn retry(max_attempts: u32) -> Policy {
-    let waits = retry::Waits::Growing { wait: 10, backoff: 2.0, jitter: 0.0 };
-    let settings = retry::Settings { max_attempts, waits, max_wait: 100_000_000, max_time: None };
+    let backoffs = retry::Backoffs::Growing { initial: 10, multiplier: 2.0, jitter: 0.0 };
+    let settings = retry::Settings { max_attempts, backoffs, max_backoff: 100_000_000, max_time: None };
     Policy::Retry(Arc::new(Retry::new(settings, 1)))
 }
 

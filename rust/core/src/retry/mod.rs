@@ -1,40 +1,40 @@
-//! Retry: how long to wait before another attempt, and whether there is one.
+//! Retry: whether another attempt follows, and after which backoff.
 
+mod backoffs;
 pub mod budget;
-mod waits;
 
 use crate::clock::Nanos;
 
+pub use backoffs::Backoffs;
 pub use budget::Budget;
-pub use waits::Waits;
 
-use waits::Random;
+use backoffs::Random;
 
-/// How often, and after which waits.
+/// The numbers of one retry policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Calls in all; the first one counts.
     pub max_attempts: u32,
-    /// How long between them.
-    pub waits: Waits,
-    /// No wait is longer, and no `retry_after` beyond it is waited for.
-    pub max_wait: Nanos,
-    /// Since the first attempt; no attempt begins after it.
+    /// The time between attempts.
+    pub backoffs: Backoffs,
+    /// The longest backoff; an error that asks for more ends the attempts.
+    pub max_backoff: Nanos,
+    /// The time since the first attempt after which no attempt begins.
     pub max_time: Option<Nanos>,
 }
 
-/// What is known when an attempt has failed.
+/// A failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Failed {
-    /// Its number; the first is 1.
+    /// The number of the attempt; the first is 1.
     pub attempt: u32,
-    /// How long was waited before it.
+    /// The backoff before the attempt.
     pub waited: Nanos,
-    /// How long to wait at least, where the failure says so.
+    /// The least time to wait, where the failure states it.
     pub retry_after: Option<Nanos>,
-    /// Since the first attempt began.
+    /// The time since the first attempt began.
     pub elapsed: Nanos,
-    /// How much time a limit further outside leaves.
+    /// The time that a limit further outside leaves.
     pub time_left: Option<Nanos>,
 }
 
@@ -46,31 +46,31 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// With a seed for the jitter.
+    /// A retry whose jitter begins with this seed.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self { settings, random: Random::new(seed) }
     }
 
-    /// How long to wait after a failed attempt, or None where it was the last one.
+    /// The time to wait after a failed attempt, or None after the last one.
     #[must_use]
     pub fn delay(&self, failed: Failed) -> Option<Nanos> {
         let settings = &self.settings;
         let asked = failed.retry_after.unwrap_or(0);
-        if failed.attempt >= settings.max_attempts || asked > settings.max_wait {
+        if failed.attempt >= settings.max_attempts || asked > settings.max_backoff {
             return None;
         }
-        let wait = settings.waits.next(failed.attempt, failed.waited, settings.max_wait, &self.random);
+        let wait = settings.backoffs.next(failed.attempt, failed.waited, settings.max_backoff, &self.random);
         let delay = wait.max(asked);
         let in_time = settings.max_time.is_none_or(|max_time| failed.elapsed.saturating_add(delay) <= max_time);
         (in_time && failed.time_left.is_none_or(|left| delay < left)).then_some(delay)
     }
 
-    /// Whether a call has to remember how long was waited last.
+    /// Whether a call has to remember its last backoff.
     #[inline]
     #[must_use]
-    pub fn remembers_waits(&self) -> bool {
-        matches!(self.settings.waits, Waits::Decorrelated { .. })
+    pub fn remembers_backoff(&self) -> bool {
+        matches!(self.settings.backoffs, Backoffs::Decorrelated { .. })
     }
 }
 
