@@ -1,4 +1,4 @@
-"""Time as Corten sees it: one monotonic clock for limits, TTLs, breakers, backoff, timeouts and schedules."""
+"""The clock: monotonic time for everything in Corten."""
 
 from __future__ import annotations
 
@@ -17,35 +17,34 @@ __all__ = [
 ]
 
 LONGEST = 1e9
-"""The longest that a thread is blocked at a time, in seconds: thirty years; beyond three hundred systems refuse."""
+"""The most seconds to block a thread at once: thirty years; systems refuse three hundred."""
 
 
 class TimerHandle(Protocol):
-    """What :meth:`Clock.call_at` gives back."""
+    """A timer of :meth:`Clock.call_at`."""
 
     def cancel(self) -> None:
-        """Forget the call; harmless when it was made already."""
+        """Cancel the call; no effect after it was made."""
         ...
 
 
 class Clock:
-    """Monotonic seconds since an origin of the clock's own; the machine's time.
+    """Monotonic seconds since an origin of its own: the machine's time.
 
-    Shared by Rust and Python: ``core`` is what the compiled policies read. `corten.testing.FakeClock` is the one that
-    a test moves.
+    Rust and Python share it: the compiled policies read ``core``. Tests move a `corten.testing.FakeClock`.
     """
 
     def __init__(self, core: _core.Clock | None = None) -> None:
         self.core = core if core is not None else _core.Clock()
         self.now: Callable[[], float] = self.core.now
-        """The time now, in seconds."""
+        """Returns the time in seconds."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds of this clock; always a checkpoint, also for zero or less."""
+        """Wait for a number of seconds; always a checkpoint, also for zero or less."""
         await anyio.sleep(max(0.0, seconds))
 
     def block(self, seconds: float) -> None:
-        """Block this thread for a number of seconds of this clock; for plain functions, in threads without a loop."""
+        """Block this thread for a number of seconds; for threads without a loop."""
         time.sleep(min(max(0.0, seconds), LONGEST))
 
     async def sleep_until(self, deadline: float) -> None:
@@ -55,10 +54,10 @@ class Clock:
     def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
         """Call ``callback`` on the running asyncio loop when this clock shows ``deadline``.
 
-        The loop goes by a clock of its own, from which this one may differ by some parts in ten thousand: so much of
-        the time it may be called early, and who minds looks at the clock again.
+        The call may be early by one part in ten thousand, for the loop's clock differs from this one: a callback that
+        must not be early checks the clock again.
 
-        asyncio only: on trio a cancel scope (:meth:`move_on_at`) does what a timer would.
+        asyncio only; on trio use a cancel scope (:meth:`move_on_at`).
 
         :raises RuntimeError: no asyncio loop is running in this thread
         """
@@ -69,10 +68,13 @@ class Clock:
 
     @contextmanager
     def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
-        """Cancel what is inside when this clock shows ``deadline``; ``scope.cancelled_caught`` tells."""
+        """Cancel the block when this clock shows ``deadline``.
+
+        ``scope.cancelled_caught`` says whether the block was cancelled.
+        """
         with anyio.CancelScope(deadline=anyio.current_time() + (deadline - self.now())) as scope:
             yield scope
 
     def move_on_after(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
-        """Cancel what is inside after a number of seconds of this clock."""
+        """Cancel the block after a number of seconds."""
         return self.move_on_at(self.now() + seconds)

@@ -1,4 +1,4 @@
-"""The errors of Corten: one root, typed by what happened, carrying what was decided."""
+"""The errors and warnings of Corten, each with its cause as fields."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
 
 
 class CortenError(Exception):
-    """The root of every error that Corten raises on purpose."""
+    """The base of every error that Corten raises on purpose."""
 
 
 class CortenWarning(UserWarning):
-    """The root of every warning that Corten gives."""
+    """The base of every warning that Corten gives."""
 
 
 class PolicyOrderWarning(CortenWarning):
-    """The policies of a pipeline stand in an order that is probably not meant.
+    """The policies of a pipeline have an order that is probably a mistake.
 
-    :ivar pipeline: whose policies they are
+    :ivar pipeline: the pipeline's name
     :ivar rule: the rule's name, as in the documentation: ``rate_limit outside cache``
-    :ivar reason: what comes of that order, and what to do
+    :ivar reason: the effect of the order, and the remedy
     """
 
     def __init__(self, pipeline: str, rule: str, reason: str) -> None:
@@ -53,12 +53,12 @@ class PolicyOrderWarning(CortenWarning):
 
 
 class Refused(CortenError):
-    """A policy did not let a call through; the call was not made.
+    """A policy refused a call; the function was not called.
 
-    :ivar pipeline: name of the pipeline that refused; empty where a limiter was asked without one
-    :ivar policy: the policy's word, such as ``rate_limit``
-    :ivar reason: why, in words
-    :ivar retry_after: seconds after which a call may succeed; None where nobody can know
+    :ivar pipeline: the pipeline's name; empty for a limiter used without a pipeline
+    :ivar policy: the policy's kind, such as ``rate_limit``
+    :ivar reason: the reason in words
+    :ivar retry_after: seconds after which a call may succeed; None where unknown
     """
 
     def __init__(self, pipeline: str, policy: str, reason: str, retry_after: float | None = None) -> None:
@@ -79,23 +79,23 @@ class RateLimited(Refused):
 
 
 class CircuitOpen(Refused):
-    """The circuit breaker is open, or half open with all its trials under way."""
+    """The circuit breaker is open, or half open with all trial calls running."""
 
 
 class BulkheadFull(Refused):
-    """As many calls as are allowed are running and waiting."""
+    """All places of the bulkhead, and of its queue, are taken."""
 
 
 class ConcurrencyLimited(Refused):
-    """As many calls are running as the adaptive limit lets, and as many waiting as may."""
+    """The adaptive limit is reached, and its queue is full."""
 
 
 class DeadlineExceeded(CortenError, TimeoutError):
     """A time limit passed before the work was done.
 
-    :ivar what: the pipeline, phase or operation whose limit it was
+    :ivar what: the pipeline, phase or operation that took too long
     :ivar seconds: the limit
-    :ivar pipeline: the pipeline's name where it was a pipeline's `Timeout`; None elsewhere
+    :ivar pipeline: the pipeline's name if its `Timeout` set the limit, else None
     """
 
     def __init__(self, what: str, seconds: float, pipeline: str | None = None) -> None:
@@ -110,7 +110,7 @@ class DeadlineExceeded(CortenError, TimeoutError):
 
 
 class PoolExhausted(DeadlineExceeded):
-    """Every connection of a pool was in use for as long as the call could wait.
+    """No connection of a pool came free while the call could wait.
 
     :ivar state: the pool at that moment, in words
     """
@@ -126,24 +126,24 @@ class PoolExhausted(DeadlineExceeded):
 
 
 class ResourceUnavailable(CortenError):
-    """A resource (a pool, a client, a producer) cannot be had: its server is away or it was never provided."""
+    """A resource (a pool, a client, a producer) is not open, or its server is away."""
 
     retryable = True
 
 
 class SettingsProblem(msgspec.Struct, frozen=True):
-    """One thing that is wrong in the settings."""
+    """One problem in the settings."""
 
     path: str
-    """Where: ``postgres.max_size``."""
+    """The setting: ``postgres.max_size``."""
     message: str
-    """What is wrong with it."""
+    """The problem in words."""
     expected: str = ""
-    """What would be right."""
+    """The values that would be right."""
     source: str = ""
     """Where the value came from: ``corten.toml``, ``environment CORTEN_POSTGRES__MAX_SIZE``."""
     value: str = ""
-    """The offending value as text; empty for secrets and where there is none."""
+    """The wrong value as text; empty for secrets and missing values."""
 
     def __str__(self) -> str:
         shown = f" (is {self.value})" if self.value else ""
@@ -155,7 +155,7 @@ class SettingsProblem(msgspec.Struct, frozen=True):
 class SettingsError(CortenError):
     """The settings are wrong; every problem is listed at once.
 
-    :ivar problems: all that is wrong, in the order of the settings
+    :ivar problems: all problems, in the order of the settings
     """
 
     def __init__(self, problems: Sequence[SettingsProblem]) -> None:
@@ -186,21 +186,21 @@ class PluginError(CortenError):
 
 
 class ChaosError(CortenError):
-    """What a call is made to fail with by a chaos policy, unless that says otherwise."""
+    """The error that a chaos policy raises by default."""
 
     retryable = True
 
 
 class MessageError(CortenError):
-    """A message can't be decoded or handled, or can't be published.
+    """A message cannot be decoded, handled or published.
 
-    Raised by a handler it sends the message to the dead letters at once, without another attempt.
+    Raised by a handler, it sends the message to the dead letters without another attempt.
     """
 
     retryable = False
 
 
 def described(error: BaseException) -> str:
-    """``ValueError: its words``, or only the type where it has no words."""
+    """Return an error as text: ``ValueError: its words``, or only the type."""
     words = str(error)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -1,4 +1,4 @@
-"""What is added to an App in code, sorted by kind."""
+"""Components of an App, added in code and sorted by type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Components:
-    """Plain lists, in the order in which things were added; nothing acts on them before the start."""
+    """Components in the order in which they were added, unused before the start."""
 
     def __init__(self) -> None:
         self.pipelines: dict[str, Pipeline] = {}
@@ -40,9 +40,9 @@ class Components:
 
 @functools.singledispatch
 def attach(item: object, app: App[Any]) -> None:
-    """Add something to an App. A new kind of component registers here how it is added.
+    """Add a component to an App; each type of component registers its function here.
 
-    :raises TypeError: an App does not know what to do with it
+    :raises TypeError: no function is registered for the type
     """
     kinds = ", ".join(sorted(kind.__name__ for kind in attach.registry if kind is not object))
     raise TypeError(f"cannot add a {type(item).__name__} to app {app.name!r}; expected one of: {kinds}")

@@ -1,4 +1,4 @@
-"""The pipelines of an App: policies from the settings, and what binds them to it."""
+"""The pipelines of an App: their policies from the settings, and their binding."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ _log = logging.getLogger("corten.app")
 
 
 class Resolved(NamedTuple):
-    """What a pipeline table came to."""
+    """The policies of a pipeline table, ``extends`` followed."""
 
     policies: Sequence[Policy]
     source: str = ""
-    """Where they are from, where that is not the table itself: ``profile http``, ``[pipelines.lookup]``."""
+    """The source of the policies if it is not the table itself: ``profile http``, ``[pipelines.lookup]``."""
 
 
 class Resolver:
-    """Follows ``extends`` through tables and profiles; what is wrong is collected in ``problems``."""
+    """Follows ``extends`` through tables and profiles, and collects problems."""
 
     def __init__(self, tables: Mapping[str, PipelineSettings]) -> None:
         default = tables.get("default")
         is_empty = default is not None and default.policies is None and default.extends is None
         self.tables = {name: table for name, table in tables.items() if not (is_empty and name == "default")}
         self.extended: set[str] = set()
-        """Tables that others extend."""
+        """Tables that another table extends."""
         self._problems: dict[SettingsProblem, None] = {}
 
     @property
     def problems(self) -> list[SettingsProblem]:
-        """What is wrong, each thing once."""
+        """The problems, each once."""
         return list(self._problems)
 
     def resolve(self, name: str) -> Resolved | None:
-        """The policies of a table; None where it has none, or something is wrong."""
+        """Return the policies of a table; None without policies or with a problem."""
         return self._resolve(name, (name,))
 
     def _resolve(self, name: str, chain: tuple[str, ...]) -> Resolved | None:
@@ -65,7 +65,7 @@ class Resolver:
         return Resolved(policies, found.source if found.source.endswith(own) else _both(found.source, own))
 
     def _middle(self, name: str, table: PipelineSettings, chain: tuple[str, ...]) -> Resolved | None:
-        """The policies of a table, without what it puts around them."""
+        """Return the policies of a table without its ``outside`` and ``inside``."""
         if table.policies is not None:
             if table.replace:
                 self._wrong(name, "replace", "has nothing to replace", "extends in place of policies")
@@ -99,7 +99,7 @@ class Resolver:
         else:
             hint = suggestion(extends, [*self.tables, *PROFILES])
             expected = f"a table [pipelines.{extends}] or a profile{hint}"
-            self._wrong(name, "extends", "extends a table that is not there", expected, extends)
+            self._wrong(name, "extends", "extends a missing table", expected, extends)
         return None
 
     def _replaced(self, name: str, replace: Sequence[Policy], base: Resolved) -> Resolved | None:
@@ -128,11 +128,11 @@ def _both(one: str, other: str) -> str:
 def pipeline_policies(
     app: App[Any], settings: Settings | None = None, unused: Callable[[str], object] = _log.warning
 ) -> dict[str, Sequence[Policy]]:
-    """The policies that the settings have for each of an App's pipelines.
+    """Return the policies of the settings for each pipeline of an App.
 
-    :param unused: told of each table that no pipeline uses
-    :param settings: by default those that were loaded
-    :raises SettingsError: a pipeline has no policies, or a table extends what is not there or itself
+    :param unused: called with a warning for each table that no pipeline uses
+    :param settings: by default the loaded settings
+    :raises SettingsError: a pipeline has no policies, or a table extends itself or a missing table
     """
     settings = internals_of(app).settings.loaded if settings is None else settings
     resolver = Resolver(OwnSettings(settings).pipelines)
@@ -154,7 +154,7 @@ def pipeline_policies(
 
 
 def located(problems: Sequence[SettingsProblem], settings: Settings) -> list[SettingsProblem]:
-    """Problems with where the settings are that they come of."""
+    """Return problems with the sources of their settings."""
     sources = {each.path: each.source for each in settings.effective() if each.source != "default"}
 
     def source_of(problem: SettingsProblem) -> str:
@@ -165,10 +165,10 @@ def located(problems: Sequence[SettingsProblem], settings: Settings) -> list[Set
 
 
 def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]], settings: Settings | None = None) -> None:
-    """Set the policies of pipelines, of all of them or of none.
+    """Set the policies of pipelines: all of them, or none.
 
-    :param settings: that they are of, by default those that were loaded
-    :raises SettingsError: policies don't fit a function of their pipeline; nothing has changed
+    :param settings: the settings of the policies, by default the loaded ones
+    :raises SettingsError: policies do not fit a function of their pipeline; nothing has changed
     """
     for commit in prepared(app, policies, settings):
         commit()
@@ -177,9 +177,9 @@ def set_policies(app: App[Any], policies: Mapping[str, Sequence[Policy]], settin
 def prepared(
     app: App[Any], policies: Mapping[str, Sequence[Policy]], settings: Settings | None = None
 ) -> Sequence[Callable[[], None]]:
-    """What sets the policies of pipelines, once all of them are known to fit.
+    """Return functions that set the policies of pipelines, after checking all.
 
-    :raises SettingsError: policies don't fit a function of their pipeline
+    :raises SettingsError: policies do not fit a function of their pipeline
     """
     problems: list[SettingsProblem] = []
     commits: list[Callable[[], None]] = []
@@ -189,7 +189,7 @@ def prepared(
         try:
             commits.append(runtime_of(app.pipelines[name]).prepare(wanted))
         except ContradictionError as error:
-            if not contradicting:  # otherwise those say it, and where the other one is
+            if not contradicting:  # they say it with the place of the other policy
                 problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
         except ValueError as error:
             problems.append(SettingsProblem(f"pipelines.{name}.policies", str(error)))
@@ -200,7 +200,7 @@ def prepared(
 
 
 def bind(app: App[Any], pipeline: Pipeline) -> None:
-    """Bind a pipeline to the clock, the metrics and the plugins of its App."""
+    """Bind a pipeline to clock, metrics and plugins of its App."""
     internals = internals_of(app)
     life = internals.life
     if not life.limiters and any(isinstance(each, RateLimit) and each.shared for each in pipeline.policies):

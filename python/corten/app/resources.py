@@ -1,7 +1,7 @@
-"""Resources: put in order, opened one by one, found by type, closed in reverse.
+"""Resources: ordered, opened one by one, found by type, closed in reverse.
 
-Each resource lives in a task of its own, which enters and leaves its context manager: what it opens inside (a task
-group, a cancel scope) stays properly nested, and one that does not close can be left behind alone.
+Each resource has a task of its own that enters and leaves its context manager. So task groups and cancel scopes inside
+stay properly nested, and a resource that does not close can be left behind alone.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _log = logging.getLogger("corten.app")
 
 T = TypeVar("T")
 Key = tuple[type[Any], str]
-"""The type and the name by which a resource is found."""
+"""The type and the instance name of a resource."""
 
 
 class OwnedResource:
-    """A description with the plugin it came from."""
+    """A resource's description with the plugin that owns it."""
 
     def __init__(self, resource: Resource, owner: str, origin: str) -> None:
         self.resource = resource
@@ -47,15 +47,15 @@ class OwnedResource:
 
     @property
     def key(self) -> Key:
-        """By which it is found."""
+        """The type and name that :meth:`Resources.get` takes."""
         return self.resource.provides, self.resource.name
 
     def __str__(self) -> str:
         whose = "" if self.owner == "app" else f" of plugin {self.owner!r}"
         return f"resource {named(self.key)}{whose}"
 
-    def broken(self, message: str, cause: BaseException | None = None) -> CortenError:
-        """The error that says so, with whose it is."""
+    def error(self, message: str, cause: BaseException | None = None) -> CortenError:
+        """Build an error about this resource, naming its plugin."""
         if self.owner == "app":
             error = CortenError(f"resource {message} ({self.origin})")
         else:
@@ -64,73 +64,73 @@ class OwnedResource:
         return error
 
 
-class KeptResource:
-    """A resource that is open, or on the way there or back."""
+class OpenResource:
+    """A resource that is opening, open or closing."""
 
-    def __init__(self, owned: OwnedResource, on_lost: Callable[[KeptResource], None]) -> None:
+    def __init__(self, owned: OwnedResource, on_lost: Callable[[OpenResource], None]) -> None:
         self.owned = owned
         self.value: Any = None
         self.error: Exception | None = None
         self.is_open = False
-        self.is_told = False
-        """Whether somebody was told of the error already."""
-        self.gone = anyio.Event()
+        self.is_reported = False
+        """Whether the error was raised or logged."""
+        self.closed = anyio.Event()
         self._on_lost = on_lost
-        self._turned = anyio.Event()
+        self._open_ended = anyio.Event()
         self._close = anyio.Event()
         self._scope = anyio.CancelScope()
 
-    async def keep(self, app: App[Any]) -> None:
-        """Open it, hold it until it is to be closed, close it. Raises nothing but cancellation."""
+    async def run(self, app: App[Any]) -> None:
+        """Open the resource, hold it until :meth:`close`, close it; errors are stored, not raised."""
         try:
             with self._scope:
                 async with self.owned.resource.open(app) as self.value:
                     self.is_open = True
-                    self._turned.set()
+                    self._open_ended.set()
                     await self._close.wait()
-        except Exception as error:  # noqa: BLE001 - raised to whoever waits for it
+        except Exception as error:  # noqa: BLE001 - raised by until_open() or reported by close()
             self.error = error
         finally:
             was_open, self.is_open = self.is_open, False
-            self._turned.set()
-            self.gone.set()
+            self._open_ended.set()
+            self.closed.set()
             if was_open and not self._close.is_set():
                 self._on_lost(self)
 
-    async def opened(self) -> None:
-        """Wait until it is open.
+    async def until_open(self) -> None:
+        """Wait until the resource is open.
 
         :raises CortenError: it cannot be opened
         """
         try:
-            await self._turned.wait()
+            await self._open_ended.wait()
         except anyio.get_cancelled_exc_class():
             self.cancel()
             raise
         if not self.is_open:
-            raise self._why()
+            raise self._open_failure()
 
-    def _why(self) -> Exception:
-        self.is_told = True
+    def _open_failure(self) -> Exception:
+        self.is_reported = True
         error = self.error
         if error is None:
-            return self.owned.broken(f"{named(self.owned.key)} ended while it opened")
+            return self.owned.error(f"{named(self.owned.key)} ended while it opened")
         if isinstance(error, CortenError):
             error.add_note(f"{self.owned} ({self.owned.origin})")
             return error
         words = f"cannot be opened: {type(error).__name__}: {redact(str(error))}"
-        if isinstance(error, OSError):  # servers that are away mostly show themselves so
+        if isinstance(error, OSError):  # in most cases the server is away
             unavailable = ResourceUnavailable(f"{self.owned} {words}")
             unavailable.__cause__ = error
             return unavailable
-        return self.owned.broken(f"{named(self.owned.key)} {words}", error)
+        return self.owned.error(f"{named(self.owned.key)} {words}", error)
 
     def close(self) -> None:
-        """Have it closed; :attr:`gone` tells when it is."""
+        """Request closing; :attr:`closed` is set when it has ended."""
         self._close.set()
 
     def cancel(self) -> None:
-        """Interrupt its opening or closing."""
+        """Cancel opening or closing."""
         self._close.set()
         self._scope.cancel()
 
@@ -138,24 +138,24 @@ class KeptResource:
 class Resources:
     """All resources of one App."""
 
-    def __init__(self, app: App[Any], on_lost: Callable[[KeptResource], None]) -> None:
+    def __init__(self, app: App[Any], on_lost: Callable[[OpenResource], None]) -> None:
         self._app = app
         self._on_lost = on_lost
-        self._kept: list[KeptResource] = []
+        self._resources: list[OpenResource] = []
         self._overrides: dict[Key, Any] = {}
         self._found: dict[Key, Any] = {}
         self.gone_because = ""
-        """Why nothing can be found any more; empty while that is not so."""
+        """Why no resource can be found any more; empty while resources can be found."""
 
     def override(self, key: Key, value: Any) -> None:
-        """Have ``value`` found instead of what would be opened."""
+        """Find ``value`` for a key, and open no resource for it."""
         self._overrides[key] = value
         self._found[key] = value
 
     def get(self, kind: type[T], name: str) -> T:
-        """The open resource of a type and name.
+        """Return the open resource of a type and name.
 
-        :raises ResourceUnavailable: it is not open, or nobody provides it; says what there is
+        :raises ResourceUnavailable: it is not open, or no plugin provides it; lists the open ones
         """
         try:
             value: T = self._found[kind, name]
@@ -168,28 +168,30 @@ class Resources:
             return CortenError(self.gone_because)
         app = self._app
         if app.state == "new":
-            reason = f"app {app.name!r} has not started: use it inside `async with app:` or from what app.run() runs"
+            reason = (
+                f"app {app.name!r} has not started: use it inside `async with app:` or in functions that app.run() runs"
+            )
         elif app.state in ("stopped", "failed") and not self._found:
             reason = f"app {app.name!r} has stopped and closed its resources"
         else:
             known = ", ".join(sorted(named(each) for each in self._found)) or "none"
             plugins = internals_of(app).plugins
             hint = plugins.hint_for_inactive(plugins.whose(key[0]))
-            reason = f"nobody provides it; open in app {app.name!r} are: {known}{hint}"
+            reason = f"no plugin provides it; open in app {app.name!r} are: {known}{hint}"
         return ResourceUnavailable(f"no {named(key)}: {reason}")
 
     def ordered(self, resources: Sequence[OwnedResource]) -> list[OwnedResource]:
-        """Those to be opened, in the order of what they require, then of their names.
+        """Return the resources to open: after the resources they require, then by name.
 
-        :raises PluginError: two provide the same, one requires what nobody provides, or they require each other
-        :raises SettingsError: one requires what a plugin would provide that is not configured
+        :raises PluginError: two provide one key, a requirement has no provider, or requirements form a circle
+        :raises SettingsError: the plugin that provides a requirement is not configured
         """
         by_key: dict[Key, OwnedResource] = {}
         for owned in resources:
             first = by_key.setdefault(owned.key, owned)
             if first is not owned:
                 name = named(owned.key)
-                raise owned.broken(f"{name} is one that {first.owner!r} ({first.origin}) provides already")
+                raise owned.error(f"{name} is provided by {first.owner!r} ({first.origin}) already")
         wanted = [owned for owned in resources if owned.key not in self._overrides]
         plugins = internals_of(self._app).plugins
         provided = {kind for kind, _ in (*by_key, *self._overrides)}
@@ -200,13 +202,13 @@ class Resources:
                 if kind not in provided:
                     there = ", ".join(sorted(named(key) for key in by_key)) or "nothing"
                     message = (
-                        f"{named(owned.key)} requires {kind.__name__}, which nobody provides; provided are: {there}"
+                        f"{named(owned.key)} requires {kind.__name__}, which no plugin provides; provided are: {there}"
                     )
                     if (whose := plugins.whose(kind)) and (hint := plugins.hint_for_inactive(whose)):
                         problem = f"{owned} requires {kind.__name__}, and the plugin {whose!r} is not configured"
                         problems.append(SettingsProblem(whose, problem, hint.rpartition("; set ")[2]))
                         continue
-                    raise owned.broken(message + plugins.hint_for_inactive())
+                    raise owned.error(message + plugins.hint_for_inactive())
             requires[owned] = [each for each in wanted if each.resource.provides in owned.resource.requires]
         if problems:
             raise SettingsError(problems)
@@ -217,71 +219,70 @@ class Resources:
         except Circle as circle:
             first = circle.members[0]
             names = [named(each.key) for each in (*circle.members, first)]
-            raise first.broken(f"{names[0]} requires itself: {' requires '.join(names)}") from None
+            raise first.error(f"{names[0]} requires itself: {' requires '.join(names)}") from None
 
     async def open(self, resources: Sequence[OwnedResource], group: anyio.abc.TaskGroup) -> None:
-        """Open them one by one; what was opened stays so when one fails.
+        """Open resources one by one; open ones stay open when one fails.
 
-        :raises CortenError: one cannot be opened
+        :raises CortenError: a resource cannot be opened
         """
         for owned in self.ordered(resources):
-            kept = KeptResource(owned, self._lost)
-            self._kept.append(kept)
-            group.start_soon(kept.keep, self._app, name=str(owned))
-            await kept.opened()
-            self._found[owned.key] = kept.value
+            resource = OpenResource(owned, self._lost)
+            self._resources.append(resource)
+            group.start_soon(resource.run, self._app, name=str(owned))
+            await resource.until_open()
+            self._found[owned.key] = resource.value
             _log.debug("app %s: %s is open", self._app.name, owned)
 
-    def _lost(self, kept: KeptResource) -> None:
-        self._found.pop(kept.owned.key, None)
-        kept.is_told = True
-        self._on_lost(kept)
+    def _lost(self, resource: OpenResource) -> None:
+        self._found.pop(resource.owned.key, None)
+        resource.is_reported = True
+        self._on_lost(resource)
 
     async def close(self, clock: Clock, deadline: float, grace: float) -> tuple[list[Exception], list[str]]:
-        """Close them in reverse. One that overruns its share of the time is cancelled, then left behind.
+        """Close resources in reverse; cancel, then leave behind, those that take too long.
 
-        :returns: what went wrong, and the names of those left behind
+        :returns: the errors, and the names of resources left behind
         """
         errors: list[Exception] = []
         left_behind: list[str] = []
-        for index in reversed(range(len(self._kept))):
-            kept = self._kept[index]
+        for index in reversed(range(len(self._resources))):
+            resource = self._resources[index]
             now = clock.now()
             share = max(0.0, deadline - now) / (index + 1)
             with clock.move_on_at(now + share):
-                kept.close()
-                await kept.gone.wait()
-            if not kept.gone.is_set():
-                kept.cancel()
+                resource.close()
+                await resource.closed.wait()
+            if not resource.closed.is_set():
+                resource.cancel()
                 with clock.move_on_after(grace):
-                    await kept.gone.wait()
-                errors.append(DeadlineExceeded(f"closing {kept.owned} ({kept.owned.origin})", share))
-                if not kept.gone.is_set():
-                    left_behind.append(str(kept.owned))
-                    _log.error("app %s: %s did not close and is left behind", self._app.name, kept.owned)
-            elif kept.error is not None and not kept.is_told:
-                words = (
-                    f"{named(kept.owned.key)} failed to close: {type(kept.error).__name__}: {redact(str(kept.error))}"
-                )
-                errors.append(kept.owned.broken(words, kept.error))
-            self._found.pop(kept.owned.key, None)
-        self._kept.clear()
+                    await resource.closed.wait()
+                errors.append(DeadlineExceeded(f"closing {resource.owned} ({resource.owned.origin})", share))
+                if not resource.closed.is_set():
+                    left_behind.append(str(resource.owned))
+                    _log.error("app %s: %s did not close and is left behind", self._app.name, resource.owned)
+            elif resource.error is not None and not resource.is_reported:
+                error = resource.error
+                words = f"{named(resource.owned.key)} failed to close: {type(error).__name__}: {redact(str(error))}"
+                errors.append(resource.owned.error(words, error))
+            self._found.pop(resource.owned.key, None)
+        self._resources.clear()
         self._found.clear()
         return errors, left_behind
 
     def forget(self, reason: str) -> None:
-        """Find nothing any more."""
+        """Make :meth:`get` raise with a reason."""
         self.gone_because = reason
         self._found.clear()
 
     @property
     def open_now(self) -> Mapping[Key, Any]:
-        """What can be found."""
+        """The open resources by key."""
         return dict(self._found)
 
 
 def named(key: Key) -> str:
-    """``Postgres``, or ``Postgres 'reporting'`` where it is not the default one."""
+    """Return a key as text: ``Postgres``, or ``Postgres 'reporting'``."""
     kind, name = key
     return kind.__name__ if name == "default" else f"{kind.__name__} {name!r}"
 

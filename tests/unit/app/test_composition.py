@@ -152,11 +152,11 @@ async def test_resources_come_by_requirement_then_by_name() -> None:
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        ([resource(Pool, Client)], "Pool requires Client, which nobody provides; provided are: Pool"),
+        ([resource(Pool, Client)], "Pool requires Client, which no plugin provides; provided are: Pool"),
         ([resource(Pool, Client), resource(Client, Pool)], "Client requires Pool requires Client"),
         (
             [resource(Pool), resource(Pool)],
-            "Pool is one that 'app' .added in code. provides already",
+            "Pool is provided by 'app' .added in code. already",
         ),
     ],
 )

@@ -62,7 +62,7 @@ async def test_what_nobody_provides_is_said_with_what_there_is() -> None:
     with pytest.raises(ResourceUnavailable, match="has not started"):
         app.get(Pool)
     async with app:
-        with pytest.raises(ResourceUnavailable, match="no Client: nobody provides it; open in app 'test' are: Pool"):
+        with pytest.raises(ResourceUnavailable, match="no Client: no plugin provides it; open in app 'test' are: Pool"):
             app.get(Client)
     with pytest.raises(ResourceUnavailable, match="has stopped"):
         app.get(Pool)

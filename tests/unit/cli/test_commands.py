@@ -131,7 +131,7 @@ async def users() -> None: ...
 """
     result = project.corten("config", project.service(code))
     assert result.exit_code == 78
-    assert "pipelines.users.extends: extends a table that is not there (is htp)" in result.stderr
+    assert "pipelines.users.extends: extends a missing table (is htp)" in result.stderr
     assert "did you mean 'http'?  [corten.toml:2]" in result.stderr
 
 
@@ -246,7 +246,7 @@ async def users() -> None: ...
     found = project.json("doctor", project.service(code))
     problems = [each["message"] for each in found["diagnoses"] if each["status"] == "problem"]
     assert any("pipelines.users" in each for each in problems)
-    assert any("requires Missing, which nobody provides" in each for each in problems)
+    assert any("requires Missing, which no plugin provides" in each for each in problems)
     fix = next(each["fix"] for each in found["diagnoses"] if each["subject"] == "resources")
     assert fix.startswith("configure what provides it")
 

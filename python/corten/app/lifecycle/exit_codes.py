@@ -1,6 +1,6 @@
-"""Exit codes of ``app.run()`` and of the command; the table for users is ``docs/reference/exit_codes.md``.
+"""Exit codes of ``app.run()`` and of the command.
 
-The numbers above 63 are those of BSD's sysexits.h.
+Users find them in ``docs/reference/exit_codes.md``. Numbers above 63 are from BSD's sysexits.h.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from corten.errors import PluginError, ResourceUnavailable, SettingsError
 OK = 0
 """Stopped cleanly, by itself or by the first signal."""
 FAILED = 1
-"""A task failed for good, or something went wrong while stopping."""
+"""A task failed for good, or stopping failed."""
 USAGE = 2
-"""The command line, or what was asked of ``run``, makes no sense."""
+"""The command line, or an argument of ``run``, is wrong."""
 UNAVAILABLE = 69
-"""A resource cannot be had at start: a server is away, a port is in use."""
+"""A resource cannot be opened at start: a server is away, a port is in use."""
 BROKEN = 70
-"""A plugin is broken, or something is that nobody foresaw."""
+"""A plugin is broken, or an unexpected error occurred."""
 NO_FILE = 73
-"""A file can't be written."""
+"""A file cannot be written."""
 IO_ERROR = 74
 """Reading or writing failed."""
 SETTINGS = 78
@@ -33,7 +33,10 @@ _ORDER = ((SettingsError, SETTINGS), (PluginError, BROKEN), (ResourceUnavailable
 
 
 def of(error: BaseException) -> int:
-    """The exit code for an error that stopped an App from starting; of a group, that of the first kind below it has."""
+    """Return the exit code for an error that stopped an App from starting.
+
+    In a group, settings come before plugins, plugins before resources.
+    """
     errors = list(leaves(error))
     for kind, code in _ORDER:
         if any(isinstance(each, kind) for each in errors):
@@ -42,7 +45,7 @@ def of(error: BaseException) -> int:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors themselves, out of all groups."""
+    """Yield the single errors in an error or a group of errors."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
         for each in group.exceptions:

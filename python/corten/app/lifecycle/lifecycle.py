@@ -1,8 +1,7 @@
-"""One App's life: started once, held by a task of its own, stopped once.
+"""Lifecycle: an App starts once, runs in a task of its own, and stops once.
 
-On asyncio the App lives in a task that it makes itself, so that it may be entered and left in different tasks
-(fixtures, ASGI lifespans). On trio, where every task has a parent, it lives in a nursery that is open from entering to
-leaving, in the task that does both.
+On asyncio the App makes that task itself, so that one task may enter the App and another leave it (fixtures, ASGI
+lifespans). On trio every task has a parent: a nursery stays open from entering to leaving, in one task.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from corten.app.internals import internals_of
-from corten.app.resources import KeptResource, Resources, named
+from corten.app.resources import OpenResource, Resources, named
 from corten.errors import CortenError, described
 from corten.event_loop import on_trio
 from corten.events import PhaseFinished
@@ -46,30 +45,29 @@ State = Literal["new", "starting", "running", "stopping", "stopped", "failed"]
 
 
 class StoppedWhileStarting(CortenError):
-    """Somebody asked the App to stop before it ran."""
+    """The App was asked to stop before it ran."""
 
 
 class Lifecycle:
-    """The state of one App, and the task that holds what it started."""
+    """The state of one App, and the task that holds its resources and tasks."""
 
     def __init__(self, app: App[Any], dead_letters: DeadLetterStore) -> None:
         self._app = app
         self.name = app.name
         self.state: State = "new"
         self.failure: Exception | None = None
-        """What made the App fail: the error of its start, or that of a task that gave up."""
+        """The error that made the App fail: at its start, or of a task that failed for good."""
         self.errors: list[Exception] = []
-        """What went wrong while it stopped."""
+        """The errors of its shutdown."""
         self.left_behind: list[str] = []
-        """What did not end when it was cancelled."""
+        """Tasks and resources that did not end when they were cancelled."""
         self.tasks: list[SupervisedTask] = []
-        self.tell_errors = app.errors.stop
-        """Has the last errors told to those who want to know."""
+        self.deliver_last_errors = app.errors.stop
         self.log_setup: LogSetup | None = None
-        """What ``run`` has set up."""
+        """The logging that ``run`` has set up."""
         self.resources = Resources(app, self._resource_lost)
         self.background = Background()
-        """What pipelines do that no caller waits for."""
+        """Work of pipelines that no caller waits for."""
         self.observers: tuple[Observer, ...] = ()
         self.tiers: Sequence[CacheTier] = ()
         self.limiters: Sequence[LimiterBackend] = ()
@@ -79,23 +77,23 @@ class Lifecycle:
         self._start_error: Exception | None = None
         self._stop_reason = ""
         self._pre_drain = False
-        self._patience: ShutdownDeadline | None = None
+        self._deadline: ShutdownDeadline | None = None
         self._is_hurried = False
         self._pid = 0
 
     @cached_property
     def reloading(self) -> Reloading:
-        """Reads the settings again while the App runs."""
-        from corten.app.settings.reload import Reloading  # with all that only a running App needs
+        """Reloads the settings while the App runs."""
+        from corten.app.settings.reload import Reloading  # only a running App needs it
 
         return Reloading(self._app)
 
     # -- entering and leaving
 
     async def enter(self) -> None:
-        """Start the App and come back when it runs.
+        """Start the App; return when it runs.
 
-        :raises CortenError: it was started before, or cannot start; nothing is left running then
+        :raises CortenError: it was started before, or cannot start; then nothing is left running
         """
         if self.state != "new":
             raise CortenError(f"app {self.name!r} was started before: an App lives once, make a new one")
@@ -106,7 +104,7 @@ class Lifecycle:
         self.over = anyio.Event()
         self._start_scope = anyio.CancelScope()
         self._stop_requested = anyio.Event()
-        self._turned = anyio.Event()
+        self._start_ended = anyio.Event()
         self._finished = anyio.Event()
         backend = _backend()
         self._group: anyio.abc.TaskGroup | None = None
@@ -120,7 +118,7 @@ class Lifecycle:
             await self._group.__aenter__()
             self._group.start_soon(self._hold, backend, name=f"app {self.name}")
         try:
-            await self._turned.wait()
+            await self._start_ended.wait()
         except anyio.get_cancelled_exc_class():
             self._hurry()
             self._start_scope.cancel()
@@ -129,9 +127,9 @@ class Lifecycle:
             raise
         if not self._is_up:
             await self._ended()
-            raise self._why_not_started()
+            raise self._start_failure()
 
-    def _why_not_started(self) -> BaseException:
+    def _start_failure(self) -> BaseException:
         error = self._start_error
         if error is None:
             error = StoppedWhileStarting(f"app {self.name!r} was asked to stop while it started")
@@ -142,9 +140,10 @@ class Lifecycle:
         return error
 
     async def leave(self, body_error: BaseException | None) -> None:
-        """Stop the App and come back when it has stopped.
+        """Stop the App; return when it has stopped.
 
-        :raises ExceptionGroup: of all that went wrong meanwhile; where the body raised it gets notes instead
+        :param body_error: the error of the ``async with`` block; errors of stopping become its notes
+        :raises ExceptionGroup: the errors of stopping, if there is no ``body_error``
         """
         self.check_process()
         self.request_stop("left")
@@ -163,11 +162,11 @@ class Lifecycle:
             body_error.add_note(f"and while app {self.name!r} stopped: {described(error)}")
 
     async def started(self) -> None:
-        """Wait until the App runs, or is not going to."""
-        await self._turned.wait()
+        """Wait until the start has succeeded or failed."""
+        await self._start_ended.wait()
 
     async def stopped(self) -> None:
-        """Stop, and wait until all phases are over; what was left behind may still be there."""
+        """Stop, and wait until all phases are over."""
         self.request_stop("left")
         await self._finished.wait()
 
@@ -179,7 +178,7 @@ class Lifecycle:
 
                 await asyncio.wait([self._task])
                 if not self._task.cancelled() and (error := self._task.exception()) is not None:
-                    raise error  # ours, not the user's: it must not vanish in a task that nobody awaits
+                    raise error  # an error of ours must not vanish in a task without a waiter
         if self._group is not None:
             group, self._group = self._group, None
             try:
@@ -189,7 +188,10 @@ class Lifecycle:
                     raise
 
     def request_stop(self, reason: str, *, pre_drain: bool = False) -> None:
-        """Ask the App to stop; the first who asks decides whether there is a pre-drain delay."""
+        """Ask the App to stop; only the first call has an effect.
+
+        :param pre_drain: whether the shutdown begins with the pre-drain delay
+        """
         if self.state in ("new", "stopped") or self._stop_requested.is_set():
             return
         self._stop_reason = reason
@@ -201,14 +203,14 @@ class Lifecycle:
 
     def _hurry(self) -> None:
         self._is_hurried = True
-        if self._patience is not None:
-            self._patience.hurry()
+        if self._deadline is not None:
+            self._deadline.hurry()
 
-    # -- the task that holds everything
+    # -- the App's own task
 
     async def _hold(self, backend: str) -> None:
         try:
-            # The host's cancellation reaches the App through leaving, not from above: its body may still need us.
+            # The host's cancellation must not reach the App before its block has ended: the block may still use it.
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as group:
                     await self._live(group, backend)
@@ -218,12 +220,12 @@ class Lifecycle:
             self._conclude()
 
     async def _live(self, group: anyio.abc.TaskGroup, backend: str) -> None:
-        from corten.app.lifecycle.startup import start  # with all that only a running App needs
+        from corten.app.lifecycle.startup import start  # only a running App needs it
 
         try:
             with self._start_scope:
                 await start(self._app, group, backend)
-        except Exception as error:  # noqa: BLE001 - raised to whoever starts the App, when all is undone
+        except Exception as error:  # noqa: BLE001 - raised to the caller when all is undone
             self.failure = error
         # A task that is not restarted may have failed meanwhile.
         self._start_error = self.failure
@@ -232,7 +234,7 @@ class Lifecycle:
             if self._is_up:
                 self.state = "running"
                 _log.info("app %s is running", self.name)
-                self._turned.set()
+                self._start_ended.set()
                 await self._stop_requested.wait()
         except anyio.get_cancelled_exc_class():
             self._hurry()
@@ -244,12 +246,12 @@ class Lifecycle:
         from corten.app.lifecycle.shutdown import ShutdownDeadline, shut_down
 
         shutdown = internals_of(self._app).settings.shutdown
-        self._patience = ShutdownDeadline(self._app.clock, shutdown.deadline)
+        self._deadline = ShutdownDeadline(self._app.clock, shutdown.deadline)
         if self._is_hurried:
-            self._patience.hurry()
+            self._deadline.hurry()
         level = logging.INFO if self._start_error is None else logging.DEBUG
         _log.log(level, "app %s stops%s", self.name, f": {self._stop_reason}" if self._stop_reason else "")
-        await shut_down(self, group, self._patience, shutdown.pre_drain if self._pre_drain else 0.0)
+        await shut_down(self, group, self._deadline, shutdown.pre_drain if self._pre_drain else 0.0)
 
     def _conclude(self) -> None:
         if self._finished.is_set():
@@ -259,12 +261,12 @@ class Lifecycle:
             _log.error("app %s: while stopping: %s", self.name, described(error))
         _log.log(logging.INFO if self._start_error is None else logging.DEBUG, "app %s has stopped", self.name)
         self._finished.set()
-        self._turned.set()
+        self._start_ended.set()
         self.over.set()
 
     @contextmanager
     def phase(self, name: str) -> Generator[None, None, None]:
-        """Log a phase and its time, and emit them."""
+        """Log a phase with its time, and emit an event."""
         began = self._app.clock.now()
         errors = len(self.errors)
         words = ""
@@ -281,7 +283,7 @@ class Lifecycle:
             words = words or "; ".join(described(error) for error in self.errors[errors:])
             if words not in ("", "cancelled"):
                 level = logging.ERROR
-            else:  # undoing a start that failed: the error is what matters
+            else:  # undoing a failed start: its error matters, not the phases
                 level = logging.INFO if self._start_error is None else logging.DEBUG
             shown = ": " + " ".join(words.split()) if words else ""
             _log.log(level, "app %s: phase %s: %.3f s%s", self.name, name, seconds, shown)
@@ -289,14 +291,16 @@ class Lifecycle:
 
     # -- failing
 
-    def _resource_lost(self, kept: KeptResource) -> None:
-        why = "" if kept.error is None else f": {described(kept.error)}"
-        error = kept.owned.broken(f"{named(kept.owned.key)} ended while the app was running{why}", kept.error)
-        _log.error("app %s: %s", self.name, error, exc_info=kept.error)
+    def _resource_lost(self, resource: OpenResource) -> None:
+        why = "" if resource.error is None else f": {described(resource.error)}"
+        error = resource.owned.error(
+            f"{named(resource.owned.key)} ended while the app was running{why}", resource.error
+        )
+        _log.error("app %s: %s", self.name, error, exc_info=resource.error)
         self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Something is lost for good: the App has failed, and whoever embeds it is not disturbed."""
+        """Mark the App as failed; an embedding program continues."""
         if self.failure is None:
             self.failure = error
         if self.state == "running":
@@ -306,7 +310,10 @@ class Lifecycle:
     # -- processes
 
     def check_process(self) -> None:
-        """:raises CortenError: this process was forked off the one in which the App was started."""
+        """Check that this process has started the App.
+
+        :raises CortenError: this process was forked after the start
+        """
         if self._pid and self._pid != os.getpid():
             raise CortenError(self._forked())
 
@@ -317,7 +324,7 @@ class Lifecycle:
         )
 
     def forked(self) -> None:
-        """In a child: let nothing be found."""
+        """In a forked process: make :meth:`Resources.get` raise."""
         self.resources.forget(self._forked())
 
 
@@ -326,7 +333,7 @@ _watching = False
 
 
 def _watch_forks() -> None:
-    global _watching  # noqa: PLW0603 - one hook a process, which cannot be taken back
+    global _watching  # noqa: PLW0603 - one hook for the process, which cannot be removed
     if not _watching and hasattr(os, "register_at_fork"):
         _watching = True
         os.register_at_fork(after_in_child=_after_fork)

@@ -1,8 +1,7 @@
-"""``app.run()``: the App as the whole program, with signals, logging, and a code to exit with.
+"""``app.run()``: the App as the whole program, with signals, logging and an exit code.
 
-The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. SIGHUP has the
-settings read again. Handlers are plain ones of the `signal` module: they act also while something blocks the event
-loop.
+The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. SIGHUP reloads the
+settings. Handlers are those of the `signal` module, which act even while the event loop is blocked.
 """
 
 from __future__ import annotations
@@ -39,30 +38,33 @@ Loop = Literal["uvloop"] | Callable[[], asyncio.AbstractEventLoop] | None
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD = getattr(signal, "SIGHUP", None)
-"""The signal that asks for the settings to be read again; None on Windows, which has none for that."""
-TOGETHER = 0.2
-"""Seconds within which several signals are one. Ctrl-C reaches the terminal's whole process group, and launchers such
-as `uv run` and `timeout` hand it on as well: it comes twice within milliseconds."""
+"""The signal that reloads the settings; None on Windows."""
+SAME_SIGNAL = 0.2
+"""Seconds within which several signals count as one. Ctrl-C reaches the terminal's whole process group, and launchers
+such as `uv run` and `timeout` forward it too: it comes twice within milliseconds."""
 
 
 class Signals:
-    """What signals ask of a running App."""
+    """Handles signals for a running App."""
 
     def __init__(self, life: Lifecycle) -> None:
         self._life = life
         self._received: int | None = None
         self._at = 0.0
         self._wake: Callable[[Callable[[], object]], object] | None = None
-        self._asks_to_reload = False
+        self._reload_requested = False
         self._has_terminal = _is_terminal()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Called between two bytecodes of the main thread, whatever it is doing."""
+        """Stop the App, or on the second signal the process.
+
+        Called between two bytecodes of the main thread.
+        """
         now = time.monotonic()
         if self._received is not None:
-            if now - self._at < TOGETHER:
+            if now - self._at < SAME_SIGNAL:
                 return
-            # Not by sys.exit: whatever hangs would hold that up.
+            # Not sys.exit: a hanging task would delay it.
             os.write(2, f"corten: second signal ({signal.Signals(number).name}): left at once\n".encode())
             os._exit(exit_codes.SIGNAL + number)
         self._received = number
@@ -71,24 +73,24 @@ class Signals:
             self._wake(self._stop)
 
     def handle_reload(self, number: int, frame: FrameType | None) -> None:
-        """Read the settings again; unless it says what it was made for: the terminal is gone."""
+        """Reload the settings, unless SIGHUP means that the terminal closed."""
         if self._has_terminal and not _is_terminal():
             self.handle(number, frame)
         elif self._wake is not None:
             self._wake(self._life.reloading.ask)
-        else:  # there is no loop: the settings may just have been read
-            self._asks_to_reload = True
+        else:  # no event loop yet: the settings may have been read already
+            self._reload_requested = True
 
     def attend(self) -> None:
-        """Act on signals from the event loop that runs now, also on one that came before."""
+        """Act on signals in the running event loop, earlier ones included."""
         self._wake = loop_caller()
         if self._received is not None and self._wake is not None:
             self._wake(self._stop)
-        if self._asks_to_reload and self._wake is not None:
+        if self._reload_requested and self._wake is not None:
             self._wake(self._life.reloading.ask)
 
     def leave(self) -> None:
-        """The event loop ends."""
+        """Stop acting on signals: the event loop ends."""
         self._wake = None
 
     def _stop(self) -> None:
@@ -98,32 +100,32 @@ class Signals:
 
     @property
     def were_received(self) -> bool:
-        """Whether there was any."""
+        """Whether a signal has come."""
         return self._received is not None
 
     @contextmanager
     def installed(self) -> Generator[None, None, None]:
-        """Handle signals while inside, where this is the main thread and nobody else handles them."""
+        """Handle signals in the block: in the main thread, and only signals without a handler."""
         before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                     before[number] = signal.signal(number, self.handle)
-            # `nohup` has it ignored, so that it ends nothing; that it does not.
+            # Also where `nohup` ignores it, so that a closing terminal ends nothing: a reload ends nothing.
             if RELOAD is not None and signal.getsignal(RELOAD) in (signal.SIG_DFL, signal.SIG_IGN):
                 before[RELOAD] = signal.signal(RELOAD, self.handle_reload)
         try:
             yield
         finally:
             if self._received is not None:
-                # An App that stops quickly must not leave the twin of the signal to the default: that kills.
-                time.sleep(max(0.0, self._at + TOGETHER - time.monotonic()))
+                # An App that stops quickly must still catch the repeated signal: the default handler kills.
+                time.sleep(max(0.0, self._at + SAME_SIGNAL - time.monotonic()))
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
 def _is_terminal() -> bool:
-    """Whether there is a terminal that may hang up; none is where it has."""
+    """Return whether there is a terminal; False after it has closed."""
     try:
         return os.isatty(0)
     except OSError:
@@ -131,7 +133,7 @@ def _is_terminal() -> bool:
 
 
 def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> int:
-    """Run an App to its end, and say on stderr what went wrong.
+    """Run an App to its end, and print errors on stderr.
 
     :returns: the exit code
     """
@@ -144,8 +146,10 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
             return _report(app, error, exit_codes.USAGE)
         try:
             app.load()
-        except Exception as error:  # noqa: BLE001 - reported below; a traceback helps few
-            if os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug":  # no settings could be read to say so
+        except Exception as error:  # noqa: BLE001 - reported below, without a traceback
+            if (
+                os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug"
+            ):  # the settings that would say so could not be read
                 configure("DEBUG", app=app.name)
             return _report(app, error, exit_codes.of(error))
         with logging_set_up(app):
@@ -176,7 +180,7 @@ async def _live(app: App[Any], life: Lifecycle) -> int:
     finally:
         await life.stopped()
         if life.left_behind:
-            _leave_behind(_report(app, ExceptionGroup("", life.errors), exit_codes.FAILED, "did not stop cleanly"))
+            _exit_now(_report(app, ExceptionGroup("", life.errors), exit_codes.FAILED, "did not stop cleanly"))
         try:
             await life.leave(None)
         except ExceptionGroup as group:
@@ -184,15 +188,15 @@ async def _live(app: App[Any], life: Lifecycle) -> int:
     return code
 
 
-def _is_puzzling(error: BaseException) -> bool:
-    """Whether somebody may want to see where it came from: it is not ours, or stands for one that is not."""
+def _needs_traceback(error: BaseException) -> bool:
+    """Return whether a traceback may help: the error, or its cause, is neither ours nor the system's."""
     if isinstance(error, CortenError):
         return error.__cause__ is not None and not isinstance(error.__cause__, CortenError | OSError)
     return not isinstance(error, OSError)
 
 
-def _leave_behind(code: int) -> NoReturn:
-    """End the process although something in it does not end: it would hold up the event loop, and the interpreter."""
+def _exit_now(code: int) -> NoReturn:
+    """End the process at once: a task that does not end would block the interpreter's exit."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -200,7 +204,7 @@ def _leave_behind(code: int) -> NoReturn:
 
 
 def _report(app: App[Any], error: BaseException, code: int, what: str = "did not start") -> int:
-    """Say it on stderr, one paragraph an error; the traceback goes to the log, for those who look at debug."""
+    """Print an error on stderr, one paragraph for each; log its traceback at level debug."""
     lines = [f"corten: app {app.name!r} {what} (exit code {code})"]
     for leaf in exit_codes.leaves(error):
         words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
@@ -208,7 +212,7 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
     file = internals_of(app).settings.sources.missing()
     if file is not None and code == exit_codes.SETTINGS:
         lines.append(f"  There is no settings file {file.absolute()}")
-    if any(_is_puzzling(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
+    if any(_needs_traceback(leaf) for leaf in exit_codes.leaves(error)) and not _log.isEnabledFor(logging.DEBUG):
         lines.append("  For the traceback: CORTEN_LOGS__LEVEL=debug")
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
@@ -218,7 +222,7 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
 
 @contextmanager
 def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
-    """Log while inside as the settings say, where nobody has set up logging."""
+    """Set up logging by the settings in the block, unless it is set up already."""
     internals = internals_of(app)
     logs, life = internals.settings.own.logs, internals.life
     life.log_setup = configure(cast("LogLevel", logs.level.upper()), logs.format, app=app.name)

@@ -1,7 +1,7 @@
-"""The phases of shutdown, within one deadline.
+"""Shutdown: phases within one deadline.
 
-Not ready, pre-drain delay, intake stops, work drains, telemetry flushes, resources close in reverse. Each phase has to
-be over at a fraction of the time there is, so that a phase that hangs leaves the later ones theirs.
+Not ready, pre-drain delay, intake stops, work drains, telemetry flushes, resources close in reverse. Each phase ends at
+a fraction of the time at the latest, so that a phase that hangs leaves time to the later phases.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("corten.app")
 
-OVER_AT: dict[Phase, float] = {"intake": 0.4, "work": 0.7, "flush": 0.8}
-"""The fraction of the time by which a phase has to be over; resources have the rest."""
+PHASE_ENDS: dict[Phase, float] = {"intake": 0.4, "work": 0.7, "flush": 0.8}
+"""The fraction of the time at which a phase ends; resources have the rest."""
 
-HURRY = 2.0
-"""Seconds that are left, at most, to a shutdown whose caller was cancelled."""
+HURRIED_SECONDS = 2.0
+"""The most seconds of a shutdown after its caller was cancelled."""
 
 
 class ShutdownDeadline:
-    """The time that a shutdown has, which can be cut short while it runs."""
+    """The deadline of a shutdown, which can be brought forward while it runs."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock
         self.begun = clock.now()
-        self.deadline = self.begun + seconds
+        self.ends_at = self.begun + seconds
         self.grace = min(0.5, 0.05 * seconds)
-        """Seconds in which what was cancelled has to end."""
+        """Seconds in which cancelled work has to end."""
         self._scopes: list[anyio.CancelScope] = []
         self._hurried = False
 
     def drain_begins(self) -> None:
-        """The fractions are of the time from now on."""
+        """Measure the fractions from now on."""
         self.begun = self.clock.now()
 
-    def over_at(self, phase: Phase) -> float:
-        """When a phase has to be over."""
-        return self.begun + OVER_AT[phase] * (self.deadline - self.begun)
+    def end_of(self, phase: Phase) -> float:
+        """Return the moment at which a phase ends."""
+        return self.begun + PHASE_ENDS[phase] * (self.ends_at - self.begun)
 
     @property
     def is_hurried(self) -> bool:
-        """Whether nobody waits for work in flight any more."""
+        """Whether work in flight is no longer waited for."""
         return self._hurried
 
     @contextmanager
     def until(self, moment: float) -> Generator[None, None, None]:
-        """Leave what is inside at a moment, or when told to hurry."""
+        """Cancel the block at a moment, or on :meth:`hurry`."""
         with self.clock.move_on_at(moment) as scope:
             self._scopes.append(scope)
             if self._hurried:
@@ -70,34 +70,34 @@ class ShutdownDeadline:
                 self._scopes.remove(scope)
 
     def hurry(self) -> None:
-        """Cut it short: cancel what is in flight, and close."""
+        """Bring the deadline forward: cancel work in flight, then close."""
         self._hurried = True
-        self.deadline = min(self.deadline, self.clock.now() + HURRY)
+        self.ends_at = min(self.ends_at, self.clock.now() + HURRIED_SECONDS)
         self.grace = min(self.grace, 0.1)
         for scope in self._scopes:
             scope.cancel()
 
 
-async def shut_down(life: Lifecycle, group: anyio.abc.TaskGroup, patience: ShutdownDeadline, pre_drain: float) -> None:
-    """Go through the phases. Raises nothing: what goes wrong is in ``life.errors``."""
+async def shut_down(life: Lifecycle, group: anyio.abc.TaskGroup, deadline: ShutdownDeadline, pre_drain: float) -> None:
+    """Run all phases; errors are collected in ``life.errors``, not raised."""
     with life.phase("not ready"):
         life.state = "stopping"
     if pre_drain > 0:
-        with life.phase("pre-drain"), patience.until(patience.clock.now() + pre_drain):
+        with life.phase("pre-drain"), deadline.until(deadline.clock.now() + pre_drain):
             await anyio.sleep_forever()
-    patience.drain_begins()
-    for phase in OVER_AT:
+    deadline.drain_begins()
+    for phase in PHASE_ENDS:
         with life.phase(phase):
-            await _stop_tasks(life, group, [task for task in life.tasks if task.task.phase == phase], patience, phase)
+            await _stop_tasks(life, group, [task for task in life.tasks if task.task.phase == phase], deadline, phase)
             if phase == "flush":
-                with patience.until(patience.over_at(phase)):
-                    await life.tell_errors()
+                with deadline.until(deadline.end_of(phase)):
+                    await life.deliver_last_errors()
     with life.phase("close"):
-        with patience.clock.move_on_after(patience.grace):
+        with deadline.clock.move_on_after(deadline.grace):
             await life.background.close()
         if jobs := life.background.jobs:
-            life.left_behind.append(f"{jobs} of what pipelines did in the background")
-        errors, left_behind = await life.resources.close(patience.clock, patience.deadline, patience.grace)
+            life.left_behind.append(f"{jobs} background jobs of pipelines")
+        errors, left_behind = await life.resources.close(deadline.clock, deadline.ends_at, deadline.grace)
         life.errors += errors
         life.left_behind += left_behind
 
@@ -106,23 +106,23 @@ async def _stop_tasks(
     life: Lifecycle,
     group: anyio.abc.TaskGroup,
     tasks: Sequence[SupervisedTask],
-    patience: ShutdownDeadline,
+    deadline: ShutdownDeadline,
     phase: Phase,
 ) -> None:
-    begun = patience.clock.now()
+    begun = deadline.clock.now()
     for task in tasks:
         group.start_soon(task.ask_to_stop, name=f"stop {task}")
-    with patience.until(patience.over_at(phase)):
+    with deadline.until(deadline.end_of(phase)):
         await _all_stopped(tasks)
     late = [task for task in tasks if not task.is_stopped]
     for task in late:
         task.cancel()
-    with patience.clock.move_on_after(patience.grace):
+    with deadline.clock.move_on_after(deadline.grace):
         await _all_stopped(late)
     for task in tasks:
         life.errors += task.stop_errors
     for task in late:
-        life.errors.append(DeadlineExceeded(f"stopping {task}", patience.clock.now() - begun))
+        life.errors.append(DeadlineExceeded(f"stopping {task}", deadline.clock.now() - begun))
         if task.is_stopped:
             _log.warning("app %s: %s did not stop in time and was cancelled", life.name, task)
         else:

@@ -37,7 +37,7 @@ _IN_CODE = "added in code"
 
 
 async def start(app: App[Any], group: anyio.abc.TaskGroup, backend: str) -> None:
-    """Start an App until it runs; on an error, leave running what was started.
+    """Start an App; started parts keep running if a later one fails.
 
     :raises CortenError: it cannot start
     """
@@ -75,7 +75,7 @@ async def start(app: App[Any], group: anyio.abc.TaskGroup, backend: str) -> None
 
 
 def gather(app: App[Any]) -> list[tuple[str, Task]]:
-    """Register what plugins bring besides resources, and return their tasks with the owners' names."""
+    """Register the components of plugins, and return their tasks with owners."""
     internals = internals_of(app)
     components, plugins, life = internals.components, internals.plugins, internals.life
     for plugin, check in plugins.each("corten_health_checks", Check, app=app):
@@ -118,7 +118,7 @@ def _register(plugin: Plugin, hook: str, register: Any, item: object) -> None:
 
 
 def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
-    """Return the App's own checks: for each name the probe and the function."""
+    """Return the App's own checks: probe and function by name."""
 
     async def live() -> Finding | None:
         return None if life.failure is None else Finding("down", f"failed: {described(life.failure)}")
@@ -133,7 +133,7 @@ def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
 
 
 def choose_store(app: App[Any]) -> Any:
-    """Return the dead-letter store that the settings name, else the only one of a plugin, else memory.
+    """Return the dead-letter store of the settings, else the only plugin's, else memory.
 
     :raises SettingsError: the settings name a store that does not exist, or name none of several
     """
@@ -158,7 +158,7 @@ def choose_store(app: App[Any]) -> Any:
 
 
 async def start_tasks(app: App[Any], group: anyio.abc.TaskGroup, from_plugins: list[tuple[str, Task]]) -> None:
-    """Start the plugins' tasks, then the user's: each in the order flush, work, intake.
+    """Start the plugins' tasks, then the user's; flush before work before intake.
 
     :raises Exception: the error of a task that has to be ready before the App runs
     """
