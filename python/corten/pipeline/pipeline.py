@@ -86,7 +86,7 @@ class Pipeline:
             return type(wrapped)(self(wrapped.__func__))
         if not callable(function):
             raise TypeError(f"pipeline {self.name!r}: {function!r} can't be called; it guards functions")
-        return self._runtime.guard_function(function)
+        return self._runtime.wrap(function)
 
     async def call(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function under the policies without decorating it.
@@ -125,7 +125,7 @@ class Pipeline:
         :raises ValueError: a policy can't guard a block
         :raises CortenError: the policies come from settings, and the App has not started
         """
-        return self._runtime.guard_block(values)
+        return self._runtime.guard(values)
 
     def configure(self, policies: Sequence[Policy]) -> None:
         """Set or replace the policies, all at once.
@@ -175,28 +175,28 @@ class Pipeline:
     @property
     def breakers(self) -> tuple[BreakerControl, ...]:
         """Circuit breakers, outermost first, to open, close and disable by hand."""
-        return self._runtime.state_of("circuit_breaker")
+        return self._runtime.controls().get("circuit_breaker", ())
 
     @property
     def bulkheads(self) -> tuple[BulkheadControl, ...]:
         """Bulkheads, outermost first, to resize."""
-        return self._runtime.state_of("bulkhead")
+        return self._runtime.controls().get("bulkhead", ())
 
     @property
     def adaptive_limits(self) -> tuple[AdaptiveLimitControl, ...]:
         """Adaptive limits, outermost first, to set and reset."""
-        return self._runtime.state_of("adaptive_limit")
+        return self._runtime.controls().get("adaptive_limit", ())
 
     @property
     def rate_limits(self) -> tuple[RateLimitControl, ...]:
         """Rate limits, outermost first, to look at and change."""
-        return self._runtime.state_of("rate_limit")
+        return self._runtime.controls().get("rate_limit", ())
 
     def statistics(self) -> PipelineStatistics:
         """Return its counts, and the statistics of its policies."""
-        from corten.pipeline.telemetry.statistics import statistics_of
+        from corten.pipeline.telemetry.statistics import policy_statistics, statistics_of
 
-        return statistics_of(self._runtime)
+        return statistics_of(self._runtime, policy_statistics(self._runtime))
 
 
 def runtime_of(pipeline: Pipeline) -> PipelineRuntime:

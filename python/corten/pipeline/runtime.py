@@ -75,11 +75,11 @@ class PipelineRuntime:
         switches.register(self)
         measure(self, self.registry)
 
-    def state_of(self, kind: str) -> tuple[Any, ...]:
-        """Return the state of all policies of a kind, outermost first."""
-        return self._compiler.state_of(kind)
+    def controls(self) -> dict[str, tuple[Any, ...]]:
+        """Return the controls of the policies by their kind, outermost first."""
+        return self._compiler.controls()
 
-    def guard_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the wrapper of a user's function.
 
         :raises TypeError: it is a sync generator function
@@ -94,7 +94,7 @@ class PipelineRuntime:
         self.functions.add(guarded)
         return guarded.function
 
-    def guard_block(self, values: dict[str, Any]) -> Guard:
+    def guard(self, values: dict[str, Any]) -> Guard:
         """Return a guard for one block of code.
 
         :raises ValueError: a policy can't guard a block
@@ -140,7 +140,7 @@ class PipelineRuntime:
             self._compiler.commit(compiled)
             self.policies, self.layers = policies, compiled.layers
             self.context = replace(self.context, budget=compiled.context.budget)
-            for breaker in self.state_of("circuit_breaker"):
+            for breaker in self.controls().get("circuit_breaker", ()):
                 breaker.bind(self._app_events, self.name)
             for install in installs:
                 install()

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from corten.pipeline.compile.budget import shared_budget
+from corten.pipeline.controls.control import Control
 from corten.pipeline.controls.named import Shareable
 from corten.pipeline.layers import LAYERS, SHARED_LAYERS, KeepsState, Layer, PipelineContext
 from corten.pipeline.layers.layer import Position, positions
@@ -23,7 +24,7 @@ class Compilation(msgspec.Struct, frozen=True):
 
     layers: tuple[Layer, ...]
     """Outermost first."""
-    state: Mapping[Position, Any]
+    state: Mapping[Position, Control]
     changes: Sequence[Callable[[], object]]
     """Apply the new settings to state that stays."""
     context: PipelineContext
@@ -34,7 +35,7 @@ class Compiler:
     """Compiles policies again and again, and keeps state by position."""
 
     def __init__(self) -> None:
-        self._state: Mapping[Position, Any] = {}
+        self._state: Mapping[Position, Control] = {}
         self._context: PipelineContext | None = None
 
     def prepare(self, policies: Sequence[Policy], context: PipelineContext) -> Compilation:
@@ -49,7 +50,7 @@ class Compiler:
         before = self._context if self._context is not None and self._context.clock is context.clock else None
         kept: Mapping[Position, Any] = {} if before is None else self._state
         context = replace(context, budget=shared_budget(policies, None if before is None else before.budget, context))
-        state: dict[Position, Any] = {}
+        state: dict[Position, Control] = {}
         changes: list[Callable[[], object]] = []
         segments: list[tuple[Layer | None, list[Compiled]]] = [(None, [])]
         for policy in policies:
@@ -98,9 +99,12 @@ class Compiler:
             change()
         self._state, self._context = compiled.state, compiled.context
 
-    def state_of(self, kind: str) -> tuple[Any, ...]:
-        """Return the state of all policies of a kind, outermost first."""
-        return tuple(state for (each, _), state in self._state.items() if each == kind)
+    def controls(self) -> dict[str, tuple[Any, ...]]:
+        """Return the controls of the policies by their kind, outermost first."""
+        found: dict[str, tuple[Any, ...]] = {}
+        for (kind, _), control in self._state.items():
+            found[kind] = (*found.get(kind, ()), control)
+        return found
 
 
 def _unknown(policy: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from corten import _core
 from corten.clock import Clock
 from corten.pipeline.controls.chaos import ChaosControl
+from corten.pipeline.controls.control import Control
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.layer import PipelineContext, WrapContext, Wrapped
@@ -45,7 +46,7 @@ class ChaosLayer:
             previous,
         )
 
-    def keep(self, state: object) -> object:
+    def keep(self, state: Control | None) -> Control:
         """Take over the counts of the layer before."""
         if isinstance(state, ChaosControl):
             self.state = ChaosControl(self._made_after(state.core))

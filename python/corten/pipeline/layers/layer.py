@@ -10,6 +10,7 @@ import msgspec
 
 from corten._core import PipelineCounts, RetryBudget
 from corten.clock import Clock
+from corten.pipeline.controls.control import Control
 from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.stages.stage import Input
 
@@ -118,6 +119,6 @@ class Layer(Protocol):
 class KeepsState(Protocol):
     """A layer with state for the whole pipeline."""
 
-    def keep(self, state: object | None) -> object:
+    def keep(self, state: Control | None) -> Control:
         """Take over the state at its position, or None; return its state."""
         ...

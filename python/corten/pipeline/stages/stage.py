@@ -9,6 +9,7 @@ import msgspec
 
 from corten._core import Stage
 from corten.clock import Clock
+from corten.pipeline.controls.control import Control
 from corten.pipeline.functions.signature import FunctionSignature
 
 Input = str | Callable[..., Any]
@@ -20,7 +21,7 @@ class Compiled(msgspec.Struct, frozen=True):
 
     policy: Any
     stage: Stage
-    state: object | None = None
+    state: Control | None = None
     """Kept when the pipeline is compiled again, for the policy of this kind at this position."""
     change: Callable[[], object] | None = None
     """Applies the policy to state that was kept; called once all policies could be compiled."""

@@ -57,15 +57,31 @@ _EVENTS: Mapping[EventName, str] = {
 def measured(pipeline: PipelineRuntime) -> Iterator[Measurement]:
     """Measure one pipeline and its policies."""
     from corten.metrics.measured import measurements
-    from corten.pipeline.telemetry.statistics import statistics_of
+    from corten.pipeline.telemetry.statistics import policy_statistics, statistics_of
 
     of_pipeline = (("pipeline", pipeline.name),)
-    counted = statistics_of(pipeline)
+    by_kind = policy_statistics(pipeline)
+    counted = statistics_of(pipeline, by_kind)
     for event, description in _EVENTS.items():
         for policy, count in getattr(counted, event).items():
             of_policy = (*of_pipeline, ("policy", policy))
             yield Measurement(f"corten_pipeline_{event}", count, of_policy, description, kind="counter")
     name = "corten_pipeline_retries"
     yield Measurement(name, counted.retries, of_pipeline, "Attempts beyond the first ones", kind="counter")
-    for kind, attributes, statistics in counted.by_policy():
-        yield from measurements(f"corten_{kind}", (*of_pipeline, *attributes), statistics)
+    for kind, found in by_kind.items():
+        for index, each in enumerate(found):
+            yield from measurements(f"corten_{kind}", (*of_pipeline, *_place(index, len(found))), each)
+    for hedge in counted.hedges:
+        yield from measurements("corten_hedge", (*of_pipeline, ("function", hedge.function)), hedge)
+    if counted.retry_budget is not None:
+        yield from measurements("corten_retry_budget", of_pipeline, counted.retry_budget)
+    places = 1 + max((cache.place for cache in counted.caches), default=0)
+    for cache in counted.caches:
+        of_cache = (*of_pipeline, ("function", cache.function), *_place(cache.place, places))
+        yield from measurements("corten_cache", of_cache, cache)
+        yield from measurements("corten_cache", of_cache, cache.results)
+
+
+def _place(index: int, count: int) -> Attributes:
+    """Return the index of a policy as an attribute, if there are several."""
+    return (("place", str(index)),) if count > 1 else ()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import typing
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from corten.cache.statistics import CacheStatistics
 from corten.metrics.measured import counter, gauge
-from corten.metrics.snapshot import Attributes
 from corten.policies.adaptive_limit import AdaptiveLimit, AdaptiveLimitStatistics
 from corten.policies.bulkhead import Bulkhead, BulkheadStatistics
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos, ChaosStatistics
 from corten.policies.circuit_breaker import BreakerStatistics, CircuitBreaker
-from corten.policies.fields.struct import PolicyFields
 from corten.policies.hedge import HedgeStatistics
 from corten.policies.rate_limit import RateLimit, RateLimitStatistics
 from corten.policies.retry_budget import RetryBudgetStatistics
@@ -67,54 +63,27 @@ class PipelineStatistics(msgspec.Struct, frozen=True):
     """Calls that got a fallback's value, or a stale result, by the kind of policy."""
     injected: Mapping[str, int] = {}
     """Calls that were disturbed on purpose, by the kind of policy."""
-    breakers: Annotated[tuple[BreakerStatistics, ...], CircuitBreaker] = ()
-    bulkheads: Annotated[tuple[BulkheadStatistics, ...], Bulkhead] = ()
-    adaptive_limits: Annotated[tuple[AdaptiveLimitStatistics, ...], AdaptiveLimit] = ()
+    breakers: tuple[BreakerStatistics, ...] = ()
+    bulkheads: tuple[BulkheadStatistics, ...] = ()
+    adaptive_limits: tuple[AdaptiveLimitStatistics, ...] = ()
     hedges: tuple[HedgeStatistics, ...] = ()
     """By function; functions of one name are added up."""
     retry_budget: RetryBudgetStatistics | None = None
     """The budget of all retries and hedges; None: no policy has one."""
-    chaos: Annotated[tuple[ChaosStatistics, ...], Chaos] = ()
+    chaos: tuple[ChaosStatistics, ...] = ()
     """Empty where chaos is not allowed."""
-    rate_limits: Annotated[tuple[RateLimitStatistics, ...], RateLimit] = ()
+    rate_limits: tuple[RateLimitStatistics, ...] = ()
     caches: tuple[FunctionCacheStatistics, ...] = ()
     """By function and policy; functions of one name are added up."""
 
-    def by_policy(self) -> Iterator[tuple[str, Attributes, msgspec.Struct]]:
-        """Yield the kind, attributes and statistics of each policy."""
-        for field, policy in _policy_fields():
-            found = getattr(self, field)
-            for place, each in enumerate(found):
-                yield policy.kind, _place(place, len(found)), each
-        for hedge in self.hedges:
-            yield "hedge", (("function", hedge.function),), hedge
-        if self.retry_budget is not None:
-            yield "retry_budget", (), self.retry_budget
-        places = 1 + max((cache.place for cache in self.caches), default=0)
-        for cache in self.caches:
-            attributes = (("function", cache.function), *_place(cache.place, places))
-            yield "cache", attributes, cache
-            yield "cache", attributes, cache.results
+
+def policy_statistics(pipeline: PipelineRuntime) -> dict[str, tuple[Any, ...]]:
+    """Return the statistics of all policies with a control, by their kind."""
+    return {kind: tuple(each.quick_statistics() for each in found) for kind, found in pipeline.controls().items()}
 
 
-def _place(place: int, count: int) -> Attributes:
-    """Return the index of a policy as an attribute, among several."""
-    return (("place", str(place)),) if count > 1 else ()
-
-
-@functools.cache
-def _policy_fields() -> tuple[tuple[str, type[PolicyFields]], ...]:
-    """Return the fields with a policy in their annotation, and the policy."""
-    return tuple(
-        (field, each)
-        for field, annotation in typing.get_type_hints(PipelineStatistics, include_extras=True).items()
-        for each in getattr(annotation, "__metadata__", ())
-        if isinstance(each, type) and issubclass(each, PolicyFields)
-    )
-
-
-def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
-    """Return the statistics of a pipeline and of its policies."""
+def statistics_of(pipeline: PipelineRuntime, by_kind: Mapping[str, tuple[Any, ...]]) -> PipelineStatistics:
+    """Return the statistics of a pipeline, with those of `policy_statistics`."""
     from corten.pipeline.controls.cache import statistics_of as caches_of
     from corten.pipeline.controls.hedge import hedges_of
 
@@ -140,8 +109,9 @@ def statistics_of(pipeline: PipelineRuntime) -> PipelineStatistics:
         hedges=hedges_of(pipeline.functions),
         retry_budget=None if budget is None else RetryBudgetStatistics(*budget.statistics(counts)),
         caches=caches_of(pipeline.functions),
-        **{
-            field: tuple(each.quick_statistics() for each in pipeline.state_of(policy.kind))
-            for field, policy in _policy_fields()
-        },
+        breakers=by_kind.get(CircuitBreaker.kind, ()),
+        bulkheads=by_kind.get(Bulkhead.kind, ()),
+        adaptive_limits=by_kind.get(AdaptiveLimit.kind, ()),
+        chaos=by_kind.get(Chaos.kind, ()),
+        rate_limits=by_kind.get(RateLimit.kind, ()),
     )

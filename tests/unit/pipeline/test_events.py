@@ -1,4 +1,4 @@
-"""What a pipeline decides is told to whoever listens, and counted."""
+"""Events of pipelines: emitted to listeners, and counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Told:
-    """A pipeline whose decisions go to a list."""
+    """A pipeline with its events in a list."""
 
     def __init__(self, clock: FakeClock, *policies: Policy, observer: Observer | None = None) -> None:
         self.events, self.heard = Events(), list[Event]()
@@ -96,7 +96,7 @@ async def test_plain_functions_tell_the_same(clock: FakeClock) -> None:
     assert [type(each) for each in told.heard] == [CallFailed, CallRefused]
 
 
-async def test_decisions_are_not_remembered_among_recent_events(clock: FakeClock) -> None:
+async def test_events_of_pipelines_are_not_remembered_among_recent_events(clock: FakeClock) -> None:
     told = Told(clock, RateLimit("1/s", burst=1))
 
     @told.pipeline

@@ -1,4 +1,4 @@
-"""What a pipeline says to what is no policy, no name and no function."""
+"""Errors for wrong policies, names and functions."""
 
 from __future__ import annotations
 
