@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import Case, check, compare, optional
 
-from corten.policies.rate_limit import (
+from corten.rate_limit import (
     FixedWindow,
     KeyedFixedWindow,
     KeyedSlidingWindow,

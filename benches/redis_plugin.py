@@ -18,7 +18,7 @@ from harness import Case, compare_here
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from corten.rate_limit.backend import SharedLimit
+from corten.rate_limit import SharedLimit
 from corten.secrets import Secret
 from corten_redis import Redis, RedisLimiter, RedisSettings, RedisTier
 

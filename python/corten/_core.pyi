@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final, overl
 from corten.cache.statistics import CacheStatistics
 from corten.clock import Clock as AppClock
 from corten.events.event import BreakerState
-from corten.policies.rate_limit import RateLimitStatistics
+from corten.rate_limit.statistics import RateLimitStatistics
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -319,7 +319,7 @@ class Glob:
         """Whether the whole text is as the pattern says."""
 
 class Limiter:
-    """One limit for all who ask; the faces are in `corten.rate_limit.limiters`. Never blocks."""
+    """One limit for all callers; the core of `corten.rate_limit.Limiter`. Never blocks."""
 
     def __new__(
         cls, algorithm: str, rate: str | float, burst: int | None = None, clock: AppClock | None = None
@@ -362,7 +362,7 @@ class Limiter:
         """Requests admitted and refused so far."""
 
 class KeyedLimiter:
-    """A limit for each key, in bounded memory; the faces are in `corten.rate_limit.limiters`. Never blocks."""
+    """One limit for each key, in bounded memory; the core of `corten.rate_limit.KeyedLimiter`. Never blocks."""
 
     def __new__(
         cls,

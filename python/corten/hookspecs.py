@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from corten.cache.tier import CacheTier
+from corten.cache import CacheTier
 from corten.dead_letters.store import DeadLetterStore
 from corten.events.observer import Observer
 from corten.health.check import Check
 from corten.messages.source import MessageSource
 from corten.metrics.snapshot import Collector
 from corten.plugins.descriptions import DevService, Exporter, Resource, Route, Task
-from corten.rate_limit.backend import LimiterBackend
+from corten.rate_limit import LimiterBackend
 from corten.settings.section import Section
 
 if TYPE_CHECKING:

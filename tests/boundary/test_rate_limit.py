@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corten.policies.rate_limit import (
+from corten.rate_limit import (
     KeyedFixedWindow,
     KeyedLeakyBucket,
     KeyedLimiter,

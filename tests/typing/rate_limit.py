@@ -30,7 +30,7 @@ async def use(any_limiter: Limiter, any_keyed: KeyedLimiter) -> None:
     assert_type(LeakyBucket("5/s", 10).try_acquire(), float)
     assert_type(await FixedWindow(5).acquire(2, max_wait=1.0), float)
     assert_type(await KeyedSlidingWindow("5/min").acquire(("any", 1)), float)
-    assert_type(any_limiter.block(), float)
+    assert_type(any_limiter.acquire_sync(), float)
     assert_type(any_keyed.statistics(), RateLimitStatistics)
     assert_type(guard.rate_limits, tuple[RateLimitControl, ...])
     assert_type(guard.rate_limits[0].estimate(key="ann"), float)

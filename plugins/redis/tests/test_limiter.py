@@ -19,14 +19,15 @@ from tests.servers.redis import RedisServer
 from corten import App, Pipeline, RateLimit
 from corten.errors import RateLimited
 from corten.events import CallDegraded, Degraded, Event, Recovered
-from corten.rate_limit import SharedLimit, limiters
+from corten.rate_limit import FixedWindow, LeakyBucket, SharedLimit, SlidingWindow, TokenBucket
 from corten.secrets import Secret
 from corten.testing import FakeClock
 from corten_redis import Redis, RedisLimiter, RedisPlugin, RedisSettings, RedisUnavailable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
-ALGORITHMS: list[Any] = ["token_bucket", "leaky_bucket", "sliding_window", "fixed_window"]
+LIMITERS: dict[Any, Any] = {each.algorithm: each for each in (TokenBucket, LeakyBucket, SlidingWindow, FixedWindow)}
+ALGORITHMS = list(LIMITERS)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -82,7 +83,7 @@ async def test_it_decides_as_the_core_does(redis: Redis, algorithm: Any) -> None
         if clock.now() % day > day - 60:
             await anyio.sleep(61)  # a day ends in this minute, by UTC
             continue
-        here = limiters.limiter(algorithm, "20/d", None, clock)
+        here = LIMITERS[algorithm]("20/d", clock=clock)
         for _ in range(40):
             n, max_wait = (
                 random.choice([0, 1, 1, 2, 3, 7, 20]),

@@ -24,13 +24,13 @@ from corten.policies.chaos import Chaos
 from corten.policies.policy import Policy
 
 if TYPE_CHECKING:
-    from corten.cache.tier import CacheTier
+    from corten.cache import CacheTier
     from corten.error_handler import ErrorHandler
     from corten.events import Events
     from corten.events.observer import Observer
     from corten.pipeline.background import Background
     from corten.pipeline.blocks.guard import Guard
-    from corten.rate_limit.backend import LimiterBackend
+    from corten.rate_limit import LimiterBackend
 
 _process_clock = Clock()
 _process_breakers = NamedControls()

@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Annotated, ClassVar, Literal
-
-import msgspec
+from typing import ClassVar
 
 from corten import _core
-from corten.metrics.measured import counter, gauge
 from corten.policies.fields.callables import Function, resolve_function
 from corten.policies.fields.checks import at_least, whole
 from corten.policies.fields.struct import PolicyFields
-from corten.rate_limit.limiters import (
-    DEFAULT_KEYS,
-    FixedWindow,
-    KeyedFixedWindow,
-    KeyedLeakyBucket,
-    KeyedLimiter,
-    KeyedSlidingWindow,
-    KeyedTokenBucket,
-    LeakyBucket,
-    Limiter,
-    SlidingWindow,
-    TokenBucket,
-)
+from corten.rate_limit.limiter import DEFAULT_KEYS, Algorithm
 from corten.settings import Duration, Rate
-
-__all__ = [
-    "Algorithm",
-    "FixedWindow",
-    "KeyedFixedWindow",
-    "KeyedLeakyBucket",
-    "KeyedLimiter",
-    "KeyedSlidingWindow",
-    "KeyedTokenBucket",
-    "LeakyBucket",
-    "Limiter",
-    "RateLimit",
-    "RateLimitStatistics",
-    "SlidingWindow",
-    "TokenBucket",
-]
-
-Algorithm = Literal["token_bucket", "leaky_bucket", "sliding_window", "fixed_window"]
-"""How a limit counts."""
 
 
 class RateLimit(PolicyFields, frozen=True, tag_field="policy", tag="rate_limit"):
@@ -125,17 +91,3 @@ def _input(field: str, value: object) -> None:
     function = resolve_function("rate_limit", field, value)  # type: ignore[arg-type]
     if inspect.iscoroutinefunction(function):
         raise ValueError(f"rate_limit: {field} is {value!r}, which is async; it must give its answer at once")
-
-
-class RateLimitStatistics(msgspec.Struct, frozen=True):
-    """What a limiter has counted."""
-
-    admitted: Annotated[int, counter("Requests that got their tokens")]
-    refused: Annotated[int, counter("Requests that did not")]
-    evictions: Annotated[int, counter("Keys that were forgotten for others when too many were live at once")] = 0
-    live: Annotated[int | None, gauge("Keys of which something is known now: all others would begin anew")] = None
-    """None: it has no keys, or so many slots that they are counted only where somebody asks for it."""
-    capacity: Annotated[int, gauge("Keys for which there is room; 0: it has no keys")] = 0
-    bytes: Annotated[int, gauge("Memory allocated for keys so far", "bytes")] = 0
-    waited: Annotated[int, counter("Requests among the admitted that had to wait for it")] = 0
-    degraded: Annotated[int, counter("Requests decided by this process alone, the shared limit being away")] = 0

@@ -1,20 +1,22 @@
-"""What a plugin offers that keeps rate limits for several processes."""
+"""The backend that a plugin provides to share rate limits between processes."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from corten.rate_limit.limiter import Algorithm
+
 
 class SharedLimit(msgspec.Struct, frozen=True):
-    """A limit as a backend is told of it with each request; it has no other settings."""
+    """A limit as sent to a backend with each request; a backend stores no limits."""
 
-    algorithm: Literal["token_bucket", "leaky_bucket", "sliding_window", "fixed_window"]
+    algorithm: Algorithm
     rate: float
-    """Tokens a second."""
+    """Tokens per second."""
     burst: int
-    """The most tokens there can be: what a bucket holds, what a window lets through."""
+    """The most tokens: the size of a bucket, or the calls in a window."""
 
     @property
     def period(self) -> float:
@@ -23,28 +25,28 @@ class SharedLimit(msgspec.Struct, frozen=True):
 
 
 class Verdict(NamedTuple):
-    """What a backend says to a request."""
+    """A backend's answer to a request."""
 
     granted: bool
     """Whether the tokens were taken."""
     seconds: float
-    """How long to wait: for tokens that were taken ahead of time, or until as many might be there."""
+    """The time to wait: for tokens taken ahead of time, or until a refused request might succeed."""
 
 
 class LimiterBackend(Protocol):
-    """Keeps limits for several processes, each request one atomic step, by one clock for all of them."""
+    """Keeps limits for several processes, by one clock; each request is one atomic step."""
 
     @property
     def name(self) -> str:
-        """The plugin instance behind it: ``redis``."""
+        """The name of the plugin instance, such as ``redis``."""
         ...
 
     async def reserve(self, key: str, limit: SharedLimit, n: int, max_wait: float) -> Verdict:
         """Take ``n`` tokens, at most ``limit.burst``, if they are there within ``max_wait`` seconds.
 
-        Of tokens that are not there yet it takes them ahead of time, first come, first served.
+        Tokens that are not there yet are taken ahead of time, first come, first served.
 
-        :param key: names the limit; backends put a prefix of their own before it
-        :raises CortenError: it can't be reached, or fails: whoever asks then counts by itself
+        :param key: the name of the limit; a backend adds a prefix of its own
+        :raises CortenError: the backend can't be reached, or fails; the process then decides alone
         """
         ...

@@ -86,7 +86,7 @@ fn statistics_of(py: Python<'_>, counts: Statistics) -> PyResult<Bound<'_, PyAny
     static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let fields =
         (counts.admitted, counts.refused, counts.evictions, counts.live, counts.capacity, counts.bytes, counts.waited);
-    TYPE.import(py, "corten.policies.rate_limit", "RateLimitStatistics")?.call1(fields)
+    TYPE.import(py, "corten.rate_limit.statistics", "RateLimitStatistics")?.call1(fields)
 }
 
 /// One limit for all calls, by any of the algorithms.

@@ -18,8 +18,7 @@ from corten.pipeline import Pipeline
 from corten.pipeline.layers.rate_limit import text_of
 from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache, Retry, Timeout
-from corten.rate_limit.backend import SharedLimit, Verdict
-from corten.rate_limit.limiters import TokenBucket
+from corten.rate_limit import SharedLimit, TokenBucket, Verdict
 from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio

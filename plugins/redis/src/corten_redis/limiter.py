@@ -26,7 +26,7 @@ class LimiterStatistics(msgspec.Struct, frozen=True):
 
 
 class RedisLimiter:
-    """Keeps limits for several processes; implements :class:`~corten.rate_limit.backend.LimiterBackend`.
+    """Keeps limits for several processes; implements :class:`~corten.rate_limit.LimiterBackend`.
 
     :param name: ``redis``, or ``redis.<instance>``
     """

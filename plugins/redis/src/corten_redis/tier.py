@@ -60,7 +60,7 @@ return #members
 
 
 class RedisTier:
-    """A cache shared by processes; implements :class:`~corten.cache.tier.TaggedTier`.
+    """A cache shared by processes; implements :class:`~corten.cache.TaggedTier`.
 
     A tag is kept as long as the entry with it that lives longest; entries whose time has passed leave it when the next
     one comes. So tags take room in proportion to the entries that live, where those have a time to live.

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from corten.app.lifecycle.shutdown import ShutdownDeadline
     from corten.app.settings.reload import Reloading
     from corten.app.tasks.tasks import SupervisedTask
-    from corten.cache.tier import CacheTier
+    from corten.cache import CacheTier
     from corten.dead_letters.store import DeadLetterStore
     from corten.events.observer import Observer
     from corten.logs import LogSetup
     from corten.messages.source import MessageSource
-    from corten.rate_limit.backend import LimiterBackend
+    from corten.rate_limit import LimiterBackend
 
 _log = logging.getLogger("corten.app")
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from corten.app.app import App
     from corten.app.lifecycle.lifecycle import Lifecycle
-    from corten.cache.tier import CacheTier
+    from corten.cache import CacheTier
     from corten.dead_letters.store import DeadLetterStore
-    from corten.rate_limit.backend import LimiterBackend
+    from corten.rate_limit import LimiterBackend
 
 _log = logging.getLogger("corten.app")
 

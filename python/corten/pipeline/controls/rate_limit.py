@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from corten.pipeline.controls.control import Control
-from corten.policies.rate_limit import RateLimitStatistics
-from corten.rate_limit.limiters import KeyedLimiter, Limiter
+from corten.rate_limit import KeyedLimiter, Limiter, RateLimitStatistics
 
 
 class RateLimitControl(Control):

@@ -15,12 +15,12 @@ from corten.pipeline.functions.signature import FunctionSignature, name_of
 from corten.pipeline.stages.stage import Input
 
 if TYPE_CHECKING:
-    from corten.cache.tier import CacheTier
+    from corten.cache import CacheTier
     from corten.events.observer import Observer
     from corten.pipeline.background import Background
     from corten.pipeline.controls.named import NamedControls
     from corten.pipeline.telemetry.events import PipelineEvents
-    from corten.rate_limit.backend import LimiterBackend
+    from corten.rate_limit import LimiterBackend
 
 
 class PipelineContext(msgspec.Struct, frozen=True):

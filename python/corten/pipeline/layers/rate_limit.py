@@ -19,8 +19,7 @@ from corten.pipeline.stages.rate_limit import input_of
 from corten.pipeline.stages.rate_limit import objection as stage_objection
 from corten.pipeline.stages.stage import Compiled, Input
 from corten.policies.rate_limit import RateLimit
-from corten.rate_limit.backend import LimiterBackend, SharedLimit, Verdict
-from corten.rate_limit.limiters import KeyedLimiter, Limiter
+from corten.rate_limit import KeyedLimiter, Limiter, LimiterBackend, SharedLimit, Verdict
 
 _log = logging.getLogger("corten.pipeline")
 

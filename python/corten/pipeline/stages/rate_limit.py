@@ -12,7 +12,8 @@ from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.stages.stage import Compiled, Input, missing_parameter
 from corten.policies.fields.callables import resolve_function
 from corten.policies.rate_limit import RateLimit
-from corten.rate_limit.limiters import KeyedLimiter, Limiter, keyed_limiter, limiter
+from corten.rate_limit import KeyedLimiter, Limiter
+from corten.rate_limit.algorithms import new_keyed_limiter, new_limiter
 
 
 def compile_stage(policy: RateLimit, state: RateLimitControl | None, clock: Clock) -> Compiled:
@@ -32,9 +33,9 @@ def _control(policy: RateLimit, state: RateLimitControl | None, clock: Clock) ->
     """Return the kept limit with the change that applies the policy to it, or a new limit."""
     new: Limiter | KeyedLimiter
     if policy.key is None:
-        new = limiter(policy.algorithm, policy.rate, policy.holds(), clock)
+        new = new_limiter(policy.algorithm, policy.rate, policy.holds(), clock)
     else:
-        new = keyed_limiter(policy.algorithm, policy.rate, policy.holds(), policy.max_keys, clock)
+        new = new_keyed_limiter(policy.algorithm, policy.rate, policy.holds(), policy.max_keys, clock)
     old = None if state is None else state.limiter
     if state is not None and type(old) is type(new) and getattr(old, "capacity", 0) == getattr(new, "capacity", 0):
         return state, partial(state.limiter.replace, policy.rate, policy.holds())

@@ -15,8 +15,9 @@ from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos, ChaosStatistics
 from corten.policies.circuit_breaker import BreakerStatistics, CircuitBreaker
 from corten.policies.hedge import HedgeStatistics
-from corten.policies.rate_limit import RateLimit, RateLimitStatistics
+from corten.policies.rate_limit import RateLimit
 from corten.policies.retry_budget import RetryBudgetStatistics
+from corten.rate_limit.statistics import RateLimitStatistics
 
 if TYPE_CHECKING:
     from corten.pipeline.runtime import PipelineRuntime

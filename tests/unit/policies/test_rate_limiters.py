@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from corten.errors import RateLimited
-from corten.policies.rate_limit import (
+from corten.rate_limit import (
     FixedWindow,
     KeyedFixedWindow,
     KeyedLeakyBucket,
@@ -74,19 +74,19 @@ def test_a_thread_is_blocked_for_it(clock: FakeClock, make: Callable[..., Limite
     began = clock.now()
     while limiter.try_acquire() == 0.0:
         pass
-    waited = limiter.block()
+    waited = limiter.acquire_sync()
     assert waited > 0
     assert clock.now() == pytest.approx(began + waited)
     with pytest.raises(RateLimited) as caught:
-        limiter.block(2, max_wait=0.1)
+        limiter.acquire_sync(2, max_wait=0.1)
     assert (caught.value.retry_after or 0) > 0.1
     with pytest.raises(ValueError, match="asked for 9 tokens of a limit that holds 2"):
-        limiter.block(9)
+        limiter.acquire_sync(9)
 
 
 def test_a_thread_is_blocked_for_a_key(clock: FakeClock) -> None:
     limiter = KeyedTokenBucket("2/s", 1, clock=clock)
-    assert (limiter.block("ann"), limiter.block("ann"), limiter.block("bob")) == (0.0, 0.5, 0.0)
+    assert (limiter.acquire_sync("ann"), limiter.acquire_sync("ann"), limiter.acquire_sync("bob")) == (0.0, 0.5, 0.0)
 
 
 @pytest.mark.parametrize("make", [TokenBucket, LeakyBucket])
@@ -153,4 +153,4 @@ def test_impossible_waits_are_no_waits(clock: FakeClock, make: Callable[..., Lim
     assert limiter.try_acquire() == 0.0
     for max_wait in (-1.0, float("nan")):
         with pytest.raises(RateLimited):
-            limiter.block(max_wait=max_wait)
+            limiter.acquire_sync(max_wait=max_wait)
