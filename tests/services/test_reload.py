@@ -204,7 +204,7 @@ async def test_where_no_notice_can_be_had_contents_are_looked_at(
         raise OSError(28, "inotify watch limit reached")
 
     monkeypatch.setattr("watchfiles.awatch", refuse)
-    monkeypatch.setattr("corten.app.settings.watching.LOOK", 0.05)
+    monkeypatch.setattr("corten.app.settings.watching.COMPARE_EVERY", 0.05)
     async with watched.app:
         watched.file.write_text(text(2))
         await watched.shows(2)

@@ -1,4 +1,4 @@
-"""Evaluates alert rules, remembers what they did, and tells whoever wants to know."""
+"""Alerts: evaluate rules, keep a history, call sinks."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Where a rule stands, and since when."""
+    """The state of a rule, and the time of its last change."""
 
     rule: str
     state: AlertState
     severity: Severity
     since: float
-    """Wall-clock time since which it is in this state, in seconds since the epoch."""
+    """Wall-clock time of the change to this state, in seconds since the epoch."""
     value: float | None = None
-    """What was measured last; None where there was nothing to measure, and for checks."""
+    """The last measured value; None without one, and for checks."""
     message: str = ""
 
 
 AlertSink = Callable[[Alert], object]
-"""Told of every alert that fires or is resolved; quick, and without I/O."""
+"""Called with every alert that fires or is resolved; must be quick, and do no I/O."""
 
 
 class AlertsStatistics(msgspec.Struct, frozen=True):
-    """What :class:`Alerts` did."""
+    """Counts of :class:`Alerts`."""
 
     rules: int
     firing: int
@@ -52,13 +52,13 @@ class AlertsStatistics(msgspec.Struct, frozen=True):
 class Alerts:
     """The alert rules of one App.
 
-    A rule is ``ok`` until it is breached, then ``pending`` for as long as it asks for, then ``firing`` until it is no
-    longer breached, then ``resolved``, from where it goes on as from ``ok``. Where there is nothing to measure, a rule
-    stays as it is. Two changes are told to sinks: to ``firing``, and to ``resolved``; events are emitted for all.
+    A rule is ``ok`` until it is breached, then ``pending`` for ``for_seconds``, then ``firing`` while it is breached,
+    then ``resolved``, which continues like ``ok``. Without a value to measure, a rule keeps its state. Sinks are called
+    for changes to ``firing`` and to ``resolved``; events are emitted for all changes.
 
-    :param clock: measures how long a rule was breached
-    :param health: whose checks health rules are about
-    :param max_history: how many changes :meth:`history` remembers; the oldest is forgotten first
+    :param clock: measures how long a rule is breached
+    :param health: runs the checks of health rules
+    :param max_history: the most changes that :meth:`history` returns; the oldest is dropped first
     :param wall: wall-clock time, in seconds since the epoch
     """
 
@@ -77,44 +77,44 @@ class Alerts:
         self._health = health
         self._events = events
         self._wall = wall
-        self._standing: dict[str, _Standing] = {}
+        self._rules: dict[str, _RuleState] = {}
         self._sinks: tuple[AlertSink, ...] = ()
         self._history: deque[Alert] = deque(maxlen=max_history)
         self._evaluations = 0
         self._sink_errors = 0
 
     def add(self, rule: AlertRule | HealthRule) -> None:
-        """Watch a rule.
+        """Add a rule.
 
-        :raises ValueError: there is a rule of this name
+        :raises ValueError: a rule of this name exists
         """
-        if rule.name in self._standing:
-            raise ValueError(f"there is an alert rule named {rule.name!r} already: give this one another name")
-        self._standing[rule.name] = _Standing(rule, self._wall())
+        if rule.name in self._rules:
+            raise ValueError(f"an alert rule named {rule.name!r} exists already: give this one another name")
+        self._rules[rule.name] = _RuleState(rule, self._wall())
 
     def add_sink(self, sink: AlertSink) -> None:
-        """Tell ``sink`` of every alert that fires or is resolved. What it raises is logged and reaches nobody."""
+        """Call ``sink`` with every alert that fires or is resolved; its errors are logged."""
         self._sinks = (*self._sinks, sink)
 
     def evaluate(self, snapshot: Snapshot | None = None, report: Report | None = None) -> tuple[Alert, ...]:
-        """Compare every rule with what is measured now; gives back the alerts that changed.
+        """Evaluate every rule; return the alerts that changed.
 
-        :param snapshot: what to evaluate; the registry's own where it is None
-        :param report: what the checks found; health rules stay as they are where it is None
+        :param snapshot: the metrics; None: of the registry
+        :param report: the results of checks; None: health rules keep their states
         """
         self._evaluations += 1
         now = self._clock.now()
-        taken = self._registry.snapshot() if snapshot is None else snapshot
+        metrics = self._registry.snapshot() if snapshot is None else snapshot
         changed: list[Alert] = []
-        for standing in self._standing.values():
-            before = standing.alert.state
-            if standing.evaluate(taken, report, now, self._wall()):
-                changed.append(standing.alert)
-                self._tell(before, standing.alert)
+        for rule_state in self._rules.values():
+            before = rule_state.alert.state
+            if rule_state.evaluate(metrics, report, now, self._wall()):
+                changed.append(rule_state.alert)
+                self._report(before, rule_state.alert)
         return tuple(changed)
 
     async def run(self, every: float = 15.0) -> None:
-        """Evaluate all rules again and again.
+        """Evaluate all rules repeatedly.
 
         :param every: seconds between two evaluations
         """
@@ -123,19 +123,19 @@ class Alerts:
             self.evaluate(report=None if self._health is None else await self._health.run(None))
 
     def current(self) -> tuple[Alert, ...]:
-        """Where every rule stands."""
-        return tuple(standing.alert for standing in self._standing.values())
+        """Return the state of every rule."""
+        return tuple(rule_state.alert for rule_state in self._rules.values())
 
     def history(self) -> tuple[Alert, ...]:
-        """The last changes, oldest first."""
+        """Return the last changes, oldest first."""
         return tuple(self._history)
 
     def statistics(self) -> AlertsStatistics:
-        """How many rules there are and fire, and what was done."""
-        firing = sum(standing.alert.state == "firing" for standing in self._standing.values())
-        return AlertsStatistics(len(self._standing), firing, self._evaluations, self._sink_errors)
+        """Return counts of rules, firing rules, evaluations and errors of sinks."""
+        firing = sum(rule_state.alert.state == "firing" for rule_state in self._rules.values())
+        return AlertsStatistics(len(self._rules), firing, self._evaluations, self._sink_errors)
 
-    def _tell(self, before: AlertState, alert: Alert) -> None:
+    def _report(self, before: AlertState, alert: Alert) -> None:
         self._history.append(alert)
         if self._events is not None:
             self._events.emit(
@@ -155,12 +155,12 @@ class Alerts:
         for sink in self._sinks:
             try:
                 sink(alert)
-            except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises stays with it
+            except Exception:  # noqa: BLE001 - an error of a sink must not stop the other sinks
                 self._sink_errors += 1
                 _log.exception("alert sink %r failed on %s", sink, alert.rule)
 
 
-class _Standing:
+class _RuleState:
     """One rule and its state."""
 
     def __init__(self, rule: AlertRule | HealthRule, wall: float) -> None:
@@ -174,18 +174,18 @@ class _Standing:
         self._breached_at = 0.0
 
     def evaluate(self, snapshot: Snapshot, report: Report | None, now: float, wall: float) -> bool:
-        """Bring the alert up to date; whether its state changed."""
+        """Update the alert; return whether its state changed."""
         found = self._compare(snapshot, report, now)
         if found is None:
             return False
         breached, value, message = found
-        state = self._next(breached, now)
+        state = self._next_state(breached, now)
         changed = state != self.alert.state
         since = wall if changed else self.alert.since
         self.alert = Alert(self._rule.name, state, self._rule.severity, since, value, message)
         return changed
 
-    def _next(self, breached: bool, now: float) -> AlertState:
+    def _next_state(self, breached: bool, now: float) -> AlertState:
         state = self.alert.state
         if not breached:
             return "resolved" if state in {"firing", "resolved"} else "ok"
@@ -196,7 +196,7 @@ class _Standing:
         return "firing" if now - self._breached_at >= self._rule.for_seconds else "pending"
 
     def _compare(self, snapshot: Snapshot, report: Report | None, now: float) -> tuple[bool, float | None, str] | None:
-        """Whether the rule is breached, by what, in words; None where there is nothing to compare."""
+        """Return whether the rule is breached, the value, and a message; None without a value."""
         rule = self._rule
         if isinstance(rule, AlertRule):
             value = None if self._measure is None else self._measure.read(snapshot, now)

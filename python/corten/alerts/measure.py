@@ -1,4 +1,4 @@
-"""Reads from snapshots what alert rules compare."""
+"""Values of alert rules, read from snapshots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from corten.metrics import HistogramPoint, Series, Snapshot
 
 
 class Measure:
-    """What one rule measures, from one snapshot to the next."""
+    """Reads the value of one rule, from one snapshot to the next."""
 
     def __init__(self, rule: AlertRule) -> None:
         self._rule = rule
@@ -17,9 +17,9 @@ class Measure:
         self._at = 0.0
 
     def read(self, snapshot: Snapshot, now: float) -> float | None:
-        """The measure now, or None where there is nothing to measure.
+        """Return the value now, or None without a matching series.
 
-        :param now: the clock's seconds, for rates
+        :param now: the clock's time in seconds, for rates
         """
         instrument = next((each for each in snapshot.instruments if each.name == self._rule.metric), None)
         if instrument is None:
@@ -33,7 +33,7 @@ class Measure:
         before, passed = self._before, now - self._at
         self._before, self._at = sums, now
         if self._rule.measure == "rate":
-            # a counter that fell was reset: what it shows has all come since
+            # a counter that fell was reset: its whole value is new
             if before is None or passed <= 0:
                 return None
             base = 0.0 if instrument.kind != "gauge" and sums[0] < before[0] else before[0]
@@ -53,7 +53,7 @@ def _matches(series: Series, wanted: Mapping[str, str]) -> bool:
 
 
 def _sums(series: Iterable[Series]) -> tuple[float, float]:
-    """The sum of counters or gauges and zero; or the count and the sum of histograms."""
+    """Return count and sum of histograms; of other instruments the sum, and 0."""
     count = total = 0.0
     for each in series:
         if isinstance(each.value, HistogramPoint):

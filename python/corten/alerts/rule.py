@@ -1,4 +1,4 @@
-"""When to raise an alert, as frozen data."""
+"""Alert rules, as frozen data."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from corten.events import Severity
 class AlertRule(msgspec.Struct, frozen=True):
     """A metric that must not be above or below a threshold.
 
-    What is compared depends on the kind of instrument: of gauges the worst of the matching series; of counters the sum
-    of the matching series; of histograms the mean of what was recorded since the evaluation before. With
-    ``measure="rate"`` it is the increase a second since the evaluation before, of a histogram that of its count.
+    The compared value depends on the instrument: the worst matching series of a gauge, the sum of the matching series
+    of a counter, the mean of a histogram's values since the previous evaluation. With ``measure="rate"`` it is the
+    increase per second since the previous evaluation; for a histogram, the increase of its count.
     """
 
     name: str
     metric: str
     """The instrument's name, without the suffixes of the text format."""
     above: float | None = None
-    """Breached where the measure is greater than this."""
+    """Breached if the value is greater."""
     below: float | None = None
-    """Breached where the measure is less than this."""
+    """Breached if the value is less."""
     for_seconds: float = 0.0
-    """How long it must be breached without a break before the alert fires."""
+    """Seconds of continuous breach before the alert fires."""
     severity: Severity = "warning"
     attributes: Mapping[str, str] = {}
-    """Only series that have these attributes, whatever others they have."""
+    """Only series with these attributes; they may have more."""
     measure: Literal["value", "rate"] = "value"
 
     def __post_init__(self) -> None:
@@ -42,15 +42,15 @@ class AlertRule(msgspec.Struct, frozen=True):
 
     @property
     def threshold(self) -> float:
-        """The bound, whichever way it goes."""
+        """The value of ``above`` or ``below``."""
         return self.above if self.above is not None else self.below if self.below is not None else math.nan
 
     def breached_by(self, value: float) -> bool:
-        """Whether a measure breaches the rule."""
+        """Return whether a value breaches the rule."""
         return value > self.threshold if self.above is not None else value < self.threshold
 
     def describe(self, value: float | None) -> str:
-        """What was measured and what was allowed, in words."""
+        """Return the value and the threshold, in words."""
         word = "above" if self.above is not None else "below"
         filtered = "{" + ", ".join(f"{name}={value}" for name, value in self.attributes.items()) + "}"
         what = self.metric + (filtered if self.attributes else "") + (" a second" if self.measure == "rate" else "")
@@ -65,9 +65,9 @@ class HealthRule(msgspec.Struct, frozen=True):
     check: str
     """The check's name."""
     status: Literal["degraded", "down"] = "down"
-    """The mildest status that breaches the rule."""
+    """The least bad status that breaches the rule."""
     for_seconds: float = 0.0
-    """How long it must be breached without a break before the alert fires."""
+    """Seconds of continuous breach before the alert fires."""
     severity: Severity = "warning"
 
     def __post_init__(self) -> None:
@@ -75,6 +75,9 @@ class HealthRule(msgspec.Struct, frozen=True):
 
 
 def check_duration(rule: str, seconds: float) -> None:
-    """Refuse a duration that never passes or lies in the past."""
+    """Check that a duration is finite and not negative.
+
+    :raises ValueError: it is not
+    """
     if not 0 <= seconds < math.inf:
         raise ValueError(f"alert rule {rule!r}: for_seconds must be finite and not negative, not {seconds}")

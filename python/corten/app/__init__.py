@@ -1,6 +1,6 @@
 """The composition root: settings, plugins, resources and tasks with one lifecycle.
 
-What only a running App needs is loaded when it starts, or when its name is first used.
+Names that only a running App needs are loaded at its start, or when they are first used.
 """
 
 from typing import TYPE_CHECKING

@@ -139,7 +139,7 @@ class App(Generic[S]):
         return cast("S", self.section("app")["default"])
 
     def section(self, name: str) -> Mapping[str, Any]:
-        """Return the active instances of a section of the settings: the section's own table is ``default``.
+        """Return the active instances of a section; its own table is ``default``.
 
         :raises CortenError: the settings were not loaded yet
         :raises KeyError: there is no such section
@@ -191,7 +191,7 @@ class App(Generic[S]):
         return self._internals.life.resources.get(kind, name)
 
     def call_hook(self, hook: str) -> list[tuple[str, Any]]:
-        """Call a hook that takes the App, and return the result of each plugin with the plugin's name.
+        """Call a hook that takes the App, and return plugin names with results.
 
         :raises PluginError: a plugin raised
         """
@@ -212,7 +212,10 @@ class App(Generic[S]):
             raise CortenError(f"app {self.name!r} has started: {what} before")
 
     def add(self, item: T) -> T:
-        """Add a pipeline, resource, task, check, consumer, alert rule, exporter …, and return it.
+        """Add a component, and return it.
+
+        Components are pipelines, resources, tasks, checks, consumers, alert rules, exporters, collectors, observers and
+        message sources.
 
         :raises TypeError: an App has no use for it
         :raises CortenError: the App has started, or has one of that name
@@ -222,11 +225,11 @@ class App(Generic[S]):
         return item
 
     def pipeline(self, name: str, *policies: Policy) -> Pipeline:
-        """Return the App's pipeline of a name, made where there is none yet: ``@app.pipeline("users")``.
+        """Return the pipeline of a name, and add it if it is new: ``@app.pipeline("users")``.
 
-        Without policies they come from the settings: ``[pipelines.NAME]``.
+        Without policies here, the settings give them: ``[pipelines.NAME]``.
 
-        :raises CortenError: there is one of that name, with other policies
+        :raises CortenError: the App has a pipeline of that name with other policies
         """
         pipeline = self.pipelines.get(name) or self.add(Pipeline(name, *policies))
         if policies and tuple(policies) != tuple(pipeline.policies):
@@ -242,7 +245,9 @@ class App(Generic[S]):
     def task(
         self, function: _F | None = None, /, *, name: str | None = None, restart: bool = True
     ) -> _F | Callable[[_F], _F]:
-        """Run a function beside the program: restarted with backoff when it fails, cancelled at shutdown.
+        """Run a function beside the program; restart it with backoff when it fails.
+
+        It is cancelled at shutdown.
 
         :param restart: False: its first failure fails the App
         """
@@ -256,7 +261,9 @@ class App(Generic[S]):
     def every(
         self, interval: str | float, *, name: str | None = None, jitter: str | float = 0.0, at_start: bool = True
     ) -> Callable[[_F], _F]:
-        """Call a function at an interval, one run at a time; shutdown waits for the current run.
+        """Call a function at an interval, one run at a time.
+
+        Shutdown waits for the current run.
 
         :param interval: from the beginning of one run to the beginning of the next: ``"30s"``, or seconds
         :param jitter: the most that is added at random to each moment, so that many processes do not act at once
@@ -283,8 +290,9 @@ class App(Generic[S]):
         return decorate
 
     def on_error(self, *kinds: type[Exception]) -> Callable[[_E], _E]:
-        """Call a function, sync or async, with the details of every error of some types; of all without any.
+        """Call a function, sync or async, with the details of errors.
 
+        :param kinds: the types of errors; without any, all errors
         :raises TypeError: a kind is no subclass of `Exception`, or the parentheses are missing
         """
         if any(isinstance(cast("object", each), FunctionType) for each in kinds):
@@ -300,7 +308,10 @@ class App(Generic[S]):
     def check(
         self, name: str, *, probes: Sequence[Probe] = ("ready",), timeout: float = 2.0, critical: bool = True
     ) -> Callable[[_F], _F]:
-        """Make a function a health check: None is up, an error is down, a `Finding` says more."""
+        """Make a function a health check.
+
+        Its result None is up, an error is down, and a `Finding` says more.
+        """
 
         def decorate(function: _F) -> _F:
             self.add(Check(name, _awaitable("check", function), tuple(probes), timeout, critical=critical))
@@ -311,7 +322,7 @@ class App(Generic[S]):
     def consumer(
         self, *topics: str, name: str | None = None, pipeline: str | Pipeline | None = None, **options: Any
     ) -> Callable[[_H], _H]:
-        """Make a function handle the messages of topics: one value at a time, or lists of them with ``batch``.
+        """Make a function handle the messages of topics: single values, or lists with ``batch``.
 
         :param name: the consumer's name, by default the function's
         :param pipeline: policies around the handler; by name they come from the settings
@@ -327,7 +338,7 @@ class App(Generic[S]):
         return decorate
 
     def override(self, kind: type[T], value: T, name: str = "default") -> None:
-        """Make :meth:`get` return ``value`` instead of opening a resource of a type; for tests.
+        """Make :meth:`get` return ``value``, without opening a resource; for tests.
 
         :raises CortenError: the App has started
         """
@@ -337,7 +348,7 @@ class App(Generic[S]):
     # -- living
 
     def configure(self, *, config: str | Path | None = None, arguments: Mapping[str, object] | None = None) -> None:
-        """Read the settings from another file, and with more arguments, than the App was made with.
+        """Replace the settings file, and add arguments.
 
         For programs that run an App of another module, such as the command.
 
@@ -354,7 +365,9 @@ class App(Generic[S]):
         return self._internals.settings.load()
 
     async def reload(self) -> Reloaded:
-        """Read the settings again while the App runs, and apply all changes that need no restart, or none.
+        """Read the settings again while the App runs, and apply all changes or none.
+
+        Changes that need a restart are only reported.
 
         :raises CortenError: the App is not running
         :raises SettingsError: the settings are wrong; nothing has changed
@@ -362,7 +375,10 @@ class App(Generic[S]):
         return await self._internals.life.reloading.reload()
 
     def stop(self) -> None:
-        """Ask the App to stop, from within its event loop; returns at once. An embedding program goes on."""
+        """Request a stop, from within the App's event loop; return at once.
+
+        An embedding program continues.
+        """
         self._internals.life.check_process()
         self._internals.life.request_stop("asked to")
 
@@ -376,12 +392,12 @@ class App(Generic[S]):
         await self._internals.life.leave(error)
 
     def run(self, *, backend: Backend = "asyncio", loop: Loop = None) -> None:
-        """Start, run until a signal, a failure or :meth:`stop`, and stop; the program's last line.
+        """Start, run until a signal, a failure or :meth:`stop`, and stop.
 
         Sets up logging and signal handlers where the program has not.
 
         :param loop: ``"uvloop"``, or a function that makes an event loop
-        :raises SystemExit: it did not end well; the codes are in ``docs/reference/exit_codes.md``
+        :raises SystemExit: it failed; the codes are in ``docs/reference/exit_codes.md``
         """
         from corten.app.lifecycle.run import run
 

@@ -1,4 +1,4 @@
-"""Embedding in ASGI hosts, and serving ASGI applications."""
+"""Apps in ASGI hosts, and ASGI applications served by an App."""
 
 from corten.asgi.lifespan import lifespan
 from corten.asgi.server import HttpServer, serve

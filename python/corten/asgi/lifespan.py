@@ -1,4 +1,4 @@
-"""An App inside an ASGI host that owns the server: FastAPI, Starlette, Litestar."""
+"""An App inside an ASGI host: FastAPI, Starlette, Litestar."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from corten.app import App
 
 
 def lifespan(app: App[Any]) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """What a host takes as its ``lifespan``: the App starts before the first request and stops after the last.
+    """Return a ``lifespan`` for an ASGI host, which starts and stops the App.
 
     ``Starlette(lifespan=lifespan(app))``, ``FastAPI(lifespan=lifespan(app))``, ``Litestar(lifespan=[lifespan(app)])``.
 
-    The host owns the server, signals and logging. So there is no pre-drain delay, and requests have drained by the
-    host's own rules before the App's first phase begins; `corten.asgi.serve` has all phases.
+    The host owns the server, signals and logging. So there is no pre-drain delay, and the host drains requests before
+    the App's first phase begins; with `corten.asgi.serve` the App has all phases.
     """
 
     @asynccontextmanager
-    async def span(host: Any) -> AsyncGenerator[None, None]:  # noqa: ARG001 - given by the host
+    async def running(host: Any) -> AsyncGenerator[None, None]:  # noqa: ARG001 - given by the host
         async with app:
             yield
 
-    return span
+    return running

@@ -1,4 +1,4 @@
-"""Serving an ASGI application as an intake of the App, by uvicorn."""
+"""ASGI applications served by uvicorn, as an intake of the App."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("corten.asgi")
 
-_NOT_OURS = ("fd", "loop", "reload", "uds", "workers")
-"""Options of uvicorn's that are about owning the process or the socket."""
+_REFUSED_OPTIONS = ("fd", "loop", "reload", "uds", "workers")
+"""Options by which uvicorn would own the process or the socket."""
 
-_WAYS_OUT = {
+_REMEDIES = {
     errno.EADDRINUSE: "is in use: stop what listens there, or choose another port",
     errno.EACCES: "may not be opened by this user: choose one from 1024, or grant CAP_NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "is on an address that this machine does not have: choose 127.0.0.1 or 0.0.0.0",
@@ -33,14 +33,13 @@ _WAYS_OUT = {
 
 
 class HttpServer:
-    """One ASGI application on one port; opened in an App's intake phase, drained before work is.
+    """One ASGI application on one port; drains in the App's intake phase.
 
-    :param asgi_app: the application; its own lifespan is run too
-    :param host: a name or an address; loopback unless said
-    :param port: 0 for any that is free; :attr:`addresses` tells which. Callables, for both, are asked when the App
-        starts, when its settings are known
-    :param options: further ones of ``uvicorn.Config``
-    :raises TypeError: an option is about owning the process
+    :param asgi_app: the application; its own lifespan runs too
+    :param host: a name or an address, or a function that returns one when the App starts; by default loopback
+    :param port: 0 for any free port, see :attr:`addresses`; or a function as for ``host``
+    :param options: further options of ``uvicorn.Config``
+    :raises TypeError: with an option, uvicorn would own the process or the socket
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class HttpServer:
         port: int | Callable[[], int] = 8000,
         **options: Any,
     ) -> None:
-        refused = sorted(set(options) & set(_NOT_OURS))
+        refused = sorted(set(options) & set(_REFUSED_OPTIONS))
         if refused:
             raise TypeError(f"serve() does not take {', '.join(refused)}: the App owns the process, loop and socket")
         self._asgi_app = asgi_app
@@ -67,23 +66,23 @@ class HttpServer:
         self._server: uvicorn.Server | None = None
         self._bound: anyio.Event | None = None
         self.addresses: tuple[tuple[str, int], ...] = ()
-        """Where it listens; empty while it does not."""
+        """The addresses on which it listens; empty while it does not."""
 
     @property
     def wanted(self) -> tuple[str, int]:
-        """The host and port it is to listen on; one that the settings decide needs these loaded."""
+        """The configured host and port; functions for them may need loaded settings."""
         host = self._host() if callable(self._host) else self._host
         return host, self._port() if callable(self._port) else self._port
 
     def task(self) -> Task:
-        """The server as a task of the App."""
+        """Return the server as a task of the App."""
         where = "" if callable(self._port) or callable(self._host) else f" {self._host}:{self._port}"
         return Task(f"serve{where}", self.run, self.stop, "intake", ready=self.ready)
 
     async def run(self) -> None:
-        """Serve until :meth:`stop`, then finish the requests that are under way.
+        """Serve until :meth:`stop`, then finish running requests.
 
-        :raises ResourceUnavailable: the port cannot be had
+        :raises ResourceUnavailable: the port cannot be opened
         :raises CortenError: uvicorn is not installed, this is not asyncio, or the application refused to start
         """
         if on_trio():
@@ -99,13 +98,13 @@ class HttpServer:
             self.addresses = tuple(each.getsockname()[:2] for each in sockets)
             try:
                 await server.serve(sockets)
-            except SystemExit:  # uvicorn's way to say that the application's own lifespan failed
+            except SystemExit:  # uvicorn raises it when the application's own lifespan failed
                 raise CortenError("the ASGI application failed to start; its lifespan's error is in the log") from None
             finally:
                 self.addresses = ()
                 self._server = None
                 self._bound = None
-                _cut_off(server)
+                _close_remaining(server)
 
     def _ready_event(self) -> anyio.Event:
         if self._bound is None:
@@ -119,7 +118,7 @@ class HttpServer:
             _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     async def stop(self) -> None:
-        """Accept no more, and let :meth:`run` finish what is under way; returns at once."""
+        """Accept no more requests; :meth:`run` finishes the running ones."""
         if self._server is not None:
             self._server.should_exit = True
 
@@ -133,12 +132,12 @@ def serve(
 ) -> Task:
     """Serve an ASGI application from within an App: ``app.add(serve(api, port=8000))``.
 
-    The port is bound when the App runs; at shutdown, requests under way are finished in the first phase, before work
-    drains and resources close. asyncio only. Needs ``pip install 'corten[serve]'``.
+    The port is bound when the App runs; at shutdown, running requests finish in the first phase, before work drains and
+    resources close. asyncio only. Needs ``pip install 'corten[serve]'``.
 
-    :param host: loopback unless said; a callable is asked when the App starts
-    :param port: the same: ``port=lambda: app.settings.port``
-    :param options: further ones of ``uvicorn.Config``
+    :param host: a name or an address, or a function that returns one when the App starts; by default loopback
+    :param port: a port, or a function: ``port=lambda: app.settings.port``
+    :param options: further options of ``uvicorn.Config``
     """
     return HttpServer(asgi_app, host=host, port=port, **options).task()
 
@@ -150,7 +149,7 @@ def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object])
         raise CortenError("uvicorn is not installed: pip install 'corten[serve]'") from None
 
     class Server(uvicorn.Server):
-        """Says when it has started, and leaves signals to the App."""
+        """Reports its start, and leaves signals to the App."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
@@ -161,7 +160,7 @@ def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object])
             yield
 
     class Config(uvicorn.Config):
-        """Leaves the process's logging alone, which uvicorn's own would change for everybody."""
+        """Leaves the process's logging unchanged, unless ``log_config`` is set."""
 
         def configure_logging(self) -> None:
             if self.log_config is not None:
@@ -182,9 +181,9 @@ def _make(asgi_app: Any, options: dict[str, Any], started: Callable[[], object])
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to all addresses of a host.
+    """Return sockets bound to all addresses of a host.
 
-    :raises ResourceUnavailable: says why, and what to do
+    :raises ResourceUnavailable: with the reason and the remedy
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -194,23 +193,23 @@ def _listen(host: str, port: int) -> list[socket.socket]:
     try:
         for family, kind, protocol, _, address in dict.fromkeys(found):
             sockets.append(socket.socket(family, kind, protocol))
-            if os.name == "posix":  # elsewhere it would let two servers share the port
+            if os.name == "posix":  # on Windows two servers could share the port
                 sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sockets[-1].bind(address)
-            sockets[-1].listen(128)  # so that a port in use shows now, and not when connections are lost
+            sockets[-1].listen(128)  # now, so that a port in use is found before connections are lost
             sockets[-1].setblocking(False)
     except OSError as error:
         for each in sockets:
             each.close()
-        way_out = _WAYS_OUT.get(error.errno or 0, f"cannot be opened: {error.strerror or error}")
-        raise ResourceUnavailable(f"port {port} of {host} {way_out}") from error
+        remedy = _REMEDIES.get(error.errno or 0, f"cannot be opened: {error.strerror or error}")
+        raise ResourceUnavailable(f"port {port} of {host} {remedy}") from error
     return sockets
 
 
-def _cut_off(server: uvicorn.Server) -> None:
-    """End what is still under way, where the server was cancelled rather than let finish."""
+def _close_remaining(server: uvicorn.Server) -> None:
+    """Close connections and tasks that remain after a cancelled server."""
     for listener in getattr(server, "servers", ()):
         listener.close()
     for connection in list(server.server_state.connections):

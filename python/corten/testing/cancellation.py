@@ -1,4 +1,4 @@
-"""Cancelling an operation at each of its awaits, one run after the other."""
+"""Cancel an operation at each of its awaits, in separate runs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ async def cancel_at_each_await(
     *,
     limit: int = 1000,
 ) -> int:
-    """Run an operation again and again, cancelled one turn of the event loop later each time, until it gets through.
+    """Run an operation repeatedly, cancelled one event-loop turn later each time.
 
-    ``check`` is called after each run and should fail when anything leaked. The operation must not wait for time or
-    for others, else it never gets through.
+    The runs end when the operation completes, so it must not wait for time or for other tasks.
 
-    :returns: how many runs were cancelled
-    :raises AssertionError: it swallowed a cancellation, or did not get through within ``limit`` runs
+    :param check: called after each run; should raise if the run leaked anything
+    :param limit: the most runs
+    :returns: the number of cancelled runs
+    :raises AssertionError: the operation swallowed a cancellation, or never completed
     """
     for turns in range(limit):
-        got_through = False
+        completed = False
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
                 group.start_soon(_cancel_after, turns, scope)
                 await operation()
-                got_through = True
+                completed = True
                 group.cancel_scope.cancel()
         check()
         if not scope.cancel_called:
             return turns
-        # It may have got through just when it was cancelled: then nobody could have told it any more.
-        assert scope.cancelled_caught or got_through
-    raise AssertionError(f"the operation did not get through in {limit} turns of the event loop")
+        # An operation that completed just before its cancellation could not be cancelled any more.
+        assert scope.cancelled_caught or completed
+    raise AssertionError(f"the operation did not complete within {limit} turns of the event loop")
 
 
 async def _cancel_after(turns: int, scope: anyio.CancelScope) -> None:

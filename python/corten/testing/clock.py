@@ -30,9 +30,9 @@ class _Timer:
 
 
 class FakeClock(Clock):
-    """Time that stands still until :meth:`advance`; moves everything of Corten's, in Rust and in Python.
+    """Time that stands still until :meth:`advance`, in Rust and in Python.
 
-    :param start: what it shows at first, in seconds
+    :param start: the first time in seconds
     """
 
     def __init__(self, start: float = 1000.0) -> None:
@@ -41,13 +41,13 @@ class FakeClock(Clock):
         self._order = itertools.count()
 
     def call_at(self, deadline: float, callback: Callable[[], object]) -> TimerHandle:
-        """Call ``callback`` when the clock is moved to ``deadline`` or beyond; works on any event loop."""
+        """Call ``callback`` when the clock reaches ``deadline``; on any event loop."""
         timer = _Timer(callback)
         heapq.heappush(self._timers, (deadline, next(self._order), timer))
         return timer
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock was moved by ``seconds``."""
+        """Wait until the clock has moved by ``seconds``."""
         if seconds <= 0:
             await anyio.lowlevel.checkpoint()
             return
@@ -59,12 +59,12 @@ class FakeClock(Clock):
             timer.cancel()
 
     def block(self, seconds: float) -> None:
-        """Move on by ``seconds`` itself: a thread that waits can't be waited for by one that moves the clock."""
+        """Move the clock by ``seconds``: a blocked thread could not wait for a test to do it."""
         self.tick(max(0.0, seconds))
 
     @contextmanager
     def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
-        """Cancel what is inside when the clock is moved to ``deadline``."""
+        """Cancel the block when the clock reaches ``deadline``."""
         with anyio.CancelScope() as scope:
             timer = self.call_at(deadline, scope.cancel)
             if deadline <= self.now():
@@ -75,23 +75,23 @@ class FakeClock(Clock):
                 timer.cancel()
 
     def tick(self, seconds: float) -> None:
-        """Move the time and make the calls that fall due, in their order, without letting other tasks run between."""
+        """Move the time and make due calls in order; no other task runs between them."""
         end = self.now() + seconds
         while self._fire_next(end):
             pass
         self.core.advance(max(0.0, end - self.now()))
 
     async def advance(self, seconds: float) -> None:
-        """Move the time; before and after each moment at which something falls due, let every task run."""
+        """Move the time; let every task run before and after each due call."""
         end = self.now() + seconds
-        await _settle()
+        await _run_all_tasks()
         while self._fire_next(end):
-            await _settle()
+            await _run_all_tasks()
         self.core.advance(max(0.0, end - self.now()))
-        await _settle()
+        await _run_all_tasks()
 
     def _fire_next(self, end: float) -> bool:
-        """Move to the next timer not after ``end`` and fire it; False where there is none."""
+        """Move to the next timer not after ``end`` and fire it; return False without one."""
         while self._timers:
             deadline, _, timer = self._timers[0]
             if timer.cancelled:
@@ -101,18 +101,18 @@ class FakeClock(Clock):
                 return False
             heapq.heappop(self._timers)
             self.core.advance(max(0.0, deadline - self.now()))
-            while self.now() < deadline:  # seconds to nanoseconds rounds: never fire early
+            while self.now() < deadline:  # nanoseconds are rounded: never fire early
                 self.core.advance(1e-9)
             timer.callback()
             return True
         return False
 
 
-async def _settle() -> None:
-    """Let every task run until all wait for something.
+async def _run_all_tasks() -> None:
+    """Let every task run until all tasks wait.
 
-    On asyncio ``wait_all_tasks_blocked`` sleeps a tenth of a second where it finds a task that is about to run: so most
-    get their turns before it looks.
+    On asyncio ``wait_all_tasks_blocked`` sleeps a tenth of a second if it finds a task that can run; so tasks first get
+    some turns.
     """
     for _ in range(_TURNS):
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""What every plugin must keep to, as one check: for the tests of a plugin's own distribution."""
+"""The conformance check for plugins, for the tests of their distributions."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 def check_plugin(
     plugin: type[Any], arguments: Mapping[str, object] | None = None, *, with_plugins: Sequence[object] = ()
 ) -> None:
-    """Check a plugin's class against the hook manual; without settings nothing is opened.
+    """Check a plugin's class against the hook manual.
 
-    It loads; making it twice gives two objects; its sections are frozen structs, and are no error when nothing is set.
-    With ``arguments`` (settings by dotted path that make it active) Apps are started with it too: hooks give the same
-    each time, checks and collectors work, resources close, a second App in the process does not disturb the first.
+    The plugin loads; each call of the class makes a new object; its sections are frozen structs, and valid without any
+    setting. With ``arguments`` Apps are also started with it: hooks return equal results each time, checks and
+    collectors work, resources close, and a second App in the process does not disturb the first.
 
+    :param arguments: settings by dotted path that make the plugin active; None: nothing is opened
     :param with_plugins: other plugins that it requires
-    :raises AssertionError: it does not; says in what
-    :raises CortenError: it cannot be loaded or started
+    :raises AssertionError: a check failed; names it
+    :raises CortenError: the plugin cannot be loaded or started
     """
     assert isinstance(plugin, type), f"{plugin!r} is not a class: an entry point names a class, made anew for each App"
     assert plugin() is not plugin(), f"{plugin.__name__} gives the same object twice: each App needs its own"
@@ -87,7 +88,7 @@ async def _check_running(plugin: type[Any], arguments: Mapping[str, object], wit
 
 
 def _key(description: Any) -> tuple[str, ...]:
-    """What of a description has to be the same each time; the callables in it may be new."""
+    """Return the parts of a description that must be equal each time: all but callables."""
     if isinstance(description, Resource):
         return description.provides.__qualname__, description.name
     return (description.name,)

@@ -1,4 +1,4 @@
-"""A broker in memory: publish, consume in groups, rebalance, fail on demand; all in one event loop."""
+"""A broker in memory: publish, consume in groups, rebalance, fail on demand."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _Revoke = Callable[[frozenset[Partition]], Awaitable[None]]
 
 
 class MemoryBroker:
-    """Stands in for a real broker: a publisher, a message source and, passed to an App, a plugin.
+    """A publisher, a message source and, passed to an App, a plugin, without a server.
 
-    Like a real one it gives each partition to one member of a group, reads on from what the group has committed, and
-    lets a member finish before it takes partitions away.
+    Like a real broker it gives each partition to one member of a group, continues from the group's committed offsets,
+    and lets a member finish before it revokes partitions.
 
-    :param partitions: of every topic; a message's key decides, by its CRC-32, where it goes
+    :param partitions: partitions of every topic; the CRC-32 of a message's key selects one
     :param name: the name of the message source
     """
 
@@ -44,19 +44,19 @@ class MemoryBroker:
 
     @property
     def source(self) -> MessageSource:
-        """What a consumer subscribes to."""
+        """The message source, for consumers."""
         return MessageSource(self.name, self._open)
 
     def messages(self, topic: str) -> list[Message]:
-        """All messages of a topic, partition by partition."""
+        """Return all messages of a topic, partition by partition."""
         return [message for log in self._topics.get(topic, []) for message in log]
 
     def committed(self, group: str) -> dict[Partition, int]:
-        """The next offset that the group would read, of each partition in which it has committed."""
+        """Return the next offset of the group, for each partition with a commit."""
         return dict(self._committed.get(group, {}))
 
     def lag(self, group: str, topic: str) -> int:
-        """How many messages of a topic the group has not committed."""
+        """Return the number of messages of a topic that the group has not committed."""
         committed = self._committed.get(group, {})
         return sum(
             len(log) - committed.get((topic, number), 0) for number, log in enumerate(self._topics.get(topic, []))
@@ -72,7 +72,7 @@ class MemoryBroker:
         await self.send_many([OutgoingMessage(topic, value, key, tuple((headers or {}).items()))])
 
     async def send_many(self, messages: Iterable[OutgoingMessage]) -> int:
-        """Publish all and return how many.
+        """Publish messages and return their number.
 
         :raises ResourceUnavailable: the broker was made unavailable
         """
@@ -93,7 +93,7 @@ class MemoryBroker:
         return count
 
     def wake(self) -> None:
-        """Let all members look again for messages, after ``available`` was set by hand."""
+        """Wake all members, after ``available`` was set."""
         for members in self._groups.values():
             for member in members:
                 member.wake()
@@ -134,7 +134,7 @@ class MemoryBroker:
                 await self._rebalance([each for each in members if each is not member], subscription.group)
 
     async def _rebalance(self, members: list[_Member], group: str) -> None:
-        """Take what moves away from its member, which finishes first; then give it to the new one."""
+        """Revoke partitions from members, which finish first; then assign them anew."""
         async with self._rebalancing:
             topics = sorted({topic for member in members for topic in member.subscription.topics})
             wanted: dict[_Member, set[Partition]] = {member: set() for member in members}
@@ -152,11 +152,11 @@ class MemoryBroker:
                 member.assign({each: committed.get(each, 0) for each in partitions - member.assigned()})
 
     def read(self, partition: Partition, start: int, limit: int) -> list[Message]:
-        """Messages of a partition from an offset on."""
+        """Return messages of a partition from an offset on."""
         return self._logs(partition[0])[partition[1]][start : start + limit] if self.available else []
 
     def store(self, group: str, positions: dict[Partition, int]) -> None:
-        """Note what a group has committed."""
+        """Store the committed positions of a group."""
         self._require()
         self._committed.setdefault(group, {}).update(positions)
         self.commits.append((group, positions))
@@ -205,7 +205,7 @@ class _Member:
         return batch
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Store positions of partitions that are still assigned."""
+        """Store the positions of partitions that are still assigned."""
         await anyio.lowlevel.checkpoint()
         self._broker.store(
             self.subscription.group, {each: end for each, end in positions.items() if each in self._next}

@@ -1,4 +1,4 @@
-"""Fixtures for tests of services and plugins; pytest finds them through its entry point."""
+"""Fixtures for tests of services and plugins; pytest finds this module by entry point."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def fake_clock() -> FakeClock:
 
 @pytest.fixture
 def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
-    """Makes Apps for tests: on ``fake_clock``, with the plugins that are passed and no others, without a file.
+    """A function that makes Apps on ``fake_clock``, without installed plugins and a settings file.
 
-    ``make_app(PostgresPlugin, arguments={"postgres.dsn": dsn})``; further options are those of `App`.
+    ``make_app(PostgresPlugin, arguments={"postgres.dsn": dsn})``; it takes all options of `App`.
     """
     from corten.app import App
 
@@ -37,7 +37,7 @@ def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
 
 @pytest.fixture
 def no_policies() -> Iterator[None]:
-    """Guarded functions are called as if nothing guarded them, for the length of the test."""
+    """Turn all policies off during the test."""
     from corten.testing.policies import no_policies
 
     with no_policies():
@@ -46,7 +46,7 @@ def no_policies() -> Iterator[None]:
 
 @pytest.fixture
 def only_first_attempt() -> Iterator[None]:
-    """No call is repeated or hedged, for the length of the test; all other policies hold."""
+    """Turn retries and hedges off during the test."""
     from corten.testing.policies import only_first_attempt
 
     with only_first_attempt():

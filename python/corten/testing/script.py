@@ -1,4 +1,4 @@
-"""A function that does what a test wrote down: fails twice, hangs, then answers."""
+"""A scripted function: fails twice, hangs, then returns."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ R = TypeVar("R")
 
 
 class After(msgspec.Struct, frozen=True):
-    """A step that takes its time."""
+    """A step that takes time."""
 
     seconds: float
-    """On the script's clock."""
+    """The time by the script's clock."""
     then: object = None
-    """What comes then: a result, or an exception to raise."""
+    """The result, or an exception to raise, after that time."""
 
 
 class Script(Generic[R]):
-    """An async function whose every call is the next of the steps: exceptions are raised, all else is returned.
+    """A function that takes one step on each call: raises an exception, or returns a result.
 
-    ``Script(OSError("away"), After(5, TimeoutError()), 42)`` fails, takes five seconds and fails, then gives 42.
-    :attr:`plain` is the same for functions that are not async. One call more than there are steps is an
-    ``AssertionError`` that says so.
+    ``Script(OSError("away"), After(5, TimeoutError()), 42)`` fails, takes five seconds and fails, then returns 42. A
+    call after the last step raises ``AssertionError``.
 
     :param steps: exceptions or their types, :class:`After`, or results
-    :param clock: whose seconds :class:`After` takes; the machine's by default
+    :param clock: measures the seconds of :class:`After`; the machine's clock by default
     """
 
     def __init__(self, *steps: R | BaseException | type[BaseException] | After, clock: Clock | None = None) -> None:
@@ -48,7 +47,7 @@ class Script(Generic[R]):
 
     @property
     def function(self) -> Callable[..., Coroutine[Any, Any, R]]:
-        """The async function, to be guarded or to stand in for another."""
+        """The async function."""
 
         async def scripted(*args: Any, **kwargs: Any) -> R:
             step = self._next(args, kwargs)
@@ -60,8 +59,8 @@ class Script(Generic[R]):
         return scripted
 
     @property
-    def plain(self) -> Callable[..., R]:
-        """The same as a plain function."""
+    def function_sync(self) -> Callable[..., R]:
+        """The sync function."""
 
         def scripted(*args: Any, **kwargs: Any) -> R:
             step = self._next(args, kwargs)

@@ -237,7 +237,7 @@ class TestRules:
             AlertRule("odd", "metric", **arguments)  # type: ignore[arg-type]
 
     def test_two_rules_cannot_have_one_name(self) -> None:
-        with pytest.raises(ValueError, match="there is an alert rule named 'pool full' already"):
+        with pytest.raises(ValueError, match="an alert rule named 'pool full' exists already"):
             Watched(full, full)
 
     def test_a_rule_says_what_it_measured(self) -> None:

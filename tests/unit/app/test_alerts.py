@@ -44,5 +44,5 @@ async def test_without_rules_nothing_is_evaluated() -> None:
 async def test_two_rules_of_one_name_are_refused() -> None:
     app = App("test", autoload=False, config=None)
     app.add(AlertRule("queue", "queue_length", above=10))
-    with pytest.raises(CortenError, match="app 'test': there is an alert rule named 'queue' already"):
+    with pytest.raises(CortenError, match="app 'test': an alert rule named 'queue' exists already"):
         app.add(AlertRule("queue", "queue_length", above=20))

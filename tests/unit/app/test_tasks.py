@@ -206,8 +206,8 @@ async def test_exporters_send_at_their_interval_and_once_more_at_the_end(fake_cl
 
 def test_waits_grow_to_their_limit_and_half_of_each_is_random() -> None:
     rule = Restarts()
-    assert [rule.wait(failures, 1.0) for failures in (1, 2, 3, 7, 100)] == [0.5, 1.0, 2.0, 30.0, 30.0]
-    assert rule.wait(3, 0.0) == 1.0
+    assert [rule.backoff(failures, 1.0) for failures in (1, 2, 3, 7, 100)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    assert rule.backoff(3, 0.0) == 1.0
 
 
 async def test_nothing_is_asked_of_an_app_that_has_not_started(fake_clock: FakeClock) -> None:

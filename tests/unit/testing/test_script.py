@@ -46,9 +46,9 @@ async def test_a_step_may_take_its_time(clock: FakeClock) -> None:
 def test_plain_functions_follow_the_same_script(clock: FakeClock) -> None:
     script = Script[int](OSError("away"), After(3, 1), clock=clock)
     with pytest.raises(OSError, match="away"):
-        script.plain()
+        script.function_sync()
     before = clock.now()
-    assert script.plain() == 1
+    assert script.function_sync() == 1
     assert clock.now() == before + 3
 
 

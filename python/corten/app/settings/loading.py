@@ -36,7 +36,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The settings file and the ``.env`` beside it, whether they exist or not."""
+        """The settings file and its ``.env``, whether they exist or not."""
         from pathlib import Path
 
         if self.config is None:
@@ -44,7 +44,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
         return (Path(self.config), Path(self.config).parent / ".env")
 
     def anchored(self) -> SettingsSources:
-        """Return sources whose paths are absolute, so that a change of the current folder does not matter."""
+        """Return sources with absolute paths, independent of the current folder."""
         from pathlib import Path
 
         config = None if self.config is None else Path(self.config).absolute()
@@ -78,7 +78,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
         return file if file is not None and self.optional and not file.exists() else None
 
     def autoload(self) -> bool | tuple[str, ...]:
-        """Read which plugins to load: plugins bring sections, so this is read before all other settings."""
+        """Read which plugins to load, before all other settings: plugins bring sections."""
         section = self.load([Section("plugins", PluginsSettings)], ignore_unknown=True).section("plugins")
         own = section["default"]
         assert isinstance(own, PluginsSettings)  # noqa: S101 - for the type checker
@@ -175,7 +175,7 @@ class AppSettings:
         )
 
     def sections(self) -> Sequence[Section]:
-        """Return all sections: Corten's own, ``[app]``, and those of the plugins, which are found now.
+        """Find the plugins, and return all sections.
 
         :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
         :raises SettingsError: the setting that selects plugins is wrong

@@ -1,4 +1,4 @@
-"""Reload: read the settings again while the App runs, and apply all changes or none."""
+"""Reload: read settings again while the App runs, and apply all or none."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Reloading:
     # -- asking
 
     async def reload(self) -> Reloaded:
-        """Read the settings again, and apply all changes that need no restart, or none.
+        """Read the settings again, and apply all changes or none.
 
         :raises CortenError: the App is not running
         :raises SettingsError: the settings are wrong; nothing has changed
@@ -128,7 +128,7 @@ class Reloading:
         return done
 
     def ask(self) -> None:
-        """Request a reload, which follows soon or when the App runs; from its event loop."""
+        """Request a reload; it follows soon, or when the App runs."""
         self._was_asked = True
         if self._asked is not None:
             self._asked.set()
@@ -188,7 +188,7 @@ class Reloading:
             life.log_setup.change(cast("LogLevel", logs.level.upper()), logs.format)
 
     def _load(self) -> Settings:
-        """Read and check all settings; called in a thread, for the file system may be slow."""
+        """Read and check all settings, in a thread: the file system may be slow."""
         gone = [file for file in self._there if not file.exists()]
         later = None if gone else self._sources.load(self._settings.sections())
         gone = gone or [file for file in self._there if not file.exists()]  # meanwhile: then it was read as empty
@@ -198,7 +198,10 @@ class Reloading:
         return later
 
     def _swap(self, policies: Mapping[str, Sequence[Policy]], later: Settings) -> None:
-        """Set policies that differ from the last settings: policies set by hand stay until their settings change."""
+        """Set policies that differ from the last settings.
+
+        Policies that were set by hand stay until their settings change.
+        """
         changed: dict[str, Sequence[Policy]] = {}
         for name, in_code in self._in_code.items():
             now = tuple(policies.get(name, in_code))

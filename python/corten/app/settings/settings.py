@@ -23,10 +23,10 @@ class CortenSettings(msgspec.Struct, frozen=True):
 
 
 class PluginsSettings(msgspec.Struct, frozen=True):
-    """``[plugins]``: which of the installed plugins are loaded."""
+    """``[plugins]``: the installed plugins to load."""
 
     autoload: bool | tuple[str, ...] = True
-    """All, none, or those named."""
+    """All, none, or some by name."""
 
 
 class ShutdownSettings(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class ShutdownSettings(msgspec.Struct, frozen=True):
     deadline: Duration = 25.0
     """For all phases together."""
     pre_drain: Duration = 0.0
-    """How long to go on after SIGTERM while load balancers take notice that the App is not ready; in the deadline."""
+    """Time to continue after SIGTERM while load balancers notice that the App is not ready; part of the deadline."""
 
     def __post_init__(self) -> None:
         if self.deadline <= 0:
@@ -45,23 +45,23 @@ class ShutdownSettings(msgspec.Struct, frozen=True):
 
 
 class TasksSettings(msgspec.Struct, frozen=True):
-    """``[tasks]``: when a task that fails is started again, and when no longer."""
+    """``[tasks]``: restarts of tasks that fail."""
 
     max_failures: int = 10
-    """So many failures within ``window`` are for good: the App has failed."""
+    """Failures within ``window`` after which the App has failed."""
     window: Duration = 300.0
     first_wait: Duration = 0.5
-    """Before the first restart; doubled by each failure that still counts."""
+    """Before the first restart; doubled by each further failure within ``window``."""
     longest_wait: Duration = 30.0
 
     @property
     def restarts(self) -> Restarts:
-        """The same, as the supervision takes it."""
+        """These settings, for the supervision of tasks."""
         return Restarts(self.max_failures, self.window, self.first_wait, self.longest_wait)
 
 
 class LogsSettings(msgspec.Struct, frozen=True):
-    """``[logs]``: what ``run`` sets up where nobody has set up logging."""
+    """``[logs]``: the logging that ``run`` sets up, unless the program has."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: LogFormat = "auto"
@@ -69,12 +69,12 @@ class LogsSettings(msgspec.Struct, frozen=True):
 
 
 class ReloadSettings(msgspec.Struct, frozen=True):
-    """``[reload]``: reading the settings again while the App runs."""
+    """``[reload]``: reloads of the settings while the App runs."""
 
     watch: bool = False
     """Whether the settings file and ``.env`` are watched; SIGHUP and `App.reload` work without."""
     settle: Duration = 0.2
-    """How long a file must be left alone before it is read: it may be half written."""
+    """Time without a change before a file is read: it may be half written."""
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.settle <= 60:
@@ -82,32 +82,32 @@ class ReloadSettings(msgspec.Struct, frozen=True):
 
 
 class DeadLettersSettings(msgspec.Struct, frozen=True):
-    """``[dead_letters]``: where dead letters are kept."""
+    """``[dead_letters]``: the store of dead letters."""
 
     store: str = ""
-    """The store's name; needed only where plugins offer several. ``memory`` is always there."""
+    """The store's name; needed only if plugins offer several. ``memory`` always exists."""
 
 
 class ChaosSettings(msgspec.Struct, frozen=True):
-    """``[chaos]``: whether policies of that name may do harm."""
+    """``[chaos]``: whether chaos policies may disturb calls."""
 
     allowed: bool = False
-    """They do nothing unless this is true, whatever their rates."""
+    """False: chaos policies do nothing."""
 
 
 class PipelineSettings(msgspec.Struct, frozen=True):
-    """``[pipelines.NAME]``: the policies of a pipeline, or a profile that others extend."""
+    """``[pipelines.NAME]``: the policies of a pipeline, or of a profile."""
 
     extends: str | None = None
-    """A profile, or another of these tables, whose policies hold where this one has none."""
+    """A profile or another table that gives the policies if this table has none."""
     policies: tuple[Policy, ...] | None = None
     """In order, outermost first."""
     replace: tuple[Policy, ...] = ()
-    """In place of those of the same word in what it ``extends``: the first of a word for the first there."""
+    """Replaces policies of ``extends`` by kind: the first of a kind replaces the first there."""
     outside: tuple[Policy, ...] = ()
-    """Around all the others, such as a cache in front of a profile."""
+    """Outside of all other policies, such as a cache in front of a profile."""
     inside: tuple[Policy, ...] = ()
-    """Within all the others, such as chaos."""
+    """Inside of all other policies, such as chaos."""
 
 
 OWN_SECTIONS: tuple[Section, ...] = (
@@ -121,4 +121,4 @@ OWN_SECTIONS: tuple[Section, ...] = (
     Section("chaos", ChaosSettings),
     Section("pipelines", PipelineSettings, instances=True),
 )
-"""What is Corten's own in every App's settings."""
+"""The sections that every App has."""

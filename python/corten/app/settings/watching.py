@@ -1,8 +1,8 @@
-"""Watching files: who asks is told when the contents of one of them are others than before.
+"""Watching files: a function is called when the contents of a file have changed.
 
-Not the files are watched but the folders they are in, for editors save by renaming and orchestrators by exchanging
-links to folders; what counts are the contents. They are looked at every few seconds in any case: no notice comes from
-network file systems, nor when a folder was exchanged as a whole.
+The folders of the files are watched, for editors save by renaming and orchestrators by replacing links to folders; then
+the contents are compared. They are also compared every few seconds: network file systems, and folders replaced as a
+whole, give no notice.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ import anyio.to_thread
 
 _log = logging.getLogger("corten.app")
 
-LOOK: Final = 5.0
-"""Seconds after which the contents are looked at when nobody has noticed anything."""
+COMPARE_EVERY: Final = 5.0
+"""Seconds between comparisons without a notice."""
 
-SOON: Final = 0.5
-"""The same just after watching began: what happened until then was not noticed."""
+COMPARE_FIRST: Final = 0.5
+"""Seconds to the first comparison: earlier changes gave no notice."""
 
 LONGEST: Final = 1.6
-"""Seconds after which a file that never comes to rest is read all the same; more, where settling takes longer."""
+"""Seconds after which a file that keeps changing is read anyway; twice ``settle`` if that is more."""
 
 _GATHER: Final = 200
-"""Milliseconds for which changes are gathered to one notice."""
+"""Milliseconds within which changes become one notice."""
 
 _MOST_LINKS: Final = 40
-"""Links followed from one file, as in Linux; they may lead round in a circle."""
+"""Links followed from one file, as in Linux; links may form a circle."""
 
 Contents = tuple[bytes | None, ...]
-"""For each file a hash of what is in it; None where there is none, or it cannot be read."""
+"""A hash of each file; None for a file that is missing or cannot be read."""
 
 
 def contents(files: Sequence[Path]) -> Contents:
-    """What is in the files now; hashed, for there may be secrets in them."""
+    """Return the hashes of files: their contents may be secret."""
     return tuple(_content(file) for file in files)
 
 
 def _content(file: Path) -> bytes | None:
-    import hashlib  # only where somebody watches: it is slow to load
+    import hashlib  # only for watching: it is slow to load
 
     try:
         return hashlib.blake2b(file.read_bytes()).digest()
@@ -52,7 +52,7 @@ def _content(file: Path) -> bytes | None:
 
 
 def folders(files: Sequence[Path]) -> tuple[Path, ...]:
-    """The folders in which something happens when one of the files is replaced, or a link on the way to it."""
+    """Return the folders that change when a file, or a link to it, is replaced."""
     found: dict[Path, None] = {}
     for file in files:
         path: Path | None = file.absolute()
@@ -65,11 +65,11 @@ def folders(files: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _one_link_further(path: Path, found: dict[Path, None]) -> Path | None:
-    """Where a path leads by its innermost link, whose folder is noted; None where there is no link in it."""
+    """Resolve the innermost link of a path and note the link's folder; None without a link."""
     for step in (path, *path.parents):
         try:
             target = step.readlink()
-        except OSError:  # it is none, or nobody may know
+        except OSError:  # not a link, or no permission
             continue
         found[step.parent] = None
         return step.parent / target / path.relative_to(step)
@@ -77,17 +77,17 @@ def _one_link_further(path: Path, found: dict[Path, None]) -> Path | None:
 
 
 def can_watch() -> bool:
-    """Whether there is what watches: `watchfiles`, of ``corten[reload]``."""
+    """Return whether `watchfiles`, of ``corten[reload]``, is installed."""
     from importlib.util import find_spec
 
     return find_spec("watchfiles") is not None
 
 
 class Watcher:
-    """Calls ``on_change`` whenever contents have changed and came to rest.
+    """Calls ``on_change`` when contents have changed and stopped changing.
 
-    :param settle: seconds for which contents must stay the same before they count
-    :param before: the contents that are known already
+    :param settle: seconds without a further change
+    :param before: the contents that were read last
     """
 
     def __init__(
@@ -106,18 +106,18 @@ class Watcher:
         self._stop = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._notice)
-            pause = SOON
+            pause = COMPARE_FIRST
             while True:
                 with anyio.move_on_after(pause):
                     await self._noticed.wait()
                 self._noticed = anyio.Event()
-                await self._look()
-                pause = LOOK
+                await self._compare()
+                pause = COMPARE_EVERY
                 if folders(self._files) != self._folders:
-                    self._stop.set()  # to watch where the links lead now
-                    pause = SOON
+                    self._stop.set()  # to watch the folders that the links point to now
+                    pause = COMPARE_FIRST
 
-    async def _look(self) -> None:
+    async def _compare(self) -> None:
         now = await self._contents()
         if now == self._before:
             return
@@ -136,7 +136,7 @@ class Watcher:
         return await anyio.to_thread.run_sync(contents, self._files, abandon_on_cancel=True)
 
     async def _notice(self) -> None:
-        """Have the operating system tell of what happens in the folders."""
+        """Take notices of changes in the folders from the operating system."""
         while True:
             self._folders = folders(self._files)
             self._stop, moved = anyio.Event(), False
@@ -147,14 +147,16 @@ class Watcher:
                         await self._notice_in(self._folders)
                         moved = True
                     group.cancel_scope.cancel()
-            # No more watches to be had (inotify), a folder that went away just now: looking goes on without.
+            # No watches left (inotify), or a folder was removed just now: comparing continues without notices.
             except* Exception as errors:  # noqa: BLE001
                 if not self._has_warned:
                     self._has_warned = True
                     why = errors.exceptions[0]
-                    _log.warning("settings: no notice of changed files, they are looked at every %g s: %s", LOOK, why)
+                    _log.warning(
+                        "settings: no notice of changed files, they are compared every %g s: %s", COMPARE_EVERY, why
+                    )
             if not moved:
-                await anyio.sleep(LOOK)
+                await anyio.sleep(COMPARE_EVERY)
 
     async def _notice_in(self, watched: Sequence[Path]) -> None:
         from watchfiles import awatch
@@ -171,7 +173,7 @@ class Watcher:
             self._noticed.set()
 
     async def _stop_when_cancelled(self) -> None:
-        # It waits in a thread, which no cancellation reaches.
+        # `awatch` waits in a thread that cancellation does not reach.
         try:
             await anyio.sleep_forever()
         finally:

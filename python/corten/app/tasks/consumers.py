@@ -1,4 +1,4 @@
-"""The consumers of an App: each becomes a task of the intake, with a health check."""
+"""Consumers of an App, as tasks of the intake with health checks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def consumer_tasks(app: App[Any]) -> list[Task]:
-    """Connect each consumer with its source, the dead letters, metrics, events and observers of the App.
+    """Return a task for each consumer, connected with its source and the App.
 
-    :raises SettingsError: nobody offers a source that a consumer wants
+    :raises SettingsError: a consumer's source does not exist
     """
     internals = internals_of(app)
     sources = internals.life.sources

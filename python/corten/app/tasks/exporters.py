@@ -1,4 +1,4 @@
-"""Exporters: snapshots of the metrics sent at an interval, and once more at shutdown."""
+"""Exporters: send snapshots of the metrics at an interval and at shutdown."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def exporter_task(
     clock: Clock,
     count: Callable[[str, str], None],
 ) -> Task:
-    """The task that runs an exporter in the flush phase. A failed export is counted and logged, never fatal.
+    """Return the task of an exporter; a failed export is counted and logged.
 
-    :param count: told the exporter's name and the outcome, ``success`` or ``error``
+    :param count: called with the exporter's name and ``success`` or ``error``
     """
 
     async def export() -> None:
@@ -38,6 +38,6 @@ def exporter_task(
 
     async def run() -> None:
         await schedule.run()
-        await export()  # what was counted since the last time, and during the shutdown
+        await export()  # the counts since the last export, and of the shutdown
 
     return Task(name, run, schedule.stop, "flush")

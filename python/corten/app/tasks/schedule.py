@@ -15,24 +15,24 @@ _log = logging.getLogger("corten.app")
 
 
 class ScheduleStatistics(msgspec.Struct, frozen=True):
-    """How a schedule is doing."""
+    """Counts of a schedule's runs."""
 
     runs: int
     failures: int
     skipped: int
-    """Moments at which the run before was still under way."""
+    """Moments at which the previous run had not ended."""
 
 
 class Schedule:
-    """Calls a function at a fixed interval, first at once, until it is stopped.
+    """Calls a function at a fixed interval until it is stopped.
 
-    Runs do not overlap: moments that pass while one is under way are skipped, and the beat is kept. A run that fails
-    is logged and counted, and the next comes at its moment.
+    Runs do not overlap: moments that pass during a run are skipped, and later moments stay as planned. A run that fails
+    is logged and counted, and the next run follows at its moment.
 
-    :param interval: seconds from the beginning of one run to that of the next
-    :param jitter: up to so many seconds, drawn anew, are added before each run
+    :param interval: seconds from the beginning of one run to the beginning of the next
+    :param jitter: the most random seconds added before each run
     :param at_start: whether the first run is at once, rather than after one interval
-    :param on_error: told of each run that fails, with ``schedule`` and its name
+    :param on_error: called with ``schedule NAME`` and the error of each run that fails
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Schedule:
         self._runs = self._failures = self._skipped = 0
 
     async def run(self) -> None:
-        """Keep calling until :meth:`stop`."""
+        """Call the function until :meth:`stop`."""
         import random
 
         self._stopping = anyio.Event()
@@ -77,7 +77,7 @@ class Schedule:
             due += (missed + 1) * self._interval
 
     async def _reached(self, moment: float) -> bool:
-        """Wait for a moment; False when stopped before."""
+        """Wait for a moment; return False if stopped before."""
         assert self._stopping is not None  # noqa: S101 - for the type checker
         with self._clock.move_on_at(moment):
             await self._stopping.wait()
@@ -93,15 +93,15 @@ class Schedule:
             self._on_error(f"schedule {self.name}", error)
 
     async def stop(self) -> None:
-        """Let the run under way end, and begin no other."""
+        """Begin no more runs; the current run ends by itself."""
         self._is_stopped = True
         if self._stopping is not None:
             self._stopping.set()
 
     def task(self, phase: Phase = "work") -> Task:
-        """The schedule as a task."""
+        """Return the schedule as a task."""
         return Task(self.name, self.run, self.stop, phase)
 
     def statistics(self) -> ScheduleStatistics:
-        """Runs, failures and skipped moments."""
+        """Return counts of runs, failures and skipped moments."""
         return ScheduleStatistics(self._runs, self._failures, self._skipped)

@@ -1,4 +1,4 @@
-"""Supervision: a task runs, is restarted with backoff when it fails, and gives up visibly when it fails too often."""
+"""Supervision: tasks that fail restart with backoff; repeated failure fails the App."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ TaskState = Literal["waiting", "running", "restarting", "finished", "stopped", "
 
 
 class Restarts(msgspec.Struct, frozen=True):
-    """When a task that fails is started again, and when no longer."""
+    """How often, and after how long, a failed task restarts."""
 
     max_failures: int = 10
-    """So many failures within ``window`` are for good."""
+    """Failures within ``window`` after which the task has failed for good."""
     window: float = 300.0
     """Seconds for which a failure counts."""
     first_wait: float = 0.5
-    """Seconds before the first restart; doubled by each failure that still counts."""
+    """Seconds before the first restart; doubled by each further failure within ``window``."""
     longest_wait: float = 30.0
 
-    def wait(self, failures: int, fraction: float) -> float:
-        """Seconds to wait after so many failures; ``fraction`` (0 to 1) spreads them over the upper half.
+    def backoff(self, failures: int, fraction: float) -> float:
+        """Return seconds to wait after a number of failures.
 
-        Half of the wait is random, so that many processes that failed together do not return together ("equal jitter",
+        Half of the wait is random, so that processes that failed together do not return together ("equal jitter",
         M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
         """
         longest: float = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 60))
@@ -42,11 +42,11 @@ class Restarts(msgspec.Struct, frozen=True):
 
 
 class TaskStatistics(msgspec.Struct, frozen=True):
-    """How a supervised task is."""
+    """State of a supervised task."""
 
     name: str
     owner: str
-    """The plugin it belongs to; ``app`` for the user's own."""
+    """The plugin that brought the task; ``app`` for tasks added in code."""
     phase: Phase
     state: TaskState
     restarts: int
@@ -56,10 +56,10 @@ class TaskStatistics(msgspec.Struct, frozen=True):
 class SupervisedTask:
     """One task under supervision.
 
-    :param owner: the plugin it belongs to; ``app`` for the user's own
-    :param on_failed: told when it failed for good
-    :param count_restart: told of each restart
-    :param on_error: told of each failure, with ``task`` and its name
+    :param owner: the plugin that brought the task; ``app`` for tasks added in code
+    :param on_failed: called with the error when the task has failed for good
+    :param count_restart: called with the task's name on each restart
+    :param on_error: called with ``task NAME`` and the error on each failure
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SupervisedTask:
         self.error: Exception | None = None
         """The last failure."""
         self.stop_errors: list[Exception] = []
-        """What went wrong after it was asked to stop."""
+        """Errors after the request to stop."""
         self.done = anyio.Event()
         self._asked = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -94,15 +94,15 @@ class SupervisedTask:
         self._count_restart = count_restart
         self._on_error = on_error
         self._failures: deque[float] = deque()
-        # A task that says when it is ready gets one attempt until then: the start is waiting for it.
-        self._attempts_end = not task.restart or task.ready is not None
+        # A task with `ready` gets one attempt until it is ready: the App's start waits for it.
+        self._first_failure_is_final = not task.restart or task.ready is not None
 
     def __str__(self) -> str:
         whose = "" if self.owner == "app" else f" of plugin {self.owner!r}"
         return f"task {self.task.name!r}{whose}"
 
     async def run(self) -> None:
-        """Run and restart until it is done, stopped, or failed for good. Raises nothing but cancellation."""
+        """Run and restart until done, stopped or failed for good; raise no error."""
         try:
             with self._scope:
                 while not await self._run_once():
@@ -113,11 +113,11 @@ class SupervisedTask:
             self.done.set()
 
     async def _run_once(self) -> bool:
-        """Whether that was the last time."""
+        """Run once; return whether that was the last run."""
         self.state = "running"
         try:
             await self.task.run()
-        except Exception as error:  # noqa: BLE001 - that is what supervision is for
+        except Exception as error:  # noqa: BLE001 - supervision handles every error
             self.error = error
             return await self._after(error)
         self.state = "stopped" if self._stopping else "finished"
@@ -130,12 +130,12 @@ class SupervisedTask:
             self.stop_errors.append(error)
             self.state = "stopped"
             return True
-        trace = None if isinstance(error, CortenError) else error  # ours say all in their words
+        trace = None if isinstance(error, CortenError) else error  # our errors need no traceback
         now = self._clock.now()
         self._failures.append(now)
         while self._failures[0] <= now - self._rule.window:
             self._failures.popleft()
-        if self._attempts_end or len(self._failures) >= self._rule.max_failures:
+        if self._first_failure_is_final or len(self._failures) >= self._rule.max_failures:
             self.state = "failed"
             _log.error("%s failed for good: %s", self, words, exc_info=trace)
             self._events.emit(TaskFailed(task=self.task.name, error=words))
@@ -144,7 +144,7 @@ class SupervisedTask:
         import random
 
         self.restarts += 1
-        delay = self._rule.wait(len(self._failures), random.random())  # noqa: S311 - spreading, no secret
+        delay = self._rule.backoff(len(self._failures), random.random())  # noqa: S311 - spreading, no secret
         self.state = "restarting"
         _log.warning("%s failed and starts again in %.3g s: %s", self, delay, words, exc_info=trace)
         self._count_restart(self.task.name)
@@ -153,9 +153,9 @@ class SupervisedTask:
         return False
 
     async def until_ready(self) -> None:
-        """Wait until it says that it is ready; at once where it has nothing to say.
+        """Wait until the task is ready; return at once if it has no ``ready``.
 
-        :raises Exception: what ``ready`` raised, or what ``run`` did meanwhile
+        :raises Exception: the error of ``ready``, or of ``run`` meanwhile
         """
         if self.task.ready is None:
             return
@@ -180,10 +180,10 @@ class SupervisedTask:
             raise problem
         if not ready:
             raise RuntimeError(f"{self} ended before it was ready")
-        self._attempts_end = not self.task.restart
+        self._first_failure_is_final = not self.task.restart
 
     async def ask_to_stop(self) -> None:
-        """Have it end by itself, where it can; else cancel it. Does not wait for the end."""
+        """Call the task's ``stop``, or cancel the task; do not wait for its end."""
         self._stopping = True
         try:
             if self.task.stop is None or self.state == "restarting":
@@ -191,29 +191,29 @@ class SupervisedTask:
             elif not self.done.is_set():
                 with self._ask_scope:
                     await self.task.stop()
-        except Exception as error:  # noqa: BLE001 - collected with the other errors of unwinding
+        except Exception as error:  # noqa: BLE001 - reported with the other errors of the shutdown
             self.stop_errors.append(error)
             self._scope.cancel()
         finally:
             self._asked.set()
 
     async def stopped(self) -> None:
-        """Wait until it ended after :meth:`ask_to_stop`."""
+        """Wait until the task has ended after :meth:`ask_to_stop`."""
         await self._asked.wait()
         await self.done.wait()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it ended and nobody is asking it to any more."""
+        """Whether the task has ended, and its ``stop`` has returned."""
         return self._asked.is_set() and self.done.is_set()
 
     def cancel(self) -> None:
-        """End it at its next await."""
+        """Cancel the task at its next await."""
         self._stopping = True
         self._ask_scope.cancel()
         self._scope.cancel()
 
     def statistics(self) -> TaskStatistics:
-        """How it is now."""
+        """Return the state now."""
         error = "" if self.error is None else f"{type(self.error).__name__}: {self.error}"
         return TaskStatistics(self.task.name, self.owner, self.task.phase, self.state, self.restarts, error)
