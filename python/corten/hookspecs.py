@@ -3,8 +3,6 @@
 A plugin is a class (or factory) named by an entry point of the group ``corten.plugins``; a new object is made for each
 App. Its methods that implement a hook carry ``@hookimpl``. Class attributes say more:
 
-``requires_corten``
-    the versions it works with, as a version specifier (``">=0.1"``); none said: any
 ``requires``
     names of plugins that come before it
 ``backends``
@@ -49,7 +47,7 @@ class Hooks:
     """The specifications; not to be instantiated."""
 
     @hookspec
-    def corten_settings(self) -> Sequence[Section]:
+    def corten_settings(self) -> Sequence[Section[Any]]:
         """Which sections of the settings are the plugin's.
 
         Called first, before the settings are read; there is no App yet. A plugin all of whose sections are without

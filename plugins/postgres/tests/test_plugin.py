@@ -26,7 +26,7 @@ def app_with(**arguments: object) -> App[None]:
 
 def gauge(snapshot: Snapshot, name: str, instance: str) -> float:
     instrument = next(each for each in snapshot.instruments if each.name == name)
-    values = {dict(series.attributes)["pool"]: series.value for series in instrument.series}
+    values = {dict(series.attributes)["client"]: series.value for series in instrument.series}
     value = values[instance]
     assert isinstance(value, int | float)
     return value
@@ -52,7 +52,7 @@ async def test_the_check_and_the_gauges_tell_how_the_pool_stands(database: str) 
             snapshot = app.registry.snapshot()
             assert gauge(snapshot, "corten_postgres_pool_in_use", "default") == 1
             assert gauge(snapshot, "corten_postgres_pool_max_size", "default") == 3
-        assert 'corten_postgres_pool_in_use{pool="default"}' in app.registry.render()
+        assert 'corten_postgres_pool_in_use{client="default"}' in app.registry.render()
 
 
 async def test_the_check_is_down_while_the_server_is(own_postgres_server: PostgresServer) -> None:

@@ -141,11 +141,11 @@ async def test_without_the_server_the_app_starts_degraded_and_recovers_with_no_r
             assert report.checks["redis"].status == "degraded"
             assert report.status == "degraded"
             assert [event.what for event in events if isinstance(event, Degraded)] == ["redis"]
-            assert 'corten_redis_up{pool="default"} 0' in app.registry.render()
+            assert 'corten_redis_up{client="default"} 0' in app.registry.render()
             server.start()
             await until(lambda: app.get(Redis).statistics().up)
             assert [event.what for event in events if isinstance(event, Recovered)] == ["redis"]
-            assert 'corten_redis_up{pool="default"} 1' in app.registry.render()
+            assert 'corten_redis_up{client="default"} 1' in app.registry.render()
             assert len(internals_of(app).life.tiers) == 1
             await app.get(Redis).ping()
     finally:

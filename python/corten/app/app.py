@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from corten.flags import Flags
     from corten.plugins.record import PluginRecord
     from corten.policies.policy import Policy
-    from corten.settings import Settings
+    from corten.settings import Section, Settings
 
 S = TypeVar("S")
 T = TypeVar("T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 _F = TypeVar("_F", bound=Callable[[], Awaitable[Any]])
 _E = TypeVar("_E", bound=Callable[[ErrorDetails], object])
@@ -138,13 +139,19 @@ class App(Generic[S]):
             return cast("S", None)
         return cast("S", self.section("app")["default"])
 
-    def section(self, name: str) -> Mapping[str, Any]:
-        """Return the active instances of a section; its own table is ``default``.
+    @overload
+    def section(self, section: Section[_T]) -> Mapping[str, _T]: ...
+    @overload
+    def section(self, section: str) -> Mapping[str, Any]: ...
 
+    def section(self, section: Section[Any] | str) -> Mapping[str, Any]:
+        """Return the active instances of a section of the settings; the section's own table is ``default``.
+
+        :param section: a section, whose instances have its type, or the name of one
         :raises CortenError: the settings were not loaded yet
         :raises KeyError: there is no such section
         """
-        return self._internals.settings.loaded.section(name)
+        return self._internals.settings.loaded.section(section)
 
     @property
     def environment(self) -> str:

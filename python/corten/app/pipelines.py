@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from corten.app.internals import internals_of
-from corten.app.settings.own import OwnSettings
+from corten.app.settings.settings import OwnSettings
 from corten.errors import SettingsError, SettingsProblem
 from corten.pipeline import Pipeline
 from corten.pipeline.controls.named import ContradictionError, contradictions

@@ -11,12 +11,15 @@ from corten.plugins.descriptions import (
     Route,
     Task,
 )
+from corten.plugins.instances import Instance, Instances
 from corten.plugins.record import PluginRecord, PluginState
 
 __all__ = [
     "CallDetails",
     "DevService",
     "Exporter",
+    "Instance",
+    "Instances",
     "Observer",
     "Phase",
     "PluginRecord",

@@ -72,13 +72,14 @@ class Plugins:
             plugin.order = place
         return ordered
 
-    def sections(self) -> list[Section]:
+    def sections(self) -> list[Section[Any]]:
         """The sections of the settings, asked of each plugin.
 
         :raises PluginError: a plugin raises, or two claim one section
         """
         owners: dict[str, Plugin] = {}
-        for plugin, section in self.each("corten_settings", Section):
+        kind: type[Section[Any]] = Section
+        for plugin, section in self.each("corten_settings", kind):
             owner = owners.setdefault(section.name, plugin)
             if owner is not plugin:
                 whose = f"belongs to {owner.name!r} ({owner.origin})"

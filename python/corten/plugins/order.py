@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
 
 class Circle(ValueError):
-    """Things require each other in a circle.
+    """Items require each other in a circle.
 
-    :ivar members: those in the circle, each requiring the next, and the last the first
+    :ivar members: the items, each requiring the next, and the last one the first
     """
 
     def __init__(self, members: Sequence[Any]) -> None:
@@ -21,35 +21,22 @@ class Circle(ValueError):
 
 
 def in_order(items: Iterable[T], requires: Mapping[T, Iterable[T]], name: Callable[[T], tuple[str, ...]]) -> list[T]:
-    """Each item after all it requires; among those that could come next, the first by name.
+    """Order items so that each comes after all it requires; where several can come next, the first by name does.
 
-    Kahn's algorithm with a heap (A. B. Kahn, "Topological sorting of large networks", CACM 5:11, 1962).
-
-    :raises Circle: there is no such order
+    :raises Circle: items require each other in a circle
     """
-    items = list(items)
-    waits = {item: set(requires.get(item, ())) for item in items}
-    heap = [(name(item), index) for index, item in enumerate(items) if not waits[item]]
-    heapq.heapify(heap)
+    by_name = sorted(items, key=name)  # so that the same circle is found every time
+    sorter = TopologicalSorter({item: sorted(requires.get(item, ()), key=name) for item in by_name})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        members: list[T] = error.args[1][:0:-1]  # graphlib lists the required item first, and the first one twice
+        first = members.index(min(members, key=name))
+        raise Circle((*members[first:], *members[:first])) from None
     ordered: list[T] = []
-    while heap:
-        done = items[heapq.heappop(heap)[1]]
-        ordered.append(done)
-        del waits[done]
-        for index, item in enumerate(items):
-            if done in waits.get(item, ()):
-                waits[item].discard(done)
-                if not waits[item]:
-                    heapq.heappush(heap, (name(item), index))
-    if waits:
-        raise Circle(_circle(waits, name))
+    ready: list[T] = []
+    while sorter.is_active():
+        ready = sorted((*ready, *sorter.get_ready()), key=name)
+        ordered.append(ready.pop(0))
+        sorter.done(ordered[-1])
     return ordered
-
-
-def _circle(waits: Mapping[T, set[T]], name: Callable[[T], tuple[str, ...]]) -> list[T]:
-    path = [min(waits, key=name)]
-    while True:
-        following = min((each for each in waits[path[-1]] if each in waits), key=name)
-        if following in path:
-            return path[path.index(following) :]
-        path.append(following)

@@ -13,7 +13,6 @@ from corten.errors import PluginError, described
 from corten.hookspecs import Hooks
 from corten.plugins.discovery import Candidate
 from corten.plugins.record import PluginRecord, PluginState
-from corten.plugins.specifier import matches
 from corten.settings.section import Section
 from corten.spelling import suggestion
 
@@ -32,7 +31,7 @@ class Plugin:
         self.requires = tuple[str, ...](getattr(instance, "requires", ()))
         self.backends = tuple[str, ...](getattr(instance, "backends", ()))
         self.order = 0
-        self.sections: tuple[Section, ...] = ()
+        self.sections: tuple[Section[Any], ...] = ()
         self.state: PluginState = "active"
         self.error = ""
 
@@ -88,7 +87,6 @@ def register(manager: pluggy.PluginManager, candidate: Candidate) -> Plugin:
 
     :raises PluginError: it can't be imported or made, doesn't work with this Corten, or has a hook that is none
     """
-    from importlib import metadata  # as slow to import as all of ours
 
     def broken(message: str) -> PluginError:
         return PluginError(candidate.name, message, candidate.origin)
@@ -97,14 +95,11 @@ def register(manager: pluggy.PluginManager, candidate: Candidate) -> Plugin:
         instance = candidate.make()
     except (Exception, SystemExit) as error:  # a module that is a script would end the program without a word
         raise broken(f"cannot be loaded: {described(error)}") from error
-    version = metadata.version("corten")
-    wanted = getattr(instance, "requires_corten", "")
-    try:
-        fits = matches(wanted, version)
-    except ValueError as error:
-        raise broken(f"requires_corten: {error}") from error
-    if not fits:
-        raise broken(f"needs corten {wanted}, and this is corten {version}: install versions that go together")
+    if hasattr(instance, "requires_corten"):
+        raise broken(
+            "has the attribute requires_corten, which is gone: state the versions of corten that it works with in the "
+            'requirements of its distribution, such as dependencies = ["corten>=0.1"]'
+        )
     for word in ("requires", "backends"):
         names = getattr(instance, word, ())
         if isinstance(names, str) or not all(isinstance(each, str) for each in names):

@@ -6,7 +6,7 @@ What reads them is loaded when it is first used: policies and plugins only need 
 from typing import TYPE_CHECKING
 
 from corten._lazy import lazy_names
-from corten.settings.section import Section, alias
+from corten.settings.section import DEFAULT, Section, alias
 from corten.settings.types.units import (
     Duration,
     Rate,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from corten.settings.loading import Effective, Settings, Sourced, load
 
 __all__ = [
+    "DEFAULT",
     "Duration",
     "Effective",
     "Rate",

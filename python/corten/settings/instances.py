@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from corten.errors import SettingsProblem
 from corten.secrets import Secret
-from corten.settings.loaded import DEFAULT
 from corten.settings.reading.sources import Sources
 from corten.settings.reading.tree import NOWHERE, Leaf, Table, dotted
-from corten.settings.section import Section
+from corten.settings.section import DEFAULT, Section
 from corten.settings.types.convert import BAD, Converter
 from corten.spelling import nearest
 
@@ -64,7 +63,7 @@ class Instances:
                 SettingsProblem(name, f"unknown {kind}", expected, node.origin.where((name,)))
             )
 
-    def _section(self, section: Section, converter: Converter) -> dict[str, msgspec.Struct]:
+    def _section(self, section: Section[Any], converter: Converter) -> dict[str, msgspec.Struct]:
         """The active instances of one section."""
         node = self._opened(section, converter)
         if node is None:
@@ -97,13 +96,13 @@ class Instances:
         return made
 
     @staticmethod
-    def _is_active(section: Section, table: Table) -> bool:
+    def _is_active(section: Section[Any], table: Table) -> bool:
         if not section.activated_by:
             return True
         held = (table.items.get(field) for field in section.activated_by)
         return any(node is not None and not (isinstance(node, Leaf) and _is_blank(node.value)) for node in held)
 
-    def _opened(self, section: Section, converter: Converter) -> Table | None:
+    def _opened(self, section: Section[Any], converter: Converter) -> Table | None:
         """The section's table, empty where no source has one; None where it is something else, which is a problem."""
         node = self._sources.root.items.get(section.name)
         if isinstance(node, Leaf):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, TypeVar, overload
 
 import msgspec
 
 from corten.settings.display.effective import Effective, effective
 from corten.settings.reading.tree import Node, Table
-from corten.settings.section import Section
+from corten.settings.section import DEFAULT, Section
 
-DEFAULT: Final = "default"
-"""The name of the instance that is the plain table."""
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Settings:
@@ -20,7 +19,7 @@ class Settings:
 
     def __init__(
         self,
-        sections: Sequence[Section],
+        sections: Sequence[Section[Any]],
         active: Mapping[str, Mapping[str, msgspec.Struct]],
         tree: Table,
         warnings: Sequence[str],
@@ -31,11 +30,18 @@ class Settings:
         self.warnings: tuple[str, ...] = tuple(warnings)
         """What is not wrong but is worth a look, such as variables that nobody reads."""
 
-    def section(self, name: str) -> Mapping[str, msgspec.Struct]:
-        """The active instances of a section by name; the plain table is ``default``.
+    @overload
+    def section(self, section: Section[T]) -> Mapping[str, T]: ...
+    @overload
+    def section(self, section: str) -> Mapping[str, msgspec.Struct]: ...
 
-        :raises KeyError: no such section was asked for when the settings were loaded
+    def section(self, section: Section[Any] | str) -> Mapping[str, Any]:
+        """Return the active instances of a section; the section's own table is ``default``.
+
+        :param section: a section, whose instances have its type, or the name of one
+        :raises KeyError: the section is not among the settings that were loaded
         """
+        name = section if isinstance(section, str) else section.name
         try:
             return self._active[name]
         except KeyError:
@@ -96,6 +102,6 @@ class Settings:
         return f"<Settings: {', '.join(name or 'corten' for name, held in self._active.items() if held)}>"
 
 
-def _sets_any(section: Section, table: Table | None) -> bool:
+def _sets_any(section: Section[Any], table: Table | None) -> bool:
     own = {field.encode_name for field in msgspec.structs.fields(section.type)}
     return table is not None and not own.isdisjoint(table.items)

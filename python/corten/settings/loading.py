@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from corten.errors import SettingsError, SettingsProblem
 from corten.settings.display.effective import Effective
@@ -19,7 +19,7 @@ __all__ = ["Effective", "Settings", "Sourced", "load"]
 
 
 def load(
-    sections: Sequence[Section],
+    sections: Sequence[Section[Any]],
     *,
     file: Path | None,
     environ: Mapping[str, str],

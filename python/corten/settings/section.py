@@ -1,29 +1,35 @@
-"""The part of the settings that one plugin, or the application, owns."""
+"""A section: the table of the settings that one plugin, or the application, owns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
+T = TypeVar("T", bound=msgspec.Struct)
+
+DEFAULT: Final = "default"
+"""The name of the instance that a section's own table describes."""
+
 
 def alias(*names: str) -> msgspec.Meta:
-    """Further names of a field in the environment and the secrets folder, for those that come from elsewhere.
+    """Give a field further names in the environment and the secrets folder.
 
     ``url: Annotated[str, alias("REDIS_URL")] = ""``
     """
     return msgspec.Meta(extra={"corten_aliases": names})
 
 
-class Section(msgspec.Struct, frozen=True):
+class Section(msgspec.Struct, Generic[T], frozen=True):
     """A table of the settings file with the type that describes it."""
 
     name: str
-    """The table's name, and the word in ``CORTEN_<NAME>__<FIELD>``."""
-    type: type[msgspec.Struct]
+    """The name of the table, and of ``CORTEN_<NAME>__<FIELD>``."""
+    type: type[T]
     instances: bool = False
     """Whether ``[name.other]`` describes a second instance of the same type."""
     aliases: Mapping[str, str] = {}
-    """Environment names that come from elsewhere: ``{"REDIS_URL": "url"}``."""
+    """Further environment variables, and the fields they set: ``{"REDIS_URL": "url"}``."""
     activated_by: tuple[str, ...] = ()
-    """Fields of which one must be set for an instance to be active; none named: always active."""
+    """Fields of which one must be set for an instance to be active; empty: it is always active."""

@@ -51,7 +51,7 @@ def _app(name: str, plugin: type[Any], arguments: Mapping[str, object], with_plu
     return App(name, plugins=[*with_plugins, plugin], autoload=False, config=None, arguments=arguments)
 
 
-def _check_section(section: Section) -> None:
+def _check_section(section: Section[Any]) -> None:
     where = f"section [{section.name}]"
     assert _NAME.fullmatch(section.name), f"{where}: its name is no word such as 'postgres'"
     assert issubclass(section.type, msgspec.Struct), f"{where}: its type is no msgspec.Struct"

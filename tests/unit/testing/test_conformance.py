@@ -102,5 +102,5 @@ def test_a_plugin_that_cannot_be_loaded_says_why() -> None:
     class Broken(SearchPlugin):
         requires_corten = ">=99"
 
-    with pytest.raises(PluginError, match="needs corten >=99"):
+    with pytest.raises(PluginError, match="requires_corten, which is gone"):
         check_plugin(Broken)

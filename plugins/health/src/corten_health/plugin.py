@@ -9,7 +9,7 @@ from corten.health import Check
 from corten.hookspecs import hookimpl
 from corten.metrics import Collector
 from corten.plugins import Route, Task
-from corten.settings import Section
+from corten.settings import DEFAULT, Section
 from corten_health.loop import LoopMonitor
 from corten_health.probes import probe_routes
 from corten_health.process import process_collector
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from corten.app import App
 
 
+SECTION = Section("health", HealthSettings)
+
+
 class HealthPlugin:
     """Probes, system checks, measurements of the process, and the watchdog of the event loop."""
-
-    requires_corten = ">=0.1"
 
     def __init__(self) -> None:
         self._monitor: LoopMonitor | None = None
 
     @hookimpl
-    def corten_settings(self) -> Sequence[Section]:
+    def corten_settings(self) -> Sequence[Section[Any]]:
         """The table ``[health]``; every field has a default, so it is always active."""
-        return [Section("health", HealthSettings)]
+        return [SECTION]
 
     @hookimpl
     def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
@@ -67,6 +68,4 @@ class HealthPlugin:
 
 
 def _settings(app: App[Any]) -> HealthSettings:
-    settings = app.section("health")["default"]
-    assert isinstance(settings, HealthSettings)  # noqa: S101 - the App decoded it as this type
-    return settings
+    return app.section(SECTION)[DEFAULT]

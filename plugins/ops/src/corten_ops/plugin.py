@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from corten.hookspecs import hookimpl
 from corten.plugins import Resource, Task
-from corten.settings import Section
+from corten.settings import DEFAULT, Section
 from corten_ops.ops import Ops
 from corten_ops.settings import OpsSettings
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from corten.app import App
 
 
+SECTION = Section("ops", OpsSettings)
+
+
 class OpsPlugin:
     """An HTTP port for those who operate the service: probes, metrics, an index, and what other plugins show."""
 
-    requires_corten = ">=0.1"
     backends = ("asyncio",)
 
     @hookimpl
-    def corten_settings(self) -> Sequence[Section]:
+    def corten_settings(self) -> Sequence[Section[Any]]:
         """The table ``[ops]``; every field has a default, so it is always active."""
-        return [Section("ops", OpsSettings)]
+        return [SECTION]
 
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:  # noqa: ARG002 - opened later
@@ -40,4 +42,4 @@ class OpsPlugin:
 
 @asynccontextmanager
 async def _open(app: App[Any]) -> AsyncGenerator[Ops, None]:
-    yield Ops(app, cast("OpsSettings", app.section("ops")["default"]))
+    yield Ops(app, app.section(SECTION)[DEFAULT])

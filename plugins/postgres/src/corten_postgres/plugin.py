@@ -1,16 +1,16 @@
-"""What Corten is told about PostgreSQL: settings, resources, checks, gauges, dead letters, a server for development."""
+"""The plugin ``postgres``: settings, pools, checks, gauges, dead letters, a server for development."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 
 from corten.dead_letters import DeadLetterStore
 from corten.health import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.metrics import Collector, Measurement
-from corten.plugins import DevService, Resource
+from corten.plugins import DevService, Instances, Resource
 from corten.settings import Section
 from corten_postgres.dead_letters import PostgresDeadLetters
 from corten_postgres.dev_service import dev_service
@@ -37,15 +37,14 @@ SECTION = Section(
 class PostgresPlugin:
     """The plugin ``postgres``."""
 
-    requires_corten = ">=0.1"
     backends = ("asyncio",)
 
     def __init__(self) -> None:
-        self._settings: dict[str, PostgresSettings] = {}
+        self._instances = Instances(SECTION, Postgres)
 
     @hookimpl
-    def corten_settings(self) -> Sequence[Section]:
-        """The section ``[postgres]``; each sub-table is a database more."""
+    def corten_settings(self) -> Sequence[Section[Any]]:
+        """The section ``[postgres]``; each sub-table is another database."""
         return [SECTION]
 
     @hookimpl
@@ -56,68 +55,51 @@ class PostgresPlugin:
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:
         """A pool for each instance."""
-        self._settings = dict(cast("dict[str, PostgresSettings]", app.section("postgres")))
-        return [
-            Resource(provides=Postgres, name=instance, open=_opener(instance, settings))
-            for instance, settings in self._settings.items()
-        ]
+        return self._instances.resources(app, _open)
 
     @hookimpl
     def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
         """Whether each database answers a statement."""
-        return [
-            Check(name=_label("postgres", instance), run=_check(app.get(Postgres, instance)))
-            for instance in self._settings
-        ]
+        return [Check(name=each.label, run=_check(each.resource)) for each in self._instances.opened(app)]
 
     @hookimpl
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """The pools' gauges and counters."""
-        pools = {instance: app.get(Postgres, instance) for instance in self._settings}
-        return [Collector(name="postgres", collect=lambda: measurements(pools.items()))]
+        """Gauges and counters of the pools."""
+        return self._instances.collectors(app, measurements)
 
     @hookimpl
     def corten_dead_letter_stores(self, app: App[Any]) -> Sequence[tuple[str, DeadLetterStore]]:
         """``postgres``, or ``postgres.<instance>``: the table ``corten_dead_letters`` of that database."""
         return [
-            (
-                _label("postgres", instance),
-                PostgresDeadLetters(app.get(Postgres, instance), max_letters=settings.max_dead_letters),
-            )
-            for instance, settings in self._settings.items()
-            if (instance == "default" if settings.dead_letters is None else settings.dead_letters)
+            (each.label, PostgresDeadLetters(each.resource, max_letters=each.settings.max_dead_letters))
+            for each in self._instances.opened(app)
+            if each.chosen(each.settings.dead_letters)
         ]
 
 
-def measurements(pools: Iterable[tuple[str, Postgres]]) -> Iterable[Measurement]:
-    """What the pools show of themselves at this moment."""
-    for instance, postgres in pools:
-        now = postgres.statistics()
-        attributes = (("pool", instance),)
-        for name, value, description in (
-            ("size", now.size, "Connections that are open or being opened."),
-            ("idle", now.idle, "Connections that nobody uses."),
-            ("in_use", now.in_use, "Connections that are lent, being opened or put in order."),
-            ("waiting", now.waiting, "Calls that wait for a connection."),
-            ("max_size", now.max_size, "The most connections the pool may have."),
-        ):
-            yield Measurement(f"corten_postgres_pool_{name}", value, attributes, description)
-        for name, value, description in (
-            ("opened", now.opened, "Connections that were opened."),
-            ("recycled", now.recycled, "Connections replaced because of their age."),
-            ("lost", now.lost, "Connections that broke or were cut off."),
-            ("exhausted", now.exhausted, "Calls that waited for a connection in vain."),
-        ):
-            yield Measurement(f"corten_postgres_pool_{name}", value, attributes, description, kind="counter")
+def measurements(instance: str, postgres: Postgres) -> Iterable[Measurement]:
+    """Return what the pool of an instance shows now."""
+    now = postgres.statistics()
+    attributes = (("client", instance),)
+    for name, value, description in (
+        ("size", now.size, "Connections that are open or being opened."),
+        ("idle", now.idle, "Connections that nobody uses."),
+        ("in_use", now.in_use, "Connections that are lent, being opened or being reset."),
+        ("waiting", now.waiting, "Calls that wait for a connection."),
+        ("max_size", now.max_size, "The most connections the pool may have."),
+    ):
+        yield Measurement(f"corten_postgres_pool_{name}", value, attributes, description)
+    for name, value, description in (
+        ("opened", now.opened, "Connections that were opened."),
+        ("recycled", now.recycled, "Connections replaced because of their age."),
+        ("lost", now.lost, "Connections that broke or were cut off."),
+        ("exhausted", now.exhausted, "Calls that waited for a connection in vain."),
+    ):
+        yield Measurement(f"corten_postgres_pool_{name}", value, attributes, description, kind="counter")
 
 
-def _opener(instance: str, settings: PostgresSettings) -> Callable[[App[Any]], AbstractAsyncContextManager[Postgres]]:
-    @asynccontextmanager
-    async def open_pool(app: App[Any]) -> AsyncGenerator[Postgres, None]:
-        async with Postgres.open(settings, instance=instance, application=app.name, clock=app.clock) as postgres:
-            yield postgres
-
-    return open_pool
+def _open(app: App[Any], instance: str, settings: PostgresSettings) -> AbstractAsyncContextManager[Postgres]:
+    return Postgres.open(settings, instance=instance, application=app.name, clock=app.clock)
 
 
 def _check(postgres: Postgres) -> Callable[[], Any]:
@@ -130,7 +112,3 @@ def _check(postgres: Postgres) -> Callable[[], Any]:
         return Finding("up", "", details)
 
     return run
-
-
-def _label(word: str, instance: str) -> str:
-    return word if instance == "default" else f"{word}.{instance}"

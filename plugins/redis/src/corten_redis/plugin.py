@@ -1,10 +1,10 @@
-"""What Corten is told about Redis: settings, resources, checks, gauges, the cache tier, a server for development."""
+"""The plugin ``redis``: settings, pools, checks, gauges, cache tier, shared limits, a server for development."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 
 from corten.cache import CacheTier
 from corten.clock import Clock
@@ -12,7 +12,7 @@ from corten.events import Degraded, Recovered
 from corten.health import Check, Finding
 from corten.hookspecs import hookimpl
 from corten.metrics import Collector, Measurement
-from corten.plugins import DevService, Resource
+from corten.plugins import DevService, Instances, Resource
 from corten.rate_limit import LimiterBackend
 from corten.settings import Section
 from corten_redis.dev_service import dev_service
@@ -37,17 +37,16 @@ SECTION = Section(
 class RedisPlugin:
     """The plugin ``redis``."""
 
-    requires_corten = ">=0.1"
     backends = ("asyncio",)
 
     def __init__(self) -> None:
-        self._settings: dict[str, RedisSettings] = {}
+        self._instances = Instances(SECTION, Redis)
         self._tiers: dict[str, RedisTier] = {}
         self._limiters: dict[str, RedisLimiter] = {}
 
     @hookimpl
-    def corten_settings(self) -> Sequence[Section]:
-        """The section ``[redis]``; each sub-table is a server more."""
+    def corten_settings(self) -> Sequence[Section[Any]]:
+        """The section ``[redis]``; each sub-table is another server."""
         return [SECTION]
 
     @hookimpl
@@ -58,33 +57,30 @@ class RedisPlugin:
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:
         """A pool for each instance."""
-        self._settings = dict(cast("dict[str, RedisSettings]", app.section("redis")))
-        return [
-            Resource(provides=Redis, name=instance, open=_opener(instance, settings))
-            for instance, settings in self._settings.items()
-        ]
+        return self._instances.resources(app, self._open)
 
     @hookimpl
     def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
-        """Whether each server answers; without one that is not ``required`` the App is degraded, not down."""
+        """Whether each server answers; without a server that is not ``required`` the App is degraded, not down."""
         return [
-            Check(name=_label(instance), run=_check(app.get(Redis, instance), app.clock), critical=settings.required)
-            for instance, settings in self._settings.items()
+            Check(name=each.label, run=_check(each.resource, app.clock), critical=each.settings.required)
+            for each in self._instances.opened(app)
         ]
 
     @hookimpl
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """The pools', tiers' and limiters' gauges and counters."""
-        servers = {instance: app.get(Redis, instance) for instance in self._settings}
-        return [Collector(name="redis", collect=lambda: measurements(servers, self._tiers, self._limiters))]
+        """Gauges and counters of the pools, tiers and limiters."""
+        return self._instances.collectors(
+            app, lambda name, redis: measurements(name, redis, self._tiers.get(name), self._limiters.get(name))
+        )
 
     @hookimpl
     def corten_cache_tiers(self, app: App[Any]) -> Sequence[CacheTier]:
         """A tier on the default instance, and on those with ``tier = true``."""
         self._tiers = {
-            instance: RedisTier(app.get(Redis, instance), _label(instance))
-            for instance, settings in self._settings.items()
-            if (instance == "default" if settings.tier is None else settings.tier)
+            each.name: RedisTier(each.resource, each.label)
+            for each in self._instances.opened(app)
+            if each.chosen(each.settings.tier)
         }
         return list(self._tiers.values())
 
@@ -92,72 +88,65 @@ class RedisPlugin:
     def corten_limiter_backends(self, app: App[Any]) -> Sequence[LimiterBackend]:
         """Limits on the default instance, and on those with ``limits = true``."""
         self._limiters = {
-            instance: RedisLimiter(app.get(Redis, instance), _label(instance))
-            for instance, settings in self._settings.items()
-            if (instance == "default" if settings.limits is None else settings.limits)
+            each.name: RedisLimiter(each.resource, each.label)
+            for each in self._instances.opened(app)
+            if each.chosen(each.settings.limits)
         }
         return list(self._limiters.values())
 
-
-def measurements(
-    servers: Mapping[str, Redis], tiers: Mapping[str, RedisTier], limiters: Mapping[str, RedisLimiter]
-) -> Iterable[Measurement]:
-    """What the pools, tiers and limiters show of themselves at this moment."""
-    for instance, redis in servers.items():
-        now = redis.statistics()
-        attributes = (("pool", instance),)
-        for name, value, description in (
-            ("up", float(now.up), "Whether the server is there."),
-            ("pool_idle", now.idle, "Connections that nobody uses."),
-            ("pool_in_use", now.in_use, "Connections that are lent."),
-            ("pool_waiting", now.waiting, "Calls that wait for a connection."),
-            ("pool_max_size", now.max_connections, "The most connections the pool may have."),
-        ):
-            yield Measurement(f"corten_redis_{name}", value, attributes, description)
-        for name, value, description in (
-            ("commands", now.commands, "Commands that were sent or tried."),
-            ("failures", now.failures, "Commands that failed."),
-            ("pool_exhausted", now.exhausted, "Calls that waited for a connection in vain."),
-            ("undecodable", now.undecodable, "Values that were not of the type asked for."),
-        ):
-            yield Measurement(f"corten_redis_{name}", value, attributes, description, kind="counter")
-    for instance, tier in tiers.items():
-        done = tier.statistics()
-        for outcome, value in (("hit", done.hits), ("miss", done.misses), ("bypassed", done.bypassed)):
-            yield Measurement(
-                "corten_redis_tier_reads", value, (("pool", instance), ("outcome", outcome)),
-                "Reads of the shared cache tier.", kind="counter",
-            )  # fmt: skip
-        yield Measurement(
-            "corten_redis_tier_dropped", done.dropped, (("pool", instance),),
-            "Writes to the shared cache tier that were dropped.", kind="counter",
-        )  # fmt: skip
-    for instance, limiter in limiters.items():
-        asked = limiter.statistics()
-        for outcome, value in (("granted", asked.granted), ("refused", asked.refused), ("failed", asked.failed)):
-            yield Measurement(
-                "corten_redis_limiter_requests", value, (("pool", instance), ("outcome", outcome)),
-                "Requests for tokens of shared rate limits.", kind="counter",
-            )  # fmt: skip
-
-
-def _opener(instance: str, settings: RedisSettings) -> Callable[[App[Any]], AbstractAsyncContextManager[Redis]]:
-    @asynccontextmanager
-    async def open_pool(app: App[Any]) -> AsyncGenerator[Redis, None]:
-        gone_at = app.clock.now()
+    def _open(self, app: App[Any], instance: str, settings: RedisSettings) -> AbstractAsyncContextManager[Redis]:
+        label, gone_at = self._instances.label(instance), app.clock.now()
 
         def on_change(up: bool, reason: str) -> None:
             nonlocal gone_at
             if up:
-                app.events.emit(Recovered(what=_label(instance), seconds=app.clock.now() - gone_at))
+                app.events.emit(Recovered(what=label, seconds=app.clock.now() - gone_at))
             else:
                 gone_at = app.clock.now()
-                app.events.emit(Degraded(what=_label(instance), reason=reason))
+                app.events.emit(Degraded(what=label, reason=reason))
 
-        async with Redis.open(settings, instance=instance, clock=app.clock, on_change=on_change) as redis:
-            yield redis
+        return Redis.open(settings, instance=instance, clock=app.clock, on_change=on_change)
 
-    return open_pool
+
+def measurements(
+    instance: str, redis: Redis, tier: RedisTier | None, limiter: RedisLimiter | None
+) -> Iterable[Measurement]:
+    """Return what an instance's pool, tier and limiter show now."""
+    now = redis.statistics()
+    attributes = (("client", instance),)
+    for name, value, description in (
+        ("up", float(now.up), "Whether the server is there."),
+        ("pool_idle", now.idle, "Connections that nobody uses."),
+        ("pool_in_use", now.in_use, "Connections that are lent."),
+        ("pool_waiting", now.waiting, "Calls that wait for a connection."),
+        ("pool_max_size", now.max_connections, "The most connections the pool may have."),
+    ):
+        yield Measurement(f"corten_redis_{name}", value, attributes, description)
+    for name, value, description in (
+        ("commands", now.commands, "Commands that were sent or tried."),
+        ("failures", now.failures, "Commands that failed."),
+        ("pool_exhausted", now.exhausted, "Calls that waited for a connection in vain."),
+        ("undecodable", now.undecodable, "Values that were not of the type asked for."),
+    ):
+        yield Measurement(f"corten_redis_{name}", value, attributes, description, kind="counter")
+    if tier is not None:
+        done = tier.statistics()
+        for outcome, value in (("hit", done.hits), ("miss", done.misses), ("bypassed", done.bypassed)):
+            yield Measurement(
+                "corten_redis_tier_reads", value, (*attributes, ("outcome", outcome)),
+                "Reads of the shared cache tier.", kind="counter",
+            )  # fmt: skip
+        yield Measurement(
+            "corten_redis_tier_dropped", done.dropped, attributes,
+            "Writes to the shared cache tier that were dropped.", kind="counter",
+        )  # fmt: skip
+    if limiter is not None:
+        asked = limiter.statistics()
+        for outcome, value in (("granted", asked.granted), ("refused", asked.refused), ("failed", asked.failed)):
+            yield Measurement(
+                "corten_redis_limiter_requests", value, (*attributes, ("outcome", outcome)),
+                "Requests for tokens of shared rate limits.", kind="counter",
+            )  # fmt: skip
 
 
 def _check(redis: Redis, clock: Clock) -> Callable[[], Any]:
@@ -175,7 +164,3 @@ def _check(redis: Redis, clock: Clock) -> Callable[[], Any]:
         return Finding("up", "", details)
 
     return run
-
-
-def _label(instance: str) -> str:
-    return "redis" if instance == "default" else f"redis.{instance}"

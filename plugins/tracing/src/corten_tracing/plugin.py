@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from corten.hookspecs import hookimpl
 from corten.metrics import Collector
 from corten.plugins import Exporter, Observer, Resource, Task
-from corten.settings import Section
+from corten.settings import DEFAULT, Section
 from corten_tracing.settings import ALIASES, TracingSettings
 from corten_tracing.tracing import Tracing
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from corten.app import App
 
 
+SECTION = Section("tracing", TracingSettings, aliases=ALIASES, activated_by=("endpoint",))
+
+
 class TracingPlugin:
     """Spans of calls and messages, and traces, metrics and logs on their way to a collector."""
 
-    requires_corten = ">=0.1"
-
     @hookimpl
-    def corten_settings(self) -> Sequence[Section]:
+    def corten_settings(self) -> Sequence[Section[Any]]:
         """The table ``[tracing]``, active where there is an endpoint."""
-        return [Section("tracing", TracingSettings, aliases=ALIASES, activated_by=("endpoint",))]
+        return [SECTION]
 
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:  # noqa: ARG002 - opened later
@@ -58,7 +59,7 @@ class TracingPlugin:
 
 
 def _settings(app: App[Any]) -> TracingSettings:
-    return cast("TracingSettings", app.section("tracing")["default"])
+    return app.section(SECTION)[DEFAULT]
 
 
 def _open(app: App[Any]) -> AbstractAsyncContextManager[Tracing]:

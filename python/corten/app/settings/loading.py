@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corten.app.settings.own import OwnSettings
-from corten.app.settings.settings import OWN_SECTIONS, PluginsSettings, ShutdownSettings
+from corten.app.settings.settings import OWN_SECTIONS, PLUGINS, OwnSettings, ShutdownSettings
 from corten.errors import CortenError, SettingsError
 from corten.flags import Flags
-from corten.settings import Section
+from corten.settings import DEFAULT, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +49,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
         config = None if self.config is None else Path(self.config).absolute()
         return msgspec.structs.replace(self, config=config, folder=Path.cwd())
 
-    def load(self, sections: Sequence[Section], *, ignore_unknown: bool = False) -> Settings:
+    def load(self, sections: Sequence[Section[Any]], *, ignore_unknown: bool = False) -> Settings:
         """Read and check the settings of some sections.
 
         :raises SettingsError: lists every problem
@@ -78,11 +77,8 @@ class SettingsSources(msgspec.Struct, frozen=True):
         return file if file is not None and self.optional and not file.exists() else None
 
     def autoload(self) -> bool | tuple[str, ...]:
-        """Read which plugins to load, before all other settings: plugins bring sections."""
-        section = self.load([Section("plugins", PluginsSettings)], ignore_unknown=True).section("plugins")
-        own = section["default"]
-        assert isinstance(own, PluginsSettings)  # noqa: S101 - for the type checker
-        return own.autoload
+        """Read which plugins to load: plugins bring sections, so this is read before all other settings."""
+        return self.load([PLUGINS], ignore_unknown=True).section(PLUGINS)[DEFAULT].autoload
 
 
 class AppSettings:
@@ -106,7 +102,7 @@ class AppSettings:
         self._app = app
         self._autoload = autoload
         self.plugins = plugins
-        self._sections: tuple[Section, ...] = ()
+        self._sections: tuple[Section[Any], ...] = ()
         self._flags: Flags | None = None
         self._loaded: Settings | None = None
 
@@ -174,8 +170,8 @@ class AppSettings:
             {**sources.arguments, **arguments},
         )
 
-    def sections(self) -> Sequence[Section]:
-        """Find the plugins, and return all sections.
+    def sections(self) -> Sequence[Section[Any]]:
+        """Return all sections: Corten's own, ``[app]``, and those of the plugins, which are found now.
 
         :raises PluginError: a plugin is broken (an ExceptionGroup of these, where several are)
         :raises SettingsError: the setting that selects plugins is wrong
@@ -197,7 +193,7 @@ class AppSettings:
                 problems += (each for each in others.problems if each.message != "unknown section")
             raise SettingsError(list(dict.fromkeys(problems))) from None
 
-    def own_sections(self) -> Sequence[Section]:
+    def own_sections(self) -> Sequence[Section[Any]]:
         """Return the sections that exist without any plugin."""
         own = () if self.type is None else (Section("app", self.type),)
         return (*OWN_SECTIONS, *own)

@@ -12,7 +12,7 @@ import msgspec
 
 from corten.app.internals import internals_of
 from corten.app.pipelines import pipeline_policies, set_policies
-from corten.app.settings.own import OwnSettings
+from corten.app.settings.settings import OwnSettings
 from corten.app.settings.watching import Contents, Watcher, can_watch, contents
 from corten.errors import CortenError, SettingsError, SettingsProblem, described
 from corten.events import SettingsRejected, SettingsReloaded

@@ -1,8 +1,8 @@
-"""Corten's own tables in the settings."""
+"""Corten's own sections of the settings."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -10,7 +10,10 @@ from corten.app.tasks.tasks import Restarts
 from corten.flags import Rollout
 from corten.logs import LogFormat
 from corten.policies.policy import Policy
-from corten.settings import Duration, Section
+from corten.settings import DEFAULT, Duration, Section
+
+if TYPE_CHECKING:
+    from corten.settings import Settings
 
 
 class CortenSettings(msgspec.Struct, frozen=True):
@@ -30,10 +33,10 @@ class PluginsSettings(msgspec.Struct, frozen=True):
 
 
 class ShutdownSettings(msgspec.Struct, frozen=True):
-    """``[shutdown]``: how long stopping may take."""
+    """``[shutdown]``: the time that stopping may take."""
 
     deadline: Duration = 25.0
-    """For all phases together."""
+    """Seconds for all phases together."""
     pre_drain: Duration = 0.0
     """Time to continue after SIGTERM while load balancers notice that the App is not ready; part of the deadline."""
 
@@ -65,7 +68,7 @@ class LogsSettings(msgspec.Struct, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: LogFormat = "auto"
-    """``auto`` is for people on a terminal and JSON elsewhere."""
+    """``auto``: lines for people on a terminal, JSON elsewhere."""
 
 
 class ReloadSettings(msgspec.Struct, frozen=True):
@@ -101,24 +104,40 @@ class PipelineSettings(msgspec.Struct, frozen=True):
     extends: str | None = None
     """A profile or another table that gives the policies if this table has none."""
     policies: tuple[Policy, ...] | None = None
-    """In order, outermost first."""
+    """The policies, outermost first."""
     replace: tuple[Policy, ...] = ()
-    """Replaces policies of ``extends`` by kind: the first of a kind replaces the first there."""
+    """Policies that replace policies of their kind in ``extends``; the first of a kind replaces the first."""
     outside: tuple[Policy, ...] = ()
-    """Outside of all other policies, such as a cache in front of a profile."""
+    """Policies around all others, such as a cache in front of a profile."""
     inside: tuple[Policy, ...] = ()
-    """Inside of all other policies, such as chaos."""
+    """Policies inside all others, such as chaos."""
 
 
-OWN_SECTIONS: tuple[Section, ...] = (
-    Section("", CortenSettings),
-    Section("plugins", PluginsSettings),
-    Section("shutdown", ShutdownSettings),
-    Section("tasks", TasksSettings),
-    Section("logs", LogsSettings),
-    Section("reload", ReloadSettings),
-    Section("dead_letters", DeadLettersSettings),
-    Section("chaos", ChaosSettings),
-    Section("pipelines", PipelineSettings, instances=True),
-)
-"""The sections that every App has."""
+TOP = Section("", CortenSettings)
+PLUGINS = Section("plugins", PluginsSettings)
+SHUTDOWN = Section("shutdown", ShutdownSettings)
+TASKS = Section("tasks", TasksSettings)
+LOGS = Section("logs", LogsSettings)
+RELOAD = Section("reload", ReloadSettings)
+DEAD_LETTERS = Section("dead_letters", DeadLettersSettings)
+CHAOS = Section("chaos", ChaosSettings)
+PIPELINES = Section("pipelines", PipelineSettings, instances=True)
+
+OWN_SECTIONS: tuple[Section[Any], ...] = (
+    TOP, PLUGINS, SHUTDOWN, TASKS, LOGS, RELOAD, DEAD_LETTERS, CHAOS, PIPELINES,
+)  # fmt: skip
+"""Corten's own sections in the settings of every App."""
+
+
+class OwnSettings:
+    """Corten's own sections as they were loaded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.top = settings.section(TOP)[DEFAULT]
+        self.shutdown = settings.section(SHUTDOWN)[DEFAULT]
+        self.tasks = settings.section(TASKS)[DEFAULT]
+        self.logs = settings.section(LOGS)[DEFAULT]
+        self.reload = settings.section(RELOAD)[DEFAULT]
+        self.dead_letters = settings.section(DEAD_LETTERS)[DEFAULT]
+        self.chaos = settings.section(CHAOS)[DEFAULT]
+        self.pipelines = settings.section(PIPELINES)

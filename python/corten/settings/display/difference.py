@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
-from corten.settings.loaded import DEFAULT, Settings
+from corten.settings.loaded import Settings
 from corten.settings.reading.tree import dotted
+from corten.settings.section import DEFAULT
 from corten.settings.types.schema import fields
 
 

@@ -33,7 +33,7 @@ class Sources:
 
     def __init__(
         self,
-        sections: Sequence[Section],
+        sections: Sequence[Section[Any]],
         problems: list[SettingsProblem],
         warnings: list[str],
         ignore_unknown: bool,
@@ -110,7 +110,7 @@ class Sources:
                 self.warnings.append(f"{where(name).replace(name, shown)} is not a setting of this app{hint}")
 
     @staticmethod
-    def variables_of(section: Section) -> Iterable[str]:
+    def variables_of(section: Section[Any]) -> Iterable[str]:
         """All names that a section's fields have in the environment."""
         return variables(section.type, (section.name,) if section.name else ())
 
@@ -118,9 +118,10 @@ class Sources:
         """The names from elsewhere with what they set; a name that two settings claim sets the first."""
         found: dict[str, _Place] = {}
         for section in self.sections.values():
-            declared = [*aliases(section.type), *((name, tuple(at.split("."))) for name, at in section.aliases.items())]
+            struct: Any = section.type
+            declared = [*aliases(struct), *((name, tuple(at.split("."))) for name, at in section.aliases.items())]
             for name, steps in declared:
-                path, type_ = locate(section.type, steps) or (steps, Any)
+                path, type_ = locate(struct, steps) or (steps, Any)
                 place = ((section.name, *path) if section.name else path, type_)
                 first = found.setdefault(name, place)
                 if first[0] != place[0]:
