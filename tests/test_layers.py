@@ -1,4 +1,4 @@
-"""The house as DESIGN draws it: imports go only down, and `import corten` stays light."""
+"""Layers: imports go only down, and `import corten` stays light."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def room_of(file: Path) -> str:
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield what a module imports and in which line: at the top, in functions, and for type checkers only."""
+    """Yield all imports of a module with their lines, type-only ones included."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)

@@ -1,4 +1,4 @@
-"""The public line: plugins, examples, docs and typing tests import only names that a room lists."""
+"""The public line: code outside the library imports only listed names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is public: `__init__` modules only hand on, in order; every hook and every error is documented."""
+"""Public names: exported in order, and documented."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def module_name(file: Path) -> str:
 
 
 @pytest.mark.parametrize("file", ROOMS, ids=module_name)
-def test_an_init_module_only_hands_on(file: Path) -> None:
+def test_an_init_module_only_exports(file: Path) -> None:
     tree = ast.parse(file.read_text("utf-8"))
-    assert ast.get_docstring(tree), "the first line says what the room is for"
+    assert ast.get_docstring(tree), "the first line states the room's purpose"
     for node in tree.body[1:]:
         is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-        # A module may load what it hands on when that is first used; type checkers are told at once.
+        # A module may load exported names at their first use; type checkers see them at once.
         is_lazy = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "(__getattr__, __dir__)"
         is_for_types = isinstance(node, ast.If) and all(isinstance(each, ast.ImportFrom) for each in node.body)
         assert isinstance(node, ast.ImportFrom) or is_all or is_lazy or is_for_types, f"line {node.lineno}"
 
 
 @pytest.mark.parametrize("file", ROOMS, ids=module_name)
-def test_all_is_sorted_complete_and_there(file: Path) -> None:
+def test_all_is_sorted_and_complete(file: Path) -> None:
     module = importlib.import_module(module_name(file))
     names = list(getattr(module, "__all__", []))
     assert names == sorted(names, key=by_kind_then_name)
@@ -56,14 +56,14 @@ def test_all_is_sorted_complete_and_there(file: Path) -> None:
         assert getattr(module, name) is not None
     tree = ast.parse(file.read_text("utf-8"))
     statements = [inner for node in tree.body for inner in (node.body if isinstance(node, ast.If) else [node])]
-    handed_on = {
+    exported = {
         alias.asname or alias.name for node in statements if isinstance(node, ast.ImportFrom) for alias in node.names
     } - {"annotations", "TYPE_CHECKING", "lazy_names"}
-    assert {name for name in handed_on if not name.startswith("_")} <= set(names)
+    assert {name for name in exported if not name.startswith("_")} <= set(names)
 
 
 @pytest.mark.parametrize("file", ROOMS, ids=module_name)
-def test_what_is_public_has_a_docstring(file: Path) -> None:
+def test_public_names_have_docstrings(file: Path) -> None:
     module = importlib.import_module(module_name(file))
     for name in getattr(module, "__all__", []):
         value = getattr(module, name)
@@ -106,7 +106,7 @@ def test_every_error_is_documented(error: str) -> None:
     assert f"`{error}`" in (DOCS / "reference" / "errors.md").read_text("utf-8")
 
 
-def test_no_hook_is_documented_that_is_none() -> None:
+def test_every_documented_hook_exists() -> None:
     words = (DOCS / "reference" / "hooks.md").read_text("utf-8").split("`")
     named = {word for word in words if word.startswith("corten_") and word.isidentifier()}
     assert named == set(HOOKS)

@@ -40,11 +40,11 @@ class Clock:
         """Returns the time in seconds."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds; always a checkpoint, also for zero or less."""
+        """Wait for a number of seconds; also a checkpoint for zero."""
         await anyio.sleep(max(0.0, seconds))
 
     def block(self, seconds: float) -> None:
-        """Block this thread for a number of seconds; for threads without a loop."""
+        """Block this thread for seconds; for threads without an event loop."""
         time.sleep(min(max(0.0, seconds), LONGEST))
 
     async def sleep_until(self, deadline: float) -> None:

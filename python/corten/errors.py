@@ -35,7 +35,7 @@ class CortenWarning(UserWarning):
 
 
 class PolicyOrderWarning(CortenWarning):
-    """The policies of a pipeline have an order that is probably a mistake.
+    """The order of a pipeline's policies is probably a mistake.
 
     :ivar pipeline: the pipeline's name
     :ivar rule: the rule's name, as in the documentation: ``rate_limit outside cache``
@@ -79,7 +79,7 @@ class RateLimited(Refused):
 
 
 class CircuitOpen(Refused):
-    """The circuit breaker is open, or half open with all trial calls running."""
+    """The circuit breaker is open, or half open with enough calls running."""
 
 
 class BulkheadFull(Refused):
@@ -126,7 +126,7 @@ class PoolExhausted(DeadlineExceeded):
 
 
 class ResourceUnavailable(CortenError):
-    """A resource (a pool, a client, a producer) is not open, or its server is away."""
+    """A resource is not open, or its server is away."""
 
     retryable = True
 

@@ -1,4 +1,4 @@
-"""What type checkers make of an App; checked, never run."""
+"""Types of an App; checked, not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type checkers make of the in-process cache and the limiters; checked, not run."""
+"""Types of the in-process cache and the limiters; checked, not run."""
 
 from typing import assert_type
 

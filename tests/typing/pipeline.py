@@ -1,4 +1,4 @@
-"""What type checkers see of guarded functions. Checked by mypy and pyright, never run."""
+"""Types of guarded functions; checked by mypy and pyright, not run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def talk(first: str) -> AsyncGenerator[str, int]:
     yield str(number)
 
 
-class Faces:
+class Methods:
     @users
     @staticmethod
     async def static(user: int) -> str:
@@ -91,7 +91,7 @@ mixed: list[Policy] = [
 ]
 
 
-async def faces() -> None:
+async def methods() -> None:
     assert_type([each async for each in rows(3)], list[int])
     assert_type(await talk("hello").asend(1), str)
     async with users.guard(tenant="a") as nothing:
@@ -100,14 +100,14 @@ async def faces() -> None:
         pass
     assert_type(users.call_sync(compute, 1.5), int)
     assert_type(users.call_sync(lambda: "text"), str)
-    assert_type(await Faces.static(1), str)
-    assert_type(await Faces().of_class(1), str)
-    assert_type(await Faces().inside(1), str)
+    assert_type(await Methods.static(1), str)
+    assert_type(await Methods().of_class(1), str)
+    assert_type(await Methods().inside(1), str)
 
     rows("3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await talk("hello").asend("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     users.call_sync(compute, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await Faces.static("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await Methods.static("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     users.guard("a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 

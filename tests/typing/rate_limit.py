@@ -1,4 +1,4 @@
-"""What type checkers make of limiters, in and out of pipelines. Checked, not run."""
+"""Types of limiters, in and out of pipelines; checked, not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `import corten` brings in, and what it leaves for later."""
+"""Modules that `import corten` loads, and modules that it leaves for later."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ EDGES = frozenset(
         "watchfiles",
     }
 )
-"""Drivers, servers and what draws on terminals: nobody who only imports the library pays for these."""
+"""Drivers, servers and terminal libraries, which importing the library never loads."""
 
 LATER = frozenset({"asyncio", "difflib", "hashlib", "importlib.metadata", "json", "pluggy", "ssl", "tomllib"})
-"""Slow to import, and wanted only once something runs: an event loop, the plugins' entry points, a settings file."""
+"""Slow to import, and needed only by running code: event loop, entry points, settings file."""
 
 AS_USERS_DO = "from corten import App, Pipeline, RateLimit; App('users')"
 
 
 def loaded_by(program: str) -> frozenset[str]:
-    """All modules of a process of its own after a program."""
-    # Isolated: no .pth file or variable of whoever runs the tests has a say, but the paths are those of this process.
+    """Return the modules that a program has loaded, run in a new process."""
+    # Isolated from .pth files and variables of this machine, but with the paths of this process.
     program = f"import sys; sys.path[:] = {sys.path!r}\n{program}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ NOT_USED = (
     "corten.pipeline.stages.circuit_breaker.",
     "corten.settings.loading.",
 )
-"""Rooms of what a program with a rate limit and retries has no use for, before it runs and then."""
+"""Modules that a program with a rate limit and retries never needs."""
 
 
 def test_policies_and_faces_that_a_program_does_not_use_are_not_loaded() -> None:
@@ -122,4 +122,4 @@ def test_what_is_listed_and_starred_is_what_is_public() -> None:
 
 def test_a_name_that_is_none_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'corten' has no attribute 'Ap'"):
-        corten.Ap  # noqa: B018 - asking is what is tested
+        corten.Ap  # noqa: B018 - the access is tested

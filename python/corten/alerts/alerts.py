@@ -93,7 +93,7 @@ class Alerts:
         self._rules[rule.name] = _RuleState(rule, self._wall())
 
     def add_sink(self, sink: AlertSink) -> None:
-        """Call ``sink`` with every alert that fires or is resolved; its errors are logged."""
+        """Add a sink for alerts that fire or are resolved; its errors are logged."""
         self._sinks = (*self._sinks, sink)
 
     def evaluate(self, snapshot: Snapshot | None = None, report: Report | None = None) -> tuple[Alert, ...]:
@@ -196,7 +196,7 @@ class _RuleState:
         return "firing" if now - self._breached_at >= self._rule.for_seconds else "pending"
 
     def _compare(self, snapshot: Snapshot, report: Report | None, now: float) -> tuple[bool, float | None, str] | None:
-        """Return whether the rule is breached, the value, and a message; None without a value."""
+        """Return breach, value and message; None without a value."""
         rule = self._rule
         if isinstance(rule, AlertRule):
             value = None if self._measure is None else self._measure.read(snapshot, now)

@@ -53,7 +53,7 @@ def _matches(series: Series, wanted: Mapping[str, str]) -> bool:
 
 
 def _sums(series: Iterable[Series]) -> tuple[float, float]:
-    """Return count and sum of histograms; of other instruments the sum, and 0."""
+    """Return count and sum of histograms, or sum and 0."""
     count = total = 0.0
     for each in series:
         if isinstance(each.value, HistogramPoint):

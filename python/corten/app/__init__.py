@@ -12,7 +12,7 @@ from corten.app.lifecycle.lifecycle import State
 if TYPE_CHECKING:
     from corten.app.settings.reload import Reloaded, ReloadStatistics
     from corten.app.tasks.schedule import Schedule, ScheduleStatistics
-    from corten.app.tasks.tasks import TaskState, TaskStatistics
+    from corten.app.tasks.supervision import TaskState, TaskStatistics
 
 __all__ = [
     "App",
@@ -32,7 +32,7 @@ __getattr__, __dir__ = lazy_names(
         "Reloaded": "corten.app.settings.reload",
         "Schedule": "corten.app.tasks.schedule",
         "ScheduleStatistics": "corten.app.tasks.schedule",
-        "TaskState": "corten.app.tasks.tasks",
-        "TaskStatistics": "corten.app.tasks.tasks",
+        "TaskState": "corten.app.tasks.supervision",
+        "TaskStatistics": "corten.app.tasks.supervision",
     },
 )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from corten.app.lifecycle.run import Backend, Loop
     from corten.app.settings.reload import Reloaded, ReloadStatistics
-    from corten.app.tasks.tasks import TaskStatistics
+    from corten.app.tasks.supervision import TaskStatistics
     from corten.dead_letters import DeadLetterStore
     from corten.events.observer import Observer
     from corten.flags import Flags
@@ -198,7 +198,7 @@ class App(Generic[S]):
         return self._internals.life.resources.get(kind, name)
 
     def call_hook(self, hook: str) -> list[tuple[str, Any]]:
-        """Call a hook that takes the App, and return plugin names with results.
+        """Call a hook with the App; return the plugins' names and results.
 
         :raises PluginError: a plugin raised
         """
@@ -232,7 +232,7 @@ class App(Generic[S]):
         return item
 
     def pipeline(self, name: str, *policies: Policy) -> Pipeline:
-        """Return the pipeline of a name, and add it if it is new: ``@app.pipeline("users")``.
+        """Return the pipeline of a name, added if new: ``@app.pipeline("users")``.
 
         Without policies here, the settings give them: ``[pipelines.NAME]``.
 
@@ -252,9 +252,9 @@ class App(Generic[S]):
     def task(
         self, function: _F | None = None, /, *, name: str | None = None, restart: bool = True
     ) -> _F | Callable[[_F], _F]:
-        """Run a function beside the program; restart it with backoff when it fails.
+        """Run a function beside the program; restart it after failures.
 
-        It is cancelled at shutdown.
+        Restarts wait with backoff. The function is cancelled at shutdown.
 
         :param restart: False: its first failure fails the App
         """
@@ -329,7 +329,7 @@ class App(Generic[S]):
     def consumer(
         self, *topics: str, name: str | None = None, pipeline: str | Pipeline | None = None, **options: Any
     ) -> Callable[[_H], _H]:
-        """Make a function handle the messages of topics: single values, or lists with ``batch``.
+        """Make a function handle messages of topics: values, or lists with ``batch``.
 
         :param name: the consumer's name, by default the function's
         :param pipeline: policies around the handler; by name they come from the settings
@@ -372,7 +372,7 @@ class App(Generic[S]):
         return self._internals.settings.load()
 
     async def reload(self) -> Reloaded:
-        """Read the settings again while the App runs, and apply all changes or none.
+        """Read the settings again while running; apply all changes or none.
 
         Changes that need a restart are only reported.
 
@@ -416,7 +416,7 @@ class App(Generic[S]):
 
 
 def _awaitable(decorator: str, function: Any) -> Any:
-    """Return a function whose result can be awaited.
+    """Return a function, checked for an awaitable result.
 
     :raises TypeError: it is a ``def`` without an annotation that says its result can be awaited
     """

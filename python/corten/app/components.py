@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Components:
-    """Components in the order in which they were added, unused before the start."""
+    """Components in the order of adding; unused before the start."""
 
     def __init__(self) -> None:
         self.pipelines: dict[str, Pipeline] = {}
@@ -40,7 +40,7 @@ class Components:
 
 @functools.singledispatch
 def attach(item: object, app: App[Any]) -> None:
-    """Add a component to an App; each type of component registers its function here.
+    """Add a component to an App; each type registers a function here.
 
     :raises TypeError: no function is registered for the type
     """

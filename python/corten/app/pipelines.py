@@ -1,4 +1,4 @@
-"""The pipelines of an App: their policies from the settings, and their binding."""
+"""Pipelines of an App: policies from the settings, and binding."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Resolver:
         return list(self._problems)
 
     def resolve(self, name: str) -> Resolved | None:
-        """Return the policies of a table; None without policies or with a problem."""
+        """Return the policies of a table, if it has any without problems."""
         return self._resolve(name, (name,))
 
     def _resolve(self, name: str, chain: tuple[str, ...]) -> Resolved | None:

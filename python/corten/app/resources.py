@@ -81,7 +81,7 @@ class OpenResource:
         self._scope = anyio.CancelScope()
 
     async def run(self, app: App[Any]) -> None:
-        """Open the resource, hold it until :meth:`close`, close it; errors are stored, not raised."""
+        """Open the resource, hold it until :meth:`close`, close it; store errors."""
         try:
             with self._scope:
                 async with self.owned.resource.open(app) as self.value:
@@ -181,7 +181,7 @@ class Resources:
         return ResourceUnavailable(f"no {named(key)}: {reason}")
 
     def ordered(self, resources: Sequence[OwnedResource]) -> list[OwnedResource]:
-        """Return the resources to open: after the resources they require, then by name.
+        """Return the resources to open, ordered by requirements, then by name.
 
         :raises PluginError: two provide one key, a requirement has no provider, or requirements form a circle
         :raises SettingsError: the plugin that provides a requirement is not configured
@@ -240,7 +240,7 @@ class Resources:
         self._on_lost(resource)
 
     async def close(self, clock: Clock, deadline: float, grace: float) -> tuple[list[Exception], list[str]]:
-        """Close resources in reverse; cancel, then leave behind, those that take too long.
+        """Close resources in reverse; cancel, then leave behind, slow ones.
 
         :returns: the errors, and the names of resources left behind
         """

@@ -10,7 +10,7 @@ from corten.app import App
 
 
 def lifespan(app: App[Any]) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Return a ``lifespan`` for an ASGI host, which starts and stops the App.
+    """Return a ``lifespan`` with which an ASGI host runs the App.
 
     ``Starlette(lifespan=lifespan(app))``, ``FastAPI(lifespan=lifespan(app))``, ``Litestar(lifespan=[lifespan(app)])``.
 

@@ -49,7 +49,7 @@ class Assignment:
     def skips(self, unit: Unit, stopping: bool) -> bool:
         """Return whether a unit is left to the partition's next consumer.
 
-        A unit below ``started`` is handled all the same: otherwise all units after it would be handled twice.
+        A unit below ``started`` is still handled: otherwise all units after it would be handled twice.
         """
         if unit.end <= self.started:
             return self.abandoned

@@ -16,7 +16,7 @@ _MISSING: Any = msgspec.UNSET
 
 
 class Consumer(msgspec.Struct, frozen=True):
-    """A handler for decoded messages: at least once, in order for each key.
+    """A handler for decoded messages: at least once, in order by key.
 
     :raises TypeError: the handler is not an async function, or its type is neither given nor annotated
     :raises ValueError: a number is out of its range
@@ -106,7 +106,7 @@ def handler_shape(consumer: Consumer) -> HandlerShape:
 
 
 def _first_annotation(handler: Callable[..., object]) -> Any:
-    """Return the annotation of the first parameter; as text if names are unknown."""
+    """Return the first parameter's annotation; as text if names are unknown."""
     function = handler if inspect.isroutine(handler) else type(handler).__call__
     names = list(inspect.signature(handler).parameters)
     if not names:

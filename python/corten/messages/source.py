@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Store the next offset to read of each partition that is still assigned."""
+        """Store the next offset to read of each assigned partition."""
         ...
 
     def pause(self) -> None:

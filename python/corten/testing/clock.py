@@ -59,7 +59,7 @@ class FakeClock(Clock):
             timer.cancel()
 
     def block(self, seconds: float) -> None:
-        """Move the clock by ``seconds``: a blocked thread could not wait for a test to do it."""
+        """Move the clock itself: a blocked thread cannot wait for a test."""
         self.tick(max(0.0, seconds))
 
     @contextmanager
@@ -75,14 +75,14 @@ class FakeClock(Clock):
                 timer.cancel()
 
     def tick(self, seconds: float) -> None:
-        """Move the time and make due calls in order; no other task runs between them."""
+        """Move the time and make due calls, without running other tasks."""
         end = self.now() + seconds
         while self._fire_next(end):
             pass
         self.core.advance(max(0.0, end - self.now()))
 
     async def advance(self, seconds: float) -> None:
-        """Move the time; let every task run before and after each due call."""
+        """Move the time; let all tasks run around each due call."""
         end = self.now() + seconds
         await _run_all_tasks()
         while self._fire_next(end):
@@ -91,7 +91,7 @@ class FakeClock(Clock):
         await _run_all_tasks()
 
     def _fire_next(self, end: float) -> bool:
-        """Move to the next timer not after ``end`` and fire it; return False without one."""
+        """Fire the next timer not after ``end``; return False without one."""
         while self._timers:
             deadline, _, timer = self._timers[0]
             if timer.cancelled:

@@ -88,7 +88,7 @@ async def _check_running(plugin: type[Any], arguments: Mapping[str, object], wit
 
 
 def _key(description: Any) -> tuple[str, ...]:
-    """Return the parts of a description that must be equal each time: all but callables."""
+    """Return the parts of a description that must be equal each time."""
     if isinstance(description, Resource):
         return description.provides.__qualname__, description.name
     return (description.name,)

@@ -20,7 +20,7 @@ _Revoke = Callable[[frozenset[Partition]], Awaitable[None]]
 
 
 class MemoryBroker:
-    """A publisher, a message source and, passed to an App, a plugin, without a server.
+    """A broker in memory: a publisher, a message source, and a plugin.
 
     Like a real broker it gives each partition to one member of a group, continues from the group's committed offsets,
     and lets a member finish before it revokes partitions.
@@ -52,11 +52,11 @@ class MemoryBroker:
         return [message for log in self._topics.get(topic, []) for message in log]
 
     def committed(self, group: str) -> dict[Partition, int]:
-        """Return the next offset of the group, for each partition with a commit."""
+        """Return the next offset of a group by partition."""
         return dict(self._committed.get(group, {}))
 
     def lag(self, group: str, topic: str) -> int:
-        """Return the number of messages of a topic that the group has not committed."""
+        """Return the number of messages that a group has not committed."""
         committed = self._committed.get(group, {})
         return sum(
             len(log) - committed.get((topic, number), 0) for number, log in enumerate(self._topics.get(topic, []))

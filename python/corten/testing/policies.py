@@ -27,7 +27,7 @@ def only_first_attempt(*pipelines: Pipeline) -> AbstractContextManager[None]:
 
 @contextmanager
 def breaker_state(pipeline: Pipeline, state: BreakerState, breaker: int = 0) -> Generator[None]:
-    """Put a breaker into a state for the block, and reset it afterwards.
+    """Put a breaker into a state in the block; reset it afterwards.
 
     ``open`` ends after the policy's time and ``half_open`` after its trial calls, as always; other states stay.
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests of services and plugins; pytest finds this module by entry point."""
+"""Pytest fixtures for services and plugins, found by entry point."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fake_clock() -> FakeClock:
 
 @pytest.fixture
 def make_app(fake_clock: FakeClock) -> Callable[..., App[None]]:
-    """A function that makes Apps on ``fake_clock``, without installed plugins and a settings file.
+    """A function that makes Apps on ``fake_clock``, without installed plugins or files.
 
     ``make_app(PostgresPlugin, arguments={"postgres.dsn": dsn})``; it takes all options of `App`.
     """

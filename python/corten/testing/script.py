@@ -22,7 +22,7 @@ class After(msgspec.Struct, frozen=True):
 
 
 class Script(Generic[R]):
-    """A function that takes one step on each call: raises an exception, or returns a result.
+    """A function with one step for each call: an exception or a result.
 
     ``Script(OSError("away"), After(5, TimeoutError()), 42)`` fails, takes five seconds and fails, then returns 42. A
     call after the last step raises ``AssertionError``.

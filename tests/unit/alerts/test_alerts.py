@@ -1,4 +1,4 @@
-"""Alerts go from ok over pending and firing to resolved, and tell whoever wants to know."""
+"""Alerts: ok, pending, firing, resolved; sinks and events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Watched:
             self.alerts.add(rule)
 
     def state_after(self, seconds: float) -> str:
-        """Where the first rule stands so many seconds later."""
+        """Return the state of the first rule some seconds later."""
         self.clock.tick(seconds)
         self.alerts.evaluate()
         return self.alerts.current()[0].state

@@ -1,4 +1,4 @@
-"""A plugin that writes down what happens to it, and fails or hangs where it is told."""
+"""A plugin that records its calls, and fails or hangs on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alert rules that are added to an App are evaluated while it runs."""
+"""An App evaluates its alert rules while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelling an App at each await of its start, its life and its stop: nothing leaks, nothing is swallowed."""
+"""An App cancelled at each await leaks nothing and swallows no cancellation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random lives: plugins that require each other and fail or hang anywhere; what must hold holds in every one."""
+"""Random lifecycles: plugins require each other, and fail or hang anywhere."""
 
 from __future__ import annotations
 

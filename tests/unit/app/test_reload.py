@@ -1,4 +1,4 @@
-"""Reading the settings again: all of it holds, or nothing, and it is told what and why."""
+"""Reload: all changes apply, or none, and the result is reported."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ async def test_what_was_taken_back_needs_no_restart(folder: Folder) -> None:
         assert (await app.reload()).needs_restart == ()
 
 
-# -- what is wrong
+# -- problems
 
 
 BAD: dict[str, tuple[str, str]] = {

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from corten.app import App
-from corten.app.tasks.tasks import Restarts
+from corten.app.tasks.supervision import Restarts
 from corten.errors import CortenError
 from corten.events import TaskFailed, TaskRestarted
 from corten.plugins import Exporter, Task

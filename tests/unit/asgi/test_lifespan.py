@@ -1,4 +1,4 @@
-"""An App lives as long as the ASGI host it is embedded in."""
+"""An App runs as long as its ASGI host."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def litestar(span: Any) -> Any:
 
 
 async def live(host: Any, meanwhile: Callable[[], None]) -> list[str]:
-    """Take a host through its lifespan by the ASGI protocol; gives back what it sent."""
+    """Run a host's lifespan by the ASGI protocol; return its messages."""
     sent: list[str] = []
     to_host, from_host = anyio.create_memory_object_stream[dict[str, Any]](2), anyio.Event()
 

@@ -14,7 +14,7 @@ PARTITIONS: list[Partition] = [("a", 0), ("a", 1), ("b", 0)]
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_is_committed_is_always_the_unbroken_beginning(data: st.DataObject) -> None:
-    """Begin, finish, take, put back and lose partitions in any order; compare with looking at everything each time."""
+    """Compare random operations on partitions with a naive model."""
     tracker = CommitTracker()
     begun: dict[Partition, list[Unit]] = {}
     ends: dict[Partition, int] = {}
@@ -83,7 +83,7 @@ def test_a_position_from_before_a_partition_went_and_came_back_is_not_tried_agai
     tracker.finish(tracker.begin(partition, 10))
     failing = tracker.take()
     tracker.forget(tracker.revoke([partition]))
-    unit = tracker.begin(partition, 51)  # others have committed up to 50
+    unit = tracker.begin(partition, 51)  # other consumers have committed up to 50
     tracker.put_back(failing)
     assert not tracker.has_changes
     tracker.finish(unit)

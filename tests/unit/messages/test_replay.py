@@ -62,7 +62,7 @@ async def test_a_letter_that_fails_again_before_its_replay_is_noted_waits_on() -
     store = await store_of(2)
 
     class QuickConsumer(MemoryBroker):
-        """Somebody handles what is sent, and gives it up, before the broker's acknowledgement is seen."""
+        """A consumer dead-letters the message again before the acknowledgement is seen."""
 
         async def send_many(self, messages: Iterable[OutgoingMessage]) -> int:
             count = await super().send_many(messages)

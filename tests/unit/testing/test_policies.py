@@ -1,4 +1,4 @@
-"""Pipelines whose policies a test switches off."""
+"""Pipelines with policies switched off by a test."""
 
 from __future__ import annotations
 

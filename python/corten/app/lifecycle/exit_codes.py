@@ -33,7 +33,7 @@ _ORDER = ((SettingsError, SETTINGS), (PluginError, BROKEN), (ResourceUnavailable
 
 
 def of(error: BaseException) -> int:
-    """Return the exit code for an error that stopped an App from starting.
+    """Return the exit code for an error of an App's start.
 
     In a group, settings come before plugins, plugins before resources.
     """

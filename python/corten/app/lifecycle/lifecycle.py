@@ -1,4 +1,4 @@
-"""Lifecycle: an App starts once, runs in a task of its own, and stops once.
+"""Lifecycle: an App starts once, runs in its own task, stops once.
 
 On asyncio the App makes that task itself, so that one task may enter the App and another leave it (fixtures, ASGI
 lifespans). On trio every task has a parent: a nursery stays open from entering to leaving, in one task.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from corten.app.app import App
     from corten.app.lifecycle.shutdown import ShutdownDeadline
     from corten.app.settings.reload import Reloading
-    from corten.app.tasks.tasks import SupervisedTask
+    from corten.app.tasks.supervision import SupervisedTask
     from corten.cache import CacheTier
     from corten.dead_letters.store import DeadLetterStore
     from corten.events.observer import Observer
@@ -49,7 +49,7 @@ class StoppedWhileStarting(CortenError):
 
 
 class Lifecycle:
-    """The state of one App, and the task that holds its resources and tasks."""
+    """The state of an App, and the task that holds everything started."""
 
     def __init__(self, app: App[Any], dead_letters: DeadLetterStore) -> None:
         self._app = app

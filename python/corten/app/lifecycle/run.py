@@ -1,4 +1,4 @@
-"""``app.run()``: the App as the whole program, with signals, logging and an exit code.
+"""``app.run()``: the App as a program, with signals, logging and exit codes.
 
 The first SIGINT or SIGTERM stops the App phase by phase; a second one ends the process at once. SIGHUP reloads the
 settings. Handlers are those of the `signal` module, which act even while the event loop is blocked.
@@ -105,7 +105,7 @@ class Signals:
 
     @contextmanager
     def installed(self) -> Generator[None, None, None]:
-        """Handle signals in the block: in the main thread, and only signals without a handler."""
+        """Handle signals in the block, unless they have handlers; main thread only."""
         before: dict[signal.Signals, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
@@ -189,14 +189,14 @@ async def _live(app: App[Any], life: Lifecycle) -> int:
 
 
 def _needs_traceback(error: BaseException) -> bool:
-    """Return whether a traceback may help: the error, or its cause, is neither ours nor the system's."""
+    """Return whether error or cause is neither ours nor the operating system's."""
     if isinstance(error, CortenError):
         return error.__cause__ is not None and not isinstance(error.__cause__, CortenError | OSError)
     return not isinstance(error, OSError)
 
 
 def _exit_now(code: int) -> NoReturn:
-    """End the process at once: a task that does not end would block the interpreter's exit."""
+    """End the process at once: unfinished tasks would block a normal exit."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -204,7 +204,7 @@ def _exit_now(code: int) -> NoReturn:
 
 
 def _report(app: App[Any], error: BaseException, code: int, what: str = "did not start") -> int:
-    """Print an error on stderr, one paragraph for each; log its traceback at level debug."""
+    """Print an error on stderr; log its traceback at level debug."""
     lines = [f"corten: app {app.name!r} {what} (exit code {code})"]
     for leaf in exit_codes.leaves(error):
         words = str(leaf) if isinstance(leaf, CortenError) else described(leaf)
@@ -222,7 +222,7 @@ def _report(app: App[Any], error: BaseException, code: int, what: str = "did not
 
 @contextmanager
 def logging_set_up(app: App[Any]) -> Generator[None, None, None]:
-    """Set up logging by the settings in the block, unless it is set up already."""
+    """Set up logging in the block, unless the program has."""
     internals = internals_of(app)
     logs, life = internals.settings.own.logs, internals.life
     life.log_setup = configure(cast("LogLevel", logs.level.upper()), logs.format, app=app.name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from corten.app.tasks.tasks import SupervisedTask
+from corten.app.tasks.supervision import SupervisedTask
 from corten.clock import Clock
 from corten.errors import DeadlineExceeded
 from corten.plugins.descriptions import Phase
@@ -33,7 +33,7 @@ HURRIED_SECONDS = 2.0
 
 
 class ShutdownDeadline:
-    """The deadline of a shutdown, which can be brought forward while it runs."""
+    """The deadline of a shutdown; can be brought forward while it runs."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock

@@ -11,7 +11,7 @@ from corten.app.resources import OwnedResource
 from corten.app.settings.reload import check_watching
 from corten.app.tasks.consumers import consumer_tasks
 from corten.app.tasks.exporters import exporter_task
-from corten.app.tasks.tasks import SupervisedTask
+from corten.app.tasks.supervision import SupervisedTask
 from corten.errors import CortenError, PluginError, SettingsError, SettingsProblem, described
 from corten.events.observer import Observer
 from corten.health import Check, Finding
@@ -133,7 +133,7 @@ def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:
 
 
 def choose_store(app: App[Any]) -> Any:
-    """Return the dead-letter store of the settings, else the only plugin's, else memory.
+    """Return the dead-letter store: by settings, else of a plugin, else memory.
 
     :raises SettingsError: the settings name a store that does not exist, or name none of several
     """

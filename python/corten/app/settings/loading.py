@@ -31,7 +31,7 @@ class SettingsSources(msgspec.Struct, frozen=True):
     """Whether the file may be missing."""
     arguments: Mapping[str, object]
     folder: Path | None = None
-    """The folder of the ``.env`` where there is no settings file; None: the current folder."""
+    """The folder of ``.env`` without a settings file; None: the current folder."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -126,7 +126,7 @@ class AppSettings:
 
     @property
     def shutdown(self) -> ShutdownSettings:
-        """How long stopping may take; the defaults where settings could not be loaded."""
+        """The limits of stopping; defaults if settings could not be loaded."""
         return ShutdownSettings() if self._loaded is None else self.own.shutdown
 
     @property

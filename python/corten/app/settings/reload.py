@@ -1,4 +1,4 @@
-"""Reload: read settings again while the App runs, and apply all or none."""
+"""Reload: read settings again while running, and apply all or none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ReloadStatistics(msgspec.Struct, frozen=True):
 
 
 class Reloading:
-    """Reloads the settings of one App: by `App.reload`, on SIGHUP, when a file has changed."""
+    """Reloads settings: by `App.reload`, on SIGHUP, after a change of files."""
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
@@ -188,7 +188,7 @@ class Reloading:
             life.log_setup.change(cast("LogLevel", logs.level.upper()), logs.format)
 
     def _load(self) -> Settings:
-        """Read and check all settings, in a thread: the file system may be slow."""
+        """Read and check all settings; runs in a thread."""
         gone = [file for file in self._there if not file.exists()]
         later = None if gone else self._sources.load(self._settings.sections())
         gone = gone or [file for file in self._there if not file.exists()]  # meanwhile: then it was read as empty

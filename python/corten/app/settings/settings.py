@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from corten.app.tasks.tasks import Restarts
+from corten.app.tasks.supervision import Restarts
 from corten.flags import Rollout
 from corten.logs import LogFormat
 from corten.policies.policy import Policy

@@ -1,4 +1,4 @@
-"""Watching files: a function is called when the contents of a file have changed.
+"""Watching files: call a function when contents have changed.
 
 The folders of the files are watched, for editors save by renaming and orchestrators by replacing links to folders; then
 the contents are compared. They are also compared every few seconds: network file systems, and folders replaced as a
@@ -52,7 +52,7 @@ def _content(file: Path) -> bytes | None:
 
 
 def folders(files: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the folders that change when a file, or a link to it, is replaced."""
+    """Return the folders of files, and of all links to them."""
     found: dict[Path, None] = {}
     for file in files:
         path: Path | None = file.absolute()
@@ -65,7 +65,7 @@ def folders(files: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _one_link_further(path: Path, found: dict[Path, None]) -> Path | None:
-    """Resolve the innermost link of a path and note the link's folder; None without a link."""
+    """Resolve the innermost link of a path, or return None; note its folder."""
     for step in (path, *path.parents):
         try:
             target = step.readlink()

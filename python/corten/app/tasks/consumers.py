@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def consumer_tasks(app: App[Any]) -> list[Task]:
-    """Return a task for each consumer, connected with its source and the App.
+    """Return a task for each consumer, connected with its source.
 
     :raises SettingsError: a consumer's source does not exist
     """

@@ -19,7 +19,7 @@ def exporter_task(
     clock: Clock,
     count: Callable[[str, str], None],
 ) -> Task:
-    """Return the task of an exporter; a failed export is counted and logged.
+    """Return the task of an exporter; failures are counted and logged.
 
     :param count: called with the exporter's name and ``success`` or ``error``
     """

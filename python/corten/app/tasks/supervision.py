@@ -102,7 +102,7 @@ class SupervisedTask:
         return f"task {self.task.name!r}{whose}"
 
     async def run(self) -> None:
-        """Run and restart until done, stopped or failed for good; raise no error."""
+        """Run and restart until done, stopped or failed; raise no error."""
         try:
             with self._scope:
                 while not await self._run_once():
@@ -153,7 +153,7 @@ class SupervisedTask:
         return False
 
     async def until_ready(self) -> None:
-        """Wait until the task is ready; return at once if it has no ``ready``.
+        """Wait until the task is ready; at once without a ``ready``.
 
         :raises Exception: the error of ``ready``, or of ``run`` meanwhile
         """
@@ -183,7 +183,7 @@ class SupervisedTask:
         self._first_failure_is_final = not self.task.restart
 
     async def ask_to_stop(self) -> None:
-        """Call the task's ``stop``, or cancel the task; do not wait for its end."""
+        """Call the task's ``stop``, or cancel it; return before its end."""
         self._stopping = True
         try:
             if self.task.stop is None or self.state == "restarting":
