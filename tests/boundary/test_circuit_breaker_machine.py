@@ -164,7 +164,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def window(self) -> list[tuple[float, bool, bool]]:
         if not self.policy.has_rates:
             return []
-        calls, seconds = self.policy.span()
+        calls, seconds = self.policy.window_size()
         if calls is not None:
             return self.results[-calls:]
         newest, width = int(self.now() // (seconds / 20)), seconds / 20

@@ -15,7 +15,7 @@ from corten.settings import Duration
 
 if TYPE_CHECKING:
     Priority = int | str | Callable[..., int]
-    """A number for all calls; a parameter's name; or a function of the call's arguments, also by dotted name."""
+    """A number for all calls, a parameter's name, or a function of the call's arguments or its dotted name."""
 else:
     Priority = int | str  # what settings can hold; a struct does not check what code passes
 
@@ -23,28 +23,28 @@ LEAST_PRIORITY, GREATEST_PRIORITY = -(2**31), 2**31 - 1
 
 
 class Bulkhead(PolicyFields, frozen=True, tag_field="policy", tag="bulkhead"):
-    """Lets so many calls run at once; some more may wait for a place; the rest are refused.
+    """Bounds the calls that run at once; further calls wait for a place, or are refused.
 
-    Places go to the highest priority, and within one to who came first. Priorities are strict unless there is
-    ``ageing``: while urgent calls keep coming, others wait as long as they may.
+    A free place goes to the waiter of the highest priority, and among equals to the first. Without ``ageing``,
+    priorities are strict: while urgent calls keep coming, others wait.
     """
 
     guards_blocks: ClassVar[bool] = True
 
     max_concurrent: int = 10
-    """Calls that run at once."""
+    """Places: calls that run at once."""
     max_waiting: int = 0
     """Calls that may wait for a place."""
     max_wait: Duration | None = None
-    """Seconds after which a waiting call is refused; None: as long as it takes."""
+    """Seconds after which a waiting call is refused; None: never."""
     priority: Priority = 0
-    """Who goes first, higher before lower: a whole number for all calls, the name of a parameter of the function that
-    holds one, or a function of the call's arguments (in settings ``"package.module:function"``)."""
+    """Calls of higher priority go first: a whole number for all calls, the name of the parameter that has it, or a
+    function of the call's arguments (in settings ``"package.module:function"``)."""
     ageing: Duration | None = None
-    """So many seconds of waiting are worth one step of priority; None: no wait is."""
+    """Seconds of waiting that raise the priority by one; None: waiting does not raise it."""
     name: str | None = None
-    """Bulkheads of one name are one, in an App or, for pipelines of none, in the process: then a number as ``priority``
-    says which pipeline's calls go first. Size, queue and ``ageing`` must be the same; None: the pipeline's own."""
+    """Bulkheads of one name are one bulkhead, in all pipelines of an App, or of the process without an App; then a
+    number as ``priority`` puts one pipeline's calls first. Size, queue and ``ageing`` must be equal."""
 
     def __post_init__(self) -> None:
         whole("bulkhead", "max_concurrent", self.max_concurrent, 1)
@@ -72,19 +72,19 @@ def _check_priority(priority: Any) -> None:
 
 
 class BulkheadStatistics(msgspec.Struct, frozen=True):
-    """A bulkhead: how it stands, and what it has seen since it was made."""
+    """State and counts of a bulkhead."""
 
     running: Annotated[int, gauge("Calls that hold a place")]
     waiting: Annotated[int, gauge("Calls in the queue")]
-    max_concurrent: Annotated[int, gauge("Places there are")]
+    max_concurrent: Annotated[int, gauge("Places")]
     max_waiting: Annotated[int, gauge("Places in the queue")] = 0
-    most_running: Annotated[int, gauge("The most calls that ever held a place at once")] = 0
-    most_waiting: Annotated[int, gauge("The most calls that were ever in the queue at once")] = 0
+    most_running: Annotated[int, gauge("The most calls that held a place at once")] = 0
+    most_waiting: Annotated[int, gauge("The most calls that were in the queue at once")] = 0
     refused: Annotated[int, counter("Calls that found no place and no room in the queue")] = 0
-    displaced: Annotated[int, counter("Calls in a full queue that made room for one of higher priority")] = 0
+    displaced: Annotated[int, counter("Calls that a call of higher priority displaced from a full queue")] = 0
     gave_up: Annotated[int, counter("Calls that left the queue without a place: too late, or cancelled")] = 0
     waited: Annotated[int, counter("Calls that got their place from the queue")] = 0
-    wait_time: Annotated[float, counter("How long those waited, together", "seconds")] = 0.0
-    longest_wait: Annotated[float, gauge("How long the one of them waited that waited longest", "seconds")] = 0.0
+    wait_time: Annotated[float, counter("Time that calls with a place from the queue waited, in all", "seconds")] = 0.0
+    longest_wait: Annotated[float, gauge("The longest wait of a call with a place from the queue", "seconds")] = 0.0
     name: str = ""
-    """The name by which pipelines share it; empty where it is one pipeline's own."""
+    """The name by which pipelines share it; empty: it belongs to one pipeline."""

@@ -1,4 +1,4 @@
-"""Chaos: make calls slow, fail, or return something else, to see what the policies around them do."""
+"""Chaos: disturb calls on purpose, to test the policies around them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ else:
 
 
 class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
-    """Does harm to a share of the calls: they wait, they fail without being made, or they return something else.
+    """Disturbs a share of the calls: they wait, fail without being made, or return another result.
 
-    It does nothing, and is not even in the way, unless it is allowed: ``[chaos] allowed = true`` in the settings of
-    the App, or :meth:`Pipeline.allow_chaos <corten.pipeline.Pipeline.allow_chaos>`. It stands best as the innermost
-    policy: those outside of it then meet what it does, as they would meet it in earnest (Basiri et al., "Chaos
-    Engineering", IEEE Software 2016).
+    It does nothing, and costs calls nothing, unless it is allowed: ``[chaos] allowed = true`` in the settings of the
+    App, or :meth:`Pipeline.allow_chaos <corten.pipeline.Pipeline.allow_chaos>`. Put it innermost: then all other
+    policies meet the disturbance as they would meet a real one (Basiri et al., "Chaos Engineering", IEEE Software
+    2016).
     """
 
     guards_blocks: ClassVar[bool] = True
@@ -33,23 +33,23 @@ class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
     error_rate: float = 0.0
     """The share of the calls that fail, from 0 to 1."""
     error: Error = "corten.errors.ChaosError"
-    """With what they fail: a type, its name, or several, of which each is as likely."""
+    """The error that they fail with: a type, its name, or several, each as likely."""
     latency_rate: float = 0.0
-    """The share of the calls that wait first, from 0 to 1; whether they fail as well is decided apart from it."""
+    """The share of the calls that wait first, from 0 to 1; they may fail as well."""
     latency: Duration = 1.0
-    """Seconds they wait."""
+    """Seconds that they wait."""
     max_latency: Duration | None = None
-    """With it a wait is anything from ``latency`` to so many seconds."""
+    """The longest wait in seconds: waits are random between ``latency`` and this."""
     result_rate: float = 0.0
-    """The share of the calls that return ``result`` without being made, from 0 to 1; beside those that fail."""
+    """The share of the calls that return ``result`` without being made, from 0 to 1; none of them fail."""
     result: Any = None
-    """What they return: this object itself."""
+    """The object that they return, itself and no copy."""
     key: str | None = None
-    """The parameter of the function by whose value calls are chosen; None: all may be hit."""
+    """The parameter that chooses calls by its value; None: all calls may be disturbed."""
     keys: tuple[Any, ...] = ()
-    """The values of that parameter for which calls may be hit."""
+    """Values of the parameter for which calls may be disturbed."""
     seed: int | None = None
-    """The n-th call gets the same each time; None: from the operating system."""
+    """A seed disturbs the same calls in each run; None: a random seed."""
 
     def __post_init__(self) -> None:
         for name in ("error_rate", "latency_rate", "result_rate"):
@@ -75,13 +75,13 @@ class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
             made(kind)
 
     def block_objection(self) -> str:
-        """Name the rate that can't disturb a block, which has no result; empty: it is 0."""
+        """Name the ``result_rate``, for blocks have no result; empty: it is 0."""
         return "chaos with a result_rate" if self.result_rate else ""
 
     def errors(self) -> tuple[type[Exception], ...]:
-        """The types that calls may fail with; names are imported.
+        """Return the types that calls may fail with; names are imported.
 
-        :raises ValueError: there is none, or a name leads nowhere
+        :raises ValueError: there is no type, or a name leads nowhere
         """
         error = self.error
         found = resolve(error if isinstance(error, tuple) else (error,))
@@ -90,29 +90,30 @@ class Chaos(PolicyFields, frozen=True, tag_field="policy", tag="chaos"):
         return found
 
 
-WORDS = "injected by a chaos policy"
+TEXT = "injected by a chaos policy"
+"""The text of injected errors."""
 
 
 def made(kind: type[Exception]) -> Exception:
-    """An error of a type, with words that say where it comes from where it takes any.
+    """Make an error of a type, with a text if it takes one.
 
-    :raises ValueError: it can be made neither from words nor from nothing
+    :raises ValueError: it can be made neither from a text nor from nothing
     """
     try:
-        return kind(WORDS)
-    except Exception:  # noqa: BLE001 - it may want anything, or nothing
+        return kind(TEXT)
+    except Exception:  # noqa: BLE001 - a constructor may raise anything
         try:
             return kind()
         except Exception as error:
             raise ValueError(
-                f"chaos: a {kind.__qualname__} can't be made from words alone ({error}): derive a type that can"
+                f"chaos: a {kind.__qualname__} can't be made from a text alone ({error}): derive a type that can"
             ) from error
 
 
 class ChaosStatistics(msgspec.Struct, frozen=True):
-    """What a chaos policy has done."""
+    """Counts of a chaos policy."""
 
-    calls: Annotated[int, counter("Calls that it decided about")]
-    delayed: Annotated[int, counter("Calls that it made wait")]
+    calls: Annotated[int, counter("Calls that came by it")]
+    delayed: Annotated[int, counter("Calls that it delayed")]
     errors: Annotated[int, counter("Calls that it made fail")]
-    results: Annotated[int, counter("Calls for which it returned something else")]
+    results: Annotated[int, counter("Calls that it gave another result")]

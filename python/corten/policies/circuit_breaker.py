@@ -1,4 +1,4 @@
-"""CircuitBreaker: stop calling what keeps failing, and try again later."""
+"""CircuitBreaker: stop calls that keep failing, and try again later."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _SLOW_RATE = 0.5
 
 
 class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit_breaker", repr_omit_defaults=True):
-    """Opens after failures, or at a rate of failures or slow calls; then a few calls decide whether it closes.
+    """Opens after failures or slow calls; later a few calls decide whether it closes.
 
-    Nygard, *Release It!*; windows, rates and states as in Resilience4j. A failure is any ``Exception`` except
-    refusals of Corten's own policies; ``on``, ``ignore`` and ``predicate`` say otherwise. Cancellation is neither
-    failure nor success. Results of calls that began before the last change of state are not counted.
+    It opens at a number of failures in a row, or at a rate. Nygard, *Release It!*; windows, rates and states as in
+    Resilience4j. A failure is any ``Exception`` except refusals of Corten's own policies; ``on``, ``ignore`` and
+    ``predicate`` say otherwise. Cancellation is neither failure nor success. Results of calls that began before the
+    last change of state are not counted.
     """
 
     guards_blocks: ClassVar[bool] = True
@@ -43,9 +44,9 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
     half_open_calls: int = 1
     """Calls at once that a half-open breaker lets through."""
     on: ExceptionTypes = ()
-    """Count these as failures instead of every ``Exception``."""
+    """Errors that are failures, instead of every ``Exception``."""
     ignore: ExceptionTypes = ()
-    """These are no failures."""
+    """Errors that are no failures."""
     successes: int | None = None
     """Half-open calls that must succeed to close it; None: ``half_open_calls``. A failure opens it again."""
     failure_rate: float | None = None
@@ -62,7 +63,7 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
     growth: float = 1.0
     """The factor by which the open time grows when the breaker opens again before it was closed as long as open."""
     max_open_for: Duration = 600.0
-    """The longest open time in seconds, whatever ``growth`` or an error's ``retry_after`` say."""
+    """The longest open time in seconds; bounds ``growth`` and an error's ``retry_after``."""
     max_half_open: Duration = 60.0
     """Seconds after which a half-open breaker opens again if none of its calls has ended; longer than a call takes."""
     predicate: Function | None = None
@@ -72,45 +73,45 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
     """Breakers with the same name are one breaker in all pipelines of an App, or of the process without an App."""
 
     def __post_init__(self) -> None:
-        word = "circuit_breaker"
+        kind = self.kind
         for field in ("failures", "half_open_calls", "successes"):
             if (number := getattr(self, field)) is not None:
-                whole(word, field, number, 1)
-        positive(word, "open_for", self.open_for)
-        positive(word, "max_half_open", self.max_half_open)
-        at_least(word, "growth", self.growth, 1)
-        at_least(word, "max_open_for", self.max_open_for, 0)
+                whole(kind, field, number, 1)
+        positive(kind, "open_for", self.open_for)
+        positive(kind, "max_half_open", self.max_half_open)
+        at_least(kind, "growth", self.growth, 1)
+        at_least(kind, "max_open_for", self.max_open_for, 0)
         if self.growth > 1 and self.max_open_for < self.open_for:
-            raise ValueError(f"{word}: max_open_for is {self.max_open_for!r}, less than open_for ({self.open_for!r})")
-        self._check_rates(word)
+            raise ValueError(f"{kind}: max_open_for is {self.max_open_for!r}, less than open_for ({self.open_for!r})")
+        self._check_rates(kind)
         resolve(self.on, "circuit_breaker: on")
         resolve(self.ignore, "circuit_breaker: ignore")
         if self.predicate is not None:
-            resolve_function(word, "predicate", self.predicate)
+            resolve_function(kind, "predicate", self.predicate)
         if self.name is not None and not self.name.strip():
-            raise ValueError(f"{word}: name is {self.name!r}; it must be some text, or None")
+            raise ValueError(f"{kind}: name is {self.name!r}; it must be some text, or None")
 
-    def _check_rates(self, word: str) -> None:
+    def _check_rates(self, kind: str) -> None:
         for field, rate in (("failure_rate", self.failure_rate), ("slow_rate", self.slow_rate)):
             if rate is not None:
-                positive(word, field, rate)
+                positive(kind, field, rate)
                 if rate > 1:
-                    raise ValueError(f"{word}: {field} is {rate!r}; it is a part of the calls, above 0 to 1")
+                    raise ValueError(f"{kind}: {field} is {rate!r}; it is a part of the calls, above 0 to 1")
         if self.slow_call is not None:
-            positive(word, "slow_call", self.slow_call)
+            positive(kind, "slow_call", self.slow_call)
         elif self.slow_rate is not None:
-            raise ValueError(f"{word}: slow_rate needs slow_call: after how many seconds is a call slow?")
+            raise ValueError(f"{kind}: slow_rate needs slow_call: after how many seconds is a call slow?")
         if not self.has_rates:
             for field, value in (("window", self.window), ("min_calls", self.min_calls)):
                 if value is not None:
-                    raise ValueError(f"{word}: {field} needs a failure_rate or a slow_call, over which calls it is")
+                    raise ValueError(f"{kind}: {field} needs a failure_rate or a slow_call, over which calls it is")
             return
-        calls, _ = self.span()
+        calls, _ = self.window_size()
         if self.min_calls is not None:
-            whole(word, "min_calls", self.min_calls, 1)
+            whole(kind, "min_calls", self.min_calls, 1)
             if calls is not None and self.min_calls > calls:
                 raise ValueError(
-                    f"{word}: min_calls is {self.min_calls!r}, but the window never has more than {calls} calls"
+                    f"{kind}: min_calls is {self.min_calls!r}, but the window never has more than {calls} calls"
                 )
 
     @property
@@ -118,8 +119,8 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
         """Whether a rate may open it."""
         return self.failure_rate is not None or self.slow_call is not None
 
-    def span(self) -> tuple[int | None, float]:
-        """The window as a number of calls, or None and seconds.
+    def window_size(self) -> tuple[int | None, float]:
+        """Return the window as a number of calls, or None and seconds.
 
         :raises ValueError: it is neither
         """
@@ -139,8 +140,8 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
         return None, window
 
     def needed(self) -> tuple[int, int, float | None, int]:
-        """Return the numbers in force: failures in a row (0: none), successes, slow rate, least calls."""
-        calls, _ = self.span()
+        """Return the failures in a row (0: none), successes, slow rate and least calls in force."""
+        calls, _ = self.window_size()
         failures = self.failures if self.failures is not None else 0 if self.has_rates else _FAILURES
         successes = self.half_open_calls if self.successes is None else self.successes
         slow_rate = _SLOW_RATE if self.slow_rate is None and self.slow_call is not None else self.slow_rate
@@ -149,21 +150,21 @@ class CircuitBreaker(PolicyFields, frozen=True, tag_field="policy", tag="circuit
 
 
 class BreakerStatistics(msgspec.Struct, frozen=True):
-    """A circuit breaker."""
+    """State and counts of a circuit breaker."""
 
-    state: Annotated[BreakerState, one_of("Whether it is in this state; open until a call comes after its wait")]
-    failures: Annotated[int, gauge("Failures in a row, while open or half open those that it opened with")]
-    opened: Annotated[int, counter("How often it opened")]
+    state: Annotated[BreakerState, one_of("Whether it is in this state; open until a call comes after the open time")]
+    failures: Annotated[int, gauge("Failures in a row; while it is not closed, when it opened")]
+    opened: Annotated[int, counter("Times that it opened")]
     retry_after: Annotated[float | None, gauge("Seconds until it is half open; None unless it is open", "seconds")]
     name: str = ""
-    """The name by which pipelines share it; empty where it is one pipeline's own."""
-    calls: Annotated[int, gauge("Calls in the window, while open those that it opened with; 0 without a window")] = 0
+    """The name by which pipelines share it; empty: it belongs to one pipeline."""
+    calls: Annotated[int, gauge("Calls in the window; while it is open, when it opened; 0 without a window")] = 0
     failed: Annotated[int, gauge("Calls in the window that failed")] = 0
     slow: Annotated[int, gauge("Calls in the window that were slow")] = 0
-    failure_rate: Annotated[float | None, gauge("The part of them that failed; None where there are none")] = None
-    slow_rate: Annotated[float | None, gauge("The part of them that were slow; None where there are none")] = None
+    failure_rate: Annotated[float | None, gauge("The share of them that failed; None: there are none")] = None
+    slow_rate: Annotated[float | None, gauge("The share of them that were slow; None: there are none")] = None
     refused: Annotated[int, counter("Calls that it refused")] = 0
     reason: str = ""
-    """Why it opened the last time: ``5 failures in a row``; empty where it never did."""
+    """Why it last opened: ``5 failures in a row``; empty: it never did."""
     last_failure: str = ""
-    """The last error that counted, in words and without secrets."""
+    """The last error that counted, without secrets."""

@@ -1,7 +1,7 @@
-"""What errors say: whether another attempt may help, and whether the other side is in trouble.
+"""Predicates of errors: whether another attempt may help, and whether the server is down.
 
-Read from what the errors of common clients have in common (httpx, aiohttp, requests, urllib; smtplib, aiosmtplib),
-without importing any of them.
+They read attributes of the errors of common clients (httpx, aiohttp, requests, urllib; smtplib, aiosmtplib), without
+importing any of them.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses after which the same request may succeed (RFC 9110; 425: RFC 8470; 429: RFC 6585)."""
+"""HTTP statuses of requests that may succeed later (RFC 9110; 425: RFC 8470; 429: RFC 6585)."""
 
 _LOST: Final = frozenset({"httpx.TransportError", "aiohttp.ClientConnectionError", "aiohttp.ClientPayloadError"})
 """Errors of a connection that are no `OSError`."""
 
 
 def http_may_pass(error: BaseException) -> bool:
-    """Whether the same HTTP request may succeed later: where there is a status that decides, else the kind of error."""
+    """Return whether an HTTP request may succeed later, by its status or type of error."""
     status = _status(error)
     return _may_pass(error) or bool(_LOST & set(_names(error))) if status is None else status in _PASSING
 
 
 def http_is_down(error: BaseException) -> bool:
-    """Whether an error says that the HTTP server is in trouble: what may pass, and all statuses from 500 on."""
+    """Return whether the HTTP server is down: errors that may pass, and statuses from 500 on."""
     status = _status(error)
     return http_may_pass(error) or (status is not None and status >= 500)
 
 
 def mail_may_pass(error: BaseException) -> bool:
-    """Whether the same mail may be taken later: replies of 4yz (RFC 5321), else the kind of error."""
+    """Return whether a mail may be accepted later: replies 4yz (RFC 5321), or by type."""
     codes = _mail_codes(error)
     return all(400 <= code < 500 for code in codes) if codes else _may_pass(error)
 
 
 def mail_is_down(error: BaseException) -> bool:
-    """Whether an error says that the mail server is in trouble, or takes nothing of ours (530 to 538: RFC 4954)."""
+    """Return whether the mail server is down, or refuses the sender (530 to 538: RFC 4954)."""
     return mail_may_pass(error) or any(530 <= code <= 538 for code in _mail_codes(error))
 
 
@@ -64,7 +64,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _mail_codes(error: BaseException) -> list[int]:
-    """Reply codes: of the recipients, each of whom may be refused for a reason of its own, or of the server."""
+    """Return the reply codes: one for each refused recipient, or the server's."""
     recipients = getattr(error, "recipients", None)
     if isinstance(recipients, Mapping):
         replies = cast("Mapping[object, Any]", recipients).values()

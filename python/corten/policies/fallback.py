@@ -1,4 +1,4 @@
-"""Fallback: give something else in place of a failure."""
+"""Fallback: return something else in place of an error."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from corten.settings import Duration
 
 
 class Fallback(PolicyFields, frozen=True, tag_field="policy", tag="fallback"):
-    """Gives a value, what a function returns, or the last good result, where everything inside failed.
+    """Returns a value, a function's result, or the last good result, in place of an error.
 
-    For every ``Exception``, refusals and time limits included; with ``on`` or ``predicate`` for what those say and
-    nothing else. Cancellation is never caught. To the policies outside what it gives is a success; an error of the
-    fallback itself is raised with the first one as its ``__context__``. A call that succeeds pays nothing for it,
-    unless its result is to be remembered.
+    It catches every ``Exception``, refusals and time limits included; with ``on`` or ``predicate`` only the errors they
+    name. It never catches cancellation. To outer policies its result is a success. An error of the fallback itself is
+    raised with the first error as its ``__context__``. A call that succeeds pays nothing, unless its result is
+    remembered.
 
-    Exactly one of ``value``, ``call`` and ``last_good`` says what is given; one inside another is tried first.
+    Set exactly one of ``value``, ``call`` and ``last_good``. An inner fallback is tried first.
     """
 
     value: Any = msgspec.UNSET
-    """This object itself, for everybody: don't change it."""
+    """Return this object, itself and no copy: don't change it."""
     call: Function | None = None
-    """What this function returns. It is called with the error alone if that is all it takes, otherwise with the error
-    and the arguments of the call: ``call(error, *args, **kwargs)``. It may be async around what is awaited."""
+    """Return the result of this function. It gets the error alone if it takes one argument, otherwise the error and
+    the arguments of the call: ``call(error, *args, **kwargs)``. It may be async for async functions."""
     last_good: bool = False
-    """What the function returned last for the same arguments; where that is nothing, the error goes on outwards."""
+    """Return the function's last result for the same arguments; without one the error is raised."""
     max_age: Duration | None = None
-    """Seconds for which a result is remembered as the last good one; None: until it is evicted."""
+    """Seconds for which a last good result is remembered; None: until it is evicted."""
     max_entries: int = 1000
-    """Results remembered for each function; what was used longest ago goes first."""
+    """Results remembered for each function; the least recently used is evicted first."""
     on: ExceptionTypes = ()
-    """For these instead of every ``Exception``."""
+    """Errors to catch instead of every ``Exception``."""
     ignore: ExceptionTypes = ()
-    """Never for these."""
+    """Errors never to catch."""
     predicate: Function | None = None
-    """A function of the error that is true where something is to be given, besides for those of ``on``. How it judges
-    refusals and time limits of the pipeline itself is asked once, on examples."""
+    """A function of the error, true for errors to catch besides those in ``on``. It judges the pipeline's own refusals
+    and time limits once, on examples."""
 
     def __post_init__(self) -> None:
-        said = [
+        given = [
             name
-            for name, there in (
+            for name, is_set in (
                 ("value", self.value is not msgspec.UNSET),
                 ("call", self.call is not None),
                 ("last_good", self.last_good),
             )
-            if there
+            if is_set
         ]
-        if len(said) != 1:
-            found = "none of them is" if not said else f"{' and '.join(said)} are"
-            raise ValueError(f"fallback: value, call or last_good says what is given; {found} set, expected one")
+        if len(given) != 1:
+            found = f"{' and '.join(given)} are" if given else "none of them is"
+            raise ValueError(f"fallback: {found} set; expected one of value, call and last_good")
         if self.call is not None:
             resolve_function("fallback", "call", self.call)
         if self.max_age is not None:
             positive("fallback", "max_age", self.max_age)
         if self.max_age is not None and not self.last_good:
-            raise ValueError("fallback: max_age is how long a last good result is remembered: set last_good as well")
+            raise ValueError("fallback: max_age is for last good results: set last_good as well")
         whole("fallback", "max_entries", self.max_entries, 1, 2**32 - 2)
         resolve(self.on, "fallback: on")
         resolve(self.ignore, "fallback: ignore")

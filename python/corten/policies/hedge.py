@@ -1,4 +1,4 @@
-"""Hedge: make a slow call once more beside the first, and take whichever is there first."""
+"""Hedge: begin another attempt beside a slow one, and take the first result."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from corten.settings import Duration
 
 
 class Hedge(PolicyFields, frozen=True, tag_field="policy", tag="hedge"):
-    """Begins another attempt beside one that takes long; the first success counts, the others are cancelled.
+    """Begins another attempt beside a slow one; the first success counts, and the others are cancelled.
 
-    Dean and Barroso, "The Tail at Scale", CACM 2013. What takes long is said by ``delay``, or by ``quantile`` from what
-    calls took so far. An error while another attempt is under way waits for that one; an error before is raised at
-    once, as it is no matter of time. When the call is over no attempt is left: those cancelled are waited for.
+    Dean and Barroso, "The Tail at Scale", CACM 2013. An attempt is slow after ``delay``, or after a ``quantile`` of
+    past latencies. An error before another attempt began is raised at once; later errors wait for the other attempts.
+    The call returns once cancelled attempts have ended.
 
-    Around async functions that may be done twice: those marked by :func:`~corten.policies.not_idempotent` are called
-    once, and plain functions are refused. Each attempt takes from the budget that the pipeline's retries use as well.
+    Functions marked by :func:`~corten.policies.not_idempotent` are called once; sync functions are refused. Attempts
+    take from the budget of the pipeline's retries.
     """
 
     delay: Duration | None = None
-    """Seconds after which another attempt begins; with ``quantile`` only until there are enough samples."""
+    """Seconds after which another attempt begins; with ``quantile``, until there are enough samples."""
     quantile: float | None = None
     """Begin another attempt when a call takes longer than this share of calls did, such as 0.95."""
     max_hedges: int = 1
-    """How many attempts beside the first, each so long after the one before."""
+    """Attempts beside the first, each after another delay."""
     min_samples: int = 100
-    """Calls to learn from before the quantile holds; None are hedged till then, or after ``delay``."""
+    """Calls to learn from before the quantile is used; until then ``delay`` is, or no call is hedged."""
     budget: RetryBudget | None = None
-    """How many further attempts the pipeline may make, by all its retries and hedges; None: what another of them says,
-    or a ``RetryBudget()``: hedges without any would double the load of a server that became slow."""
+    """Caps the further attempts of all retries and hedges of the pipeline; None: another policy's budget, or a
+    ``RetryBudget()``, for hedges without a cap would double the load of a slow server."""
 
     def __post_init__(self) -> None:
         if self.delay is None and self.quantile is None:
-            raise ValueError("hedge: neither delay nor quantile is set; expected one: after how long a call is slow")
+            raise ValueError("hedge: neither delay nor quantile is set; expected one")
         if self.delay is not None:
             at_least("hedge", "delay", self.delay, 0)
         if self.quantile is not None:
@@ -51,11 +51,11 @@ class Hedge(PolicyFields, frozen=True, tag_field="policy", tag="hedge"):
 
 
 class HedgeStatistics(msgspec.Struct, frozen=True):
-    """What a hedge has come to for one function."""
+    """Counts of a hedge, for one function."""
 
     function: str
     started: Annotated[int, counter("Attempts begun beside a first one")]
     won: Annotated[int, counter("Attempts beside a first one whose result was taken")]
-    delay: Annotated[float | None, gauge("After how long another attempt begins now", "seconds")] = None
-    """None: there are not enough samples yet."""
+    delay: Annotated[float | None, gauge("Delay after which another attempt begins", "seconds")] = None
+    """None: there are too few samples yet."""
     samples: Annotated[int, gauge("Calls from which the quantile is learned")] = 0

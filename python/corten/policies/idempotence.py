@@ -1,4 +1,4 @@
-"""Functions that must not be done twice."""
+"""Marking functions that must not be done twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _MARK = "__corten_not_idempotent__"
 
 
 def not_idempotent(function: F) -> F:
-    """Mark a function that must not be done twice: no retry repeats it once it has begun, and no hedge doubles it.
+    """Mark a function that must not be done twice.
 
-    A call that a policy refused before the function began may be repeated. It stands below the pipeline::
+    No retry repeats it once it has begun, and no hedge doubles it. A call that a policy refused before the function
+    began may be repeated. Put the mark below the pipeline::
 
         @payments
         @not_idempotent
@@ -32,13 +33,13 @@ def not_idempotent(function: F) -> F:
         setattr(function, _MARK, True)
     except AttributeError:
         raise TypeError(
-            f"not_idempotent: {function!r} takes no attributes: mark the function that it was made of, or wrap it"
+            f"not_idempotent: {function!r} takes no attributes: mark the function inside of it, or wrap it"
         ) from None
     return function
 
 
 def is_idempotent(function: Callable[..., Any]) -> bool:
-    """Whether it may be done twice: neither it nor what it was made of is marked."""
+    """Return whether neither a function nor a function inside of it is marked."""
     each: Any = function
     while each is not None:
         if getattr(each, _MARK, False) is True or getattr(getattr(each, "__func__", None), _MARK, False) is True:

@@ -1,4 +1,4 @@
-"""Middleware: the open slot, for what no other policy does."""
+"""Middleware: a function of the user's as a policy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from corten.policies.fields.struct import PolicyFields
 
 if TYPE_CHECKING:
     MiddlewareFunction = Callable[["CallNext", "MiddlewareDetails"], Any] | str
-    """A function around calls, or where one is found: ``"package.module:function"``."""
+    """A function around calls, or its dotted name: ``"package.module:function"``."""
 else:
     MiddlewareFunction = str  # what settings can hold; a struct does not check what code passes
 
 CallNext = Callable[..., Any]
-"""What is further inside: ``await call_next()``, without ``await`` around plain functions.
+"""Makes the call: ``await call_next()``, without ``await`` for sync functions.
 
-It may be called with other `MiddlewareDetails`, with whose arguments the call is made then; and more than once.
+It may be called more than once, and with other `MiddlewareDetails`, whose arguments then go to the call.
 """
 
 
 class MiddlewareDetails(msgspec.Struct, frozen=True):
-    """What a middleware is told of a call; ``msgspec.structs.replace(details, args=…)`` gives one with others."""
+    """A call, as a middleware sees it; change it by ``msgspec.structs.replace``."""
 
     pipeline: str
     function: str
@@ -34,24 +34,24 @@ class MiddlewareDetails(msgspec.Struct, frozen=True):
 
 
 class Middleware(PolicyFields, frozen=True, tag_field="policy", tag="middleware"):
-    """Puts a function of yours around calls, at this place among the policies.
+    """Calls a function of yours around each call, in the order of the policies.
 
-    The slow path: an object, a closure and a coroutine more for each call, where the other policies cost none. What it
-    raises is what the call raises, and what it returns is the call's result, to the policies outside of it as well.
+    It is the slow path: unlike other policies it costs an object, a closure and a coroutine for each call. Its result
+    and its errors are the call's, also to outer policies.
     """
 
     former_tags: ClassVar = ("custom",)
     renamed_fields: ClassVar = {"middleware": "function"}
 
     function: MiddlewareFunction
-    """``async def middleware(call_next, details): return await call_next()``; a plain one around plain functions."""
+    """``async def middleware(call_next, details): return await call_next()``; a sync one for sync functions."""
 
     def __post_init__(self) -> None:
         self.resolve()
 
     def resolve(self) -> Callable[[CallNext, MiddlewareDetails], Any]:
-        """The middleware itself; a name is imported.
+        """Return the function; a name is imported.
 
-        :raises ValueError: the name leads nowhere, or to what can't be called
+        :raises ValueError: the name leads nowhere, or to an object that can't be called
         """
         return resolve_function("middleware", "function", self.function)

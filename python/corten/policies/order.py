@@ -1,7 +1,6 @@
 """Orders of policies that are probably not meant, and why.
 
-Only what makes a policy useless, or makes it say the opposite of what it seems to say, is here. Orders that are merely
-unusual are left alone: who asks for one gets it.
+Only orders that make a policy useless, or turn its meaning around, are here; unusual orders are not.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _OURS = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib tak
 
 
 class Pair(NamedTuple):
-    """Two policies of a pipeline, and all that stand inside of the inner one."""
+    """Two policies of a pipeline, and all policies inside of the inner one."""
 
     outer: Any
     inner: Any
@@ -30,23 +29,23 @@ def _always(_: Pair) -> bool:
 
 
 class Rule(NamedTuple):
-    """Two policies that are probably not meant to stand so."""
+    """An order of two policies that is probably not meant."""
 
     outer: str
     inner: str
     reason: str
-    """What comes of it, and what to do."""
+    """Its effect, and what to do."""
     applies: Callable[[Pair], bool] = _always
-    """Not for everyone of them."""
+    """Whether two policies of these kinds break the rule."""
 
     @property
     def name(self) -> str:
-        """As the documentation calls it."""
+        """The rule's name in the documentation."""
         return f"{self.outer} outside {self.inner}"
 
 
 def kind_of(policy: object) -> str:
-    """Return the policy's kind; empty where it is no policy."""
+    """Return a policy's kind; empty for other objects."""
     return str(getattr(policy, "kind", ""))
 
 
@@ -55,7 +54,7 @@ def _has(policy: object, *fields: str) -> bool:
 
 
 def _waits(policy: object) -> bool:
-    """Whether calls may spend time in a policy itself."""
+    """Return whether calls may wait in a policy."""
     match kind_of(policy):
         case "retry":
             return int(getattr(policy, "max_attempts", 1)) > 1
@@ -136,60 +135,57 @@ def _learns_from_own_limits(pair: Pair) -> bool:
     return _learns_from_waits(pair) or not _has(pair.outer, "on")
 
 
-_NO_CALL = "it never sees a call fail, for the fallback makes a result of every error: put the fallback outside"
+_NO_CALL = "it never sees a call fail, for the fallback turns every error into a result: put the fallback outside"
 _ITS_OWN_WAIT = (
-    "it times calls together with what they wait in the policy inside, and so takes a queue of yours for slowness of "
-    "the other side: put it inside"
+    "it times calls with their waits in the inner policy, and so takes your own queue for a slow server: put it inside"
 )
 _ITS_OWN_LIMIT = (
-    "it takes what a limit of yours refuses or makes wait for signs that the other side has too much to do, and "
-    "shrinks: put it inside"
+    "it takes refusals and waits of your own limit for signs of an overloaded server, and shrinks: put it inside"
 )
-_UNTESTED = "the policy inside never meets what chaos does: put chaos innermost"
+_UNTESTED = "the inner policy never meets the disturbed calls: put chaos innermost"
 
 _PAIRS: tuple[Rule, ...] = (
     Rule(
         "rate_limit",
         "cache",
-        "what the cache has costs a token all the same, and is refused when there is none: put the cache outside, or "
-        "give the limit a key if it is to count callers",
+        "cached results cost tokens, and are refused without one: put the cache outside, or give the limit a key if it "
+        "is to count callers",
         _for_all_callers,
     ),
     Rule(
         "bulkhead",
         "cache",
-        "what the cache has is refused while other calls take all places: put the cache outside",
+        "cached results are refused while other calls hold all places: put the cache outside",
     ),
     Rule(
         "adaptive_limit",
         "cache",
-        "what the cache has is refused while other calls take all places, and is so fast that the limit learns nothing "
-        "of the rest: put the cache outside",
+        "cached results are refused while other calls hold all places, and so fast that the limit learns nothing of "
+        "other calls: put the cache outside",
     ),
     Rule(
         "circuit_breaker",
         "cache",
-        "while it is open even what the cache has is refused, and while it is closed every hit counts as a success: "
-        "put the cache outside",
+        "an open breaker refuses cached results too, and a closed one counts every hit as a success: put the cache "
+        "outside",
     ),
     Rule(
         "hedge",
         "cache",
-        "a further call for the same arguments waits for the one that is under way, and so can't be faster: put the "
-        "cache outside",
+        "another attempt for equal arguments waits for the running one, and so can't be faster: put the cache outside",
     ),
     Rule(
         "retry",
         "cache",
-        "the cache keeps the result that on_result repeats, and gives it to every further attempt: put the cache "
+        "the cache keeps a result that on_result repeats, and returns it to every further attempt: put the cache "
         "outside",
         _repeats_results,
     ),
     Rule(
         "cache",
         "fallback",
-        "the cache keeps what the fallback gave, also when calls succeed again: put the fallback outside, or let the "
-        "cache itself give out stale results",
+        "the cache keeps the fallback's result, also when calls succeed again: put the fallback outside, or let the "
+        "cache return stale results",
     ),
     Rule(
         "retry",
@@ -201,54 +197,54 @@ _PAIRS: tuple[Rule, ...] = (
     Rule(
         "hedge",
         "fallback",
-        "the first failure gives the fallback's result, which wins against the call that is still under way: put the "
+        "the first failure returns the fallback's result, which wins against the attempt still running: put the "
         "fallback outside",
         _catches_all,
     ),
     Rule(
         "timeout",
         "fallback",
-        "when the time is over the fallback is cancelled with the rest, and nothing is fallen back on: put the "
-        "fallback outside, or another time limit inside",
+        "when the time is over the fallback is cancelled too, and returns nothing: put the fallback outside, or "
+        "another time limit inside",
         _should_catch_timeouts,
     ),
     Rule(
         "timeout",
         "circuit_breaker",
-        "calls that take too long are no failures to a breaker inside the time limit, for it sees them cancelled: put "
-        "a time limit inside the breaker",
+        "the breaker counts no failure when the time is over, for it sees the call cancelled: put a time limit inside "
+        "the breaker",
         _nothing_ends_it_inside,
     ),
     Rule(
         "timeout",
         "retry",
-        "the first wait alone may be as long as the limit, so that there is no time for a second attempt: raise the "
-        "limit, shorten the wait, or put the limit inside if it is for each attempt",
+        "the first backoff may last as long as the limit, so that there is no time for a second attempt: raise the "
+        "limit, shorten the backoff, or put the limit inside if it is for each attempt",
         _no_time_for_a_second,
     ),
     Rule(
         "timeout",
         "timeout",
-        "the inner limit is no shorter, and never decides anything: leave it out, or make it shorter",
+        "the inner limit is not shorter, and never ends a call: leave it out, or make it shorter",
         _no_shorter,
     ),
     Rule(
         "timeout",
         "hedge",
-        "the time is over before a further call would be made: raise the limit or shorten the delay",
+        "the time is over before another attempt would begin: raise the limit or shorten the delay",
         _over_before_hedge,
     ),
     Rule(
         "hedge",
         "timeout",
-        "each call has ended before a further one would be made: raise the limit or shorten the delay",
+        "each call has ended before another attempt would begin: raise the limit or shorten the delay",
         _hedged_too_late,
     ),
     Rule(
         "hedge",
         "retry",
-        "it takes the waits between attempts for slowness, and then makes a further series of attempts without any "
-        "wait: put the retry outside",
+        "it takes backoffs for slowness, and then begins another series of attempts without a backoff: put the retry "
+        "outside",
         _times_waits,
     ),
     Rule("adaptive_limit", "retry", _ITS_OWN_WAIT, _learns_from_waits),
@@ -269,16 +265,16 @@ RULES: tuple[Rule, ...] = (
     *(Rule("circuit_breaker", inner, _ITS_OWN_WAIT, _times_waits_by_slowness) for inner in _WAITS),
     *(Rule("chaos", inner, _UNTESTED) for inner in _MEETS_CHAOS),
 )
-"""All that is warned of."""
+"""All rules."""
 
 _BY_KINDS = {(rule.outer, rule.inner): rule for rule in RULES}
 
 
 def misplaced(policies: Sequence[object]) -> Iterator[Rule]:
-    """The rules that an order breaks, each once."""
+    """Yield the rules that an order breaks, each once."""
     seen: set[str] = set()
-    for place, outer in enumerate(policies):
-        for further, inner in enumerate(policies[place + 1 :], place + 1):
+    for index, outer in enumerate(policies):
+        for further, inner in enumerate(policies[index + 1 :], index + 1):
             rule = _BY_KINDS.get((kind_of(outer), kind_of(inner)))
             if rule is None or rule.name in seen:
                 continue
@@ -288,9 +284,9 @@ def misplaced(policies: Sequence[object]) -> Iterator[Rule]:
 
 
 def warn_of_order(pipeline: str, policies: Sequence[object], said: set[str]) -> None:
-    """Warn of what is probably not meant, at the line that made the pipeline.
+    """Warn of an order that is probably not meant, at the line that made the pipeline.
 
-    :param said: names of rules that were warned of already; added to
+    :param said: names of rules already warned of; new ones are added
     """
     for rule in misplaced(policies):
         if rule.name not in said:
@@ -299,7 +295,7 @@ def warn_of_order(pipeline: str, policies: Sequence[object], said: set[str]) -> 
 
 
 def _level() -> int:
-    """How many frames up from `warn_of_order` the user's code is."""
+    """Return how many frames above `warn_of_order` the user's code is."""
     frame, level = sys._getframe(1), 1  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame, level = frame.f_back, level + 1

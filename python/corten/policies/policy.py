@@ -1,4 +1,4 @@
-"""Any policy: the union that settings decode by the word in ``policy``."""
+"""Policy: the union of all policies, which settings decode by ``policy``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Profiles: policies that go together for one kind of work, to start from.
+"""Profiles: policies for common kinds of work, to start from.
 
-No profile has a cache: what may be old, and for how long, only the user knows.
+No profile has a cache, for only the user knows which results may be old, and how old.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from corten.policies.retry_budget import RetryBudget
 from corten.policies.timeout import Timeout
 
 _FAILURES: Final = "corten.policies.failures"
-"""By name, as settings write it: so `corten config` shows what decides."""
+"""A name and no function, so that `corten config` shows the predicate."""
 
 
 def _http() -> tuple[Policy, ...]:
     return (
-        Timeout(30.0),  # in all: who asked is a person or another service, and both have left by then
-        # A restart or a lost connection, not an outage: further attempts are few beside the calls.
+        Timeout(30.0),  # in all: after that a person or a service has stopped waiting
+        # For a restart or a lost connection, not for an outage: so few further attempts.
         Retry(
             max_attempts=3,
             initial_backoff=0.2,
@@ -34,18 +34,18 @@ def _http() -> tuple[Policy, ...]:
         ),
         CircuitBreaker(failures=5, open_for=30.0, predicate=f"{_FAILURES}:http_is_down"),
         Bulkhead(max_concurrent=50, max_waiting=100, max_wait=5.0),  # a slow service must not take all connections
-        Timeout(10.0),  # an attempt: three and their waits fit into the time in all
+        Timeout(10.0),  # an attempt: three attempts and their backoffs fit into the time in all
     )
 
 
 def _database() -> tuple[Policy, ...]:
     return (
-        # A failover or a deadlock, while somebody waits.
+        # For a failover or a deadlock, while a caller waits.
         Retry(max_attempts=3, initial_backoff=0.05, max_backoff=1.0, budget=RetryBudget(ratio=0.2)),
-        # What a statement does wrong (a duplicate key, say) says nothing about the server.
+        # An error of a statement, such as a duplicate key, is no failure of the server.
         CircuitBreaker(failures=5, open_for=10.0, on=("OSError", "TimeoutError", "corten.errors.ResourceUnavailable")),
         Bulkhead(max_concurrent=20, max_waiting=200, max_wait=5.0),  # about a pool of connections
-        Timeout(5.0),  # what a request can wait for; reports want a pipeline of their own
+        Timeout(5.0),  # as long as a request can wait; reports want another pipeline
     )
 
 
@@ -60,15 +60,15 @@ def _email() -> tuple[Policy, ...]:
             predicate=f"{_FAILURES}:mail_may_pass",
         ),
         CircuitBreaker(failures=3, open_for=300.0, predicate=f"{_FAILURES}:mail_is_down"),
-        RateLimit("1/s", burst=5, max_wait=60.0),  # a mail waits rather than is refused
-        Bulkhead(max_concurrent=5, max_waiting=1000),  # few connections at once is what mail servers allow
-        Timeout(60.0),  # mail servers look at what they get before they answer
+        RateLimit("1/s", burst=5, max_wait=60.0),  # a mail waits and is not refused
+        Bulkhead(max_concurrent=5, max_waiting=1000),  # mail servers allow few connections at once
+        Timeout(60.0),  # mail servers scan a mail before they answer
     )
 
 
 def _scrape() -> tuple[Policy, ...]:
     return (
-        # Nobody waits for an answer, so be patient.
+        # No caller waits, so be patient.
         Retry(
             max_attempts=4,
             initial_backoff=2.0,
@@ -76,9 +76,9 @@ def _scrape() -> tuple[Policy, ...]:
             max_backoff=60.0,
             predicate=f"{_FAILURES}:http_may_pass",
         ),
-        # Pages fail one by one; ten in a row are the site.
+        # One page may fail alone; ten failures in a row are the site's.
         CircuitBreaker(failures=10, open_for=60.0, successes=2, predicate=f"{_FAILURES}:http_is_down"),
-        RateLimit("1/s", burst=1, max_wait=300.0),  # after an attempt that failed as well: politeness has no exception
+        RateLimit("1/s", burst=1, max_wait=300.0),  # also between attempts, to be polite
         Bulkhead(max_concurrent=4, max_waiting=10_000),
         Timeout(20.0),
     )
@@ -93,13 +93,13 @@ PROFILES: Final = tuple(sorted(_MAKERS))
 
 
 def profile(name: str) -> tuple[Policy, ...]:
-    """The policies of a profile, outermost first: ``Pipeline("rates", *profile("http"))``.
+    """Return the policies of a profile: ``Pipeline("rates", *profile("http"))``.
 
-    ``http`` calls another service, ``database`` asks a database, ``email`` sends mail, ``scrape`` fetches pages of
-    somebody else's site. In settings the same is ``extends = "http"``. Their numbers and the reasons for them are in
-    ``docs/reference/profiles.md``.
+    ``http`` is for calls of another service, ``database`` for queries, ``email`` for sending mail, ``scrape`` for
+    fetching pages of another site. In settings, write ``extends = "http"``. ``docs/reference/profiles.md`` has the
+    numbers and the reasons for them.
 
-    :raises ValueError: there is none of that name
+    :raises ValueError: there is no profile of that name
     """
     maker = _MAKERS.get(name)
     if maker is None:

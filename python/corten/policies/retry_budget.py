@@ -1,4 +1,4 @@
-"""RetryBudget: how many further attempts a pipeline may make, for the calls that it makes."""
+"""RetryBudget: cap further attempts as a share of calls."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from corten.policies.fields.struct import PolicyFields
 
 
 class RetryBudget(PolicyFields, frozen=True):
-    """So many further attempts for the calls that there are; when it is spent, the first error is raised at once.
+    """Caps further attempts as a share of calls; beyond it, errors are raised at once.
 
-    Without one, retries of every layer multiply the load on a server that is failing already. A pipeline has one
-    budget at most, which all its retries and hedges share. A share of the calls that ended (refused and cancelled
-    ones are not among them) and a few a second for pipelines that are called rarely, as in Finagle's ``RetryBudget``;
-    what is not used can be saved up to ``burst``, as in gRPC's ``retryThrottling`` (proposal A6). It begins with that.
+    Without a budget, retries in several services multiply the load on a server that is failing already. A pipeline has
+    at most one budget, which all its retries and hedges share. It grows with the calls that ended (refused and
+    cancelled calls do not count) and with time, for pipelines that are called rarely, as in Finagle's ``RetryBudget``.
+    Unused attempts are saved up to ``burst``, as in gRPC's ``retryThrottling`` (proposal A6). It begins full.
     """
 
     ratio: float = 0.2
-    """So many further attempts for each call: 0.2 is one in five."""
+    """Further attempts for each call: 0.2 is one in five."""
     min_per_second: float = 10.0
-    """So many a second besides, however few calls there are."""
+    """Further attempts a second besides, however few calls there are."""
     burst: int = 100
-    """So many at once after a quiet time."""
+    """The most further attempts that are saved."""
 
     def __post_init__(self) -> None:
         at_least("retry_budget", "ratio", self.ratio, 0)
@@ -34,7 +34,7 @@ class RetryBudget(PolicyFields, frozen=True):
 
 
 def check_budget(policy: str, budget: object) -> None:
-    """Refuse what is no budget.
+    """Check a policy's budget.
 
     :raises ValueError: naming the policy and what would be right
     """
@@ -45,8 +45,8 @@ def check_budget(policy: str, budget: object) -> None:
 
 
 class RetryBudgetStatistics(msgspec.Struct, frozen=True):
-    """How a pipeline's budget stands."""
+    """State and counts of a pipeline's budget."""
 
-    balance: Annotated[float, gauge("Further attempts that can be made at once")]
+    balance: Annotated[float, gauge("Further attempts that can be made now")]
     granted: Annotated[int, counter("Further attempts that were made")]
-    refused: Annotated[int, counter("Further attempts that would have been made, had it not been spent")]
+    refused: Annotated[int, counter("Further attempts that it refused")]

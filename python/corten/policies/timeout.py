@@ -10,16 +10,16 @@ from corten.settings import Duration
 
 
 class Timeout(PolicyFields, frozen=True, tag_field="policy", tag="timeout"):
-    """Cancels a call that takes longer and raises :class:`~corten.errors.DeadlineExceeded`, a ``TimeoutError``.
+    """Cancels calls that take longer, and raises :class:`~corten.errors.DeadlineExceeded`.
 
-    Inside a `Retry` it limits each attempt, outside all of them together with their waits. A `CircuitBreaker` counts
-    it when the timeout is inside the breaker; to a breaker inside the timeout the call was cancelled.
+    That is also a ``TimeoutError``. Inside a `Retry` it limits each attempt; outside, all attempts with their backoffs.
+    A `CircuitBreaker` outside of it counts a failure; a breaker inside of it sees a cancelled call.
     """
 
     guards_blocks: ClassVar[bool] = True
 
     seconds: Duration
-    """The limit."""
+    """The time limit."""
 
     def __post_init__(self) -> None:
         positive("timeout", "seconds", self.seconds)

@@ -15,8 +15,7 @@ import pytest
 
 import corten.policies
 from corten.app.pipelines import Resolver
-from corten.app.settings.own import OwnSettings
-from corten.app.settings.settings import OWN_SECTIONS
+from corten.app.settings.settings import OWN_SECTIONS, OwnSettings
 from corten.errors import CortenWarning, PolicyOrderWarning
 from corten.pipeline import Pipeline
 from corten.policies import (
@@ -166,7 +165,7 @@ def test_it_is_said_at_the_users_line_once_for_each_pipeline_and_reason(pipeline
     assert isinstance(message, PolicyOrderWarning)
     assert isinstance(message, CortenWarning)
     assert (message.pipeline, message.rule) == ("rates", "rate_limit outside cache")
-    assert str(message).startswith("pipeline 'rates': rate_limit outside cache: what the cache has costs a token")
+    assert str(message).startswith("pipeline 'rates': rate_limit outside cache: cached results cost tokens")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made.configure([RateLimit("9/s"), Cache()])

@@ -57,7 +57,7 @@ def test_settings_decode_it() -> None:
         ({"error": "no.such.Error"}, "there is no exception 'no.such.Error'"),
         ({"error": ()}, "at least one exception type"),
         ({"error": "KeyboardInterrupt"}, "is not a subclass of Exception"),
-        ({"error": "UnicodeDecodeError"}, "a UnicodeDecodeError can't be made from words alone"),
+        ({"error": "UnicodeDecodeError"}, "a UnicodeDecodeError can't be made from a text alone"),
     ],
 )
 def test_what_is_wrong_is_said_when_it_is_made(wrong: dict[str, Any], message: str) -> None:

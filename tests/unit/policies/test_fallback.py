@@ -436,8 +436,8 @@ def test_it_comes_from_settings() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({}, "none of them is set, expected one"),
-        ({"value": 1, "last_good": True}, "value and last_good are set, expected one"),
+        ({}, "none of them is set; expected one of value, call and last_good"),
+        ({"value": 1, "last_good": True}, "value and last_good are set; expected one of value, call and last_good"),
         ({"value": None, "call": repr}, "value and call are set"),
         ({"call": 3}, "call is 3, which can't be called"),
         ({"call": "nowhere"}, "it has no colon"),

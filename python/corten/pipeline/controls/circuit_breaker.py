@@ -139,4 +139,4 @@ def _numbers(policy: CircuitBreaker) -> tuple[_core.BreakerNumbers, _core.Breake
     )
     if not policy.has_rates:
         return numbers, None
-    return numbers, (*policy.span(), min_calls, policy.failure_rate, slow_rate)
+    return numbers, (*policy.window_size(), min_calls, policy.failure_rate, slow_rate)

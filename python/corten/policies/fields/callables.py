@@ -1,4 +1,4 @@
-"""Functions that policies call: as they are in code, or by their dotted names in settings."""
+"""Functions that policies call, or their dotted names in settings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     Function = Callable[..., Any] | str
-    """A callable, or where one is found: ``"package.module:function"``."""
+    """A callable, or its dotted name: ``"package.module:function"``."""
 else:
     Function = str  # what settings can hold; a struct does not check what code passes
 
 
 def resolve_function(policy: str, field: str, function: Callable[..., Any] | str) -> Callable[..., Any]:
-    """The function itself; a name is imported.
+    """Return the function; a name is imported.
 
-    :raises ValueError: naming policy, field and value: the name leads nowhere, or to what can't be called
+    :raises ValueError: the name leads nowhere, or to an object that can't be called
     """
     found: Any = function
     if isinstance(function, str):

@@ -1,4 +1,4 @@
-"""What the policies check about their own numbers when they are made."""
+"""Checks of the numbers in policies' fields."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import timedelta
 
 
 def at_least(policy: str, name: str, value: object, least: float) -> None:
-    """Refuse a number that is less, or is none at all.
+    """Check that a value is a number of at least ``least``.
 
-    :raises ValueError: naming policy, field, value and what would be right
+    :raises ValueError: it is not
     """
     if not (isinstance(value, int | float) and math.isfinite(value) and value >= least):
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number of at least {least:g}{_hint(value)}")
 
 
 def _hint(value: object) -> str:
-    """What to write in place of a time that settings could hold."""
+    """Return how to write a time that only settings can hold."""
     if isinstance(value, timedelta):
         return f": write its seconds, {value.total_seconds():g}"
     return "; texts such as '250ms' are for settings, in code write 0.25" if isinstance(value, str) else ""
@@ -27,27 +27,27 @@ MOST = 2**32 - 1
 
 
 def whole(policy: str, name: str, value: object, least: int, most: int = MOST) -> None:
-    """Refuse what is no whole number, or less, or more than the core counts.
+    """Check that a value is a whole number from ``least`` to ``most``.
 
-    :raises ValueError: naming policy, field, value and what would be right
+    :raises ValueError: it is not
     """
     if not (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a whole number from {least} to {most}")
 
 
 def positive(policy: str, name: str, value: object) -> None:
-    """Refuse what is not more than zero.
+    """Check that a value is a number above zero.
 
-    :raises ValueError: naming policy, field, value and what would be right
+    :raises ValueError: it is not
     """
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number above zero{_hint(value)}")
 
 
 def share(policy: str, name: str, value: object) -> None:
-    """Refuse what is no share of a whole.
+    """Check that a value is a number from 0 to 1.
 
-    :raises ValueError: naming policy, field, value and what would be right
+    :raises ValueError: it is not
     """
     if isinstance(value, bool) or not (isinstance(value, int | float) and 0 <= value <= 1):
         raise ValueError(f"{policy}: {name} is {value!r}; it must be a number from 0 to 1")

@@ -1,4 +1,4 @@
-"""The base of policies: their kind, whether they guard blocks, and errors that name the misspelt field."""
+"""The base of policies: kind, use around blocks, and errors for wrong fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from msgspec import StructMeta
 else:
-    StructMeta = type(msgspec.Struct)  # has a name of its own only in the latest ones
+    StructMeta = type(msgspec.Struct)  # only the latest msgspec exports it
 
 
 class _NamingFields(StructMeta):
@@ -40,7 +40,7 @@ class _NamingFields(StructMeta):
 
 
 class _Kind:
-    """Reads the kind of a policy from its tag, on the class and on its instances."""
+    """Reads the kind of a policy from its tag, on classes and instances."""
 
     def __get__(self, policy: object, policy_type: type[msgspec.Struct]) -> str:
         return str(policy_type.__struct_config__.tag)
@@ -52,7 +52,7 @@ class PolicyFields(msgspec.Struct, metaclass=_NamingFields, frozen=True):
     kind: ClassVar[str] = cast("str", _Kind())
     """The name of the policy in settings, errors and metrics: ``circuit_breaker``."""
     guards_blocks: ClassVar[bool] = False
-    """Whether it can guard a block of code, which it can neither repeat nor give another result."""
+    """Whether it can guard a block of code: it never repeats a call or replaces its result."""
 
     renamed_fields: ClassVar[Mapping[str, str]] = {}
     """The new name of each field that had another one; errors and settings say it."""
@@ -60,5 +60,5 @@ class PolicyFields(msgspec.Struct, metaclass=_NamingFields, frozen=True):
     """Earlier values of ``policy`` in settings."""
 
     def block_objection(self) -> str:
-        """Name the part of the policy that can't guard a block; empty: there is none."""
+        """Name the part that can't guard a block; empty: there is none."""
         return "" if self.guards_blocks else self.kind

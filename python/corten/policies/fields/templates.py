@@ -1,4 +1,4 @@
-"""Texts with parameters' names in braces: ``"user:{user_id}"``; names only, nothing is looked up in their values."""
+"""Templates: texts with names of parameters in braces, such as ``"user:{user_id}"``."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ _FORMATTER = string.Formatter()
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A template, read."""
+    """A template after reading."""
 
     text: str
     names: tuple[str, ...]
-    """The parameters in it, in order of their first place."""
+    """The parameters in it, in order of their first use."""
     pieces: tuple[tuple[str, str | None], ...]
-    """Plain text and the name after it."""
+    """Each text, and the name after it."""
 
     def filler(self, order: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str]:
-        """The function that puts values in; ``order`` is where among them each parameter's is."""
+        """Return a function that fills in values; ``order`` has the index of each parameter's value."""
         pieces = [(text, None if name is None else order[name]) for text, name in self.pieces]
 
         def fill(values: tuple[Any, ...]) -> str:
-            return "".join(text if place is None else f"{text}{values[place]}" for text, place in pieces)
+            return "".join(text if index is None else f"{text}{values[index]}" for text, index in pieces)
 
         return fill
 
 
 def template_of(policy: str, field: str, text: object) -> Template:
-    """Read a template; ``{{`` and ``}}`` are braces themselves.
+    """Read a template; ``{{`` and ``}}`` stand for braces.
 
-    :raises ValueError: naming policy, field and text: it is no text, or has more than a name in its braces
+    :raises ValueError: it is no text, or has more than a name in its braces
     """
     if not isinstance(text, str):
         raise ValueError(f"{policy}: {field} has {text!r}; it must be texts such as 'user:{{user_id}}'")  # noqa: TRY004
     pieces: list[tuple[str, str | None]] = []
     try:
-        for plain, name, form, conversion in _FORMATTER.parse(text):
-            if name is not None and (form or conversion or not name.isidentifier()):
+        for literal, name, spec, conversion in _FORMATTER.parse(text):
+            if name is not None and (spec or conversion or not name.isidentifier()):
                 raise ValueError("in braces is more than the name of a parameter")  # noqa: TRY301 - one message for all
-            pieces.append((plain, name))
+            pieces.append((literal, name))
     except ValueError as error:
         raise ValueError(
             f"{policy}: {field} has {text!r}, which can't be read: {error}; write it as 'user:{{user_id}}'"
