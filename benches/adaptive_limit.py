@@ -1,7 +1,7 @@
-"""Draws what the adaptive limit does when the capacity of a simulated server changes: docs/policies/adaptive_limit.svg.
+"""Draws docs/policies/adaptive_limit.svg: the adaptive limit while a server's capacity changes.
 
-The simulation is that of ``rust/core/tests/adaptive_limit.rs``: time and chance are made up, so that the picture is the
-same on every machine. What the policy costs is measured in `policies.py`.
+The simulation is in ``rust/core/examples/adaptive_limit.rs``. Time and chance are simulated too, so that every machine
+draws the same picture. `policies.py` measures the cost of the policy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PICTURE = ROOT / "docs" / "policies" / "adaptive_limit.svg"
 BELOW, ABOVE, NOISE, FIXED, CAPACITY = "#b7410e", "#2f6f8f", "#8a9a5b", "#5b6770", "#c9ced2"
 
 Series = dict[str, list[tuple[float, float, float, float]]]
-"""Seconds, workers, limit, milliseconds; by name."""
+"""Rows of seconds, workers, limit and milliseconds, by name of the limit."""
 
 
 def simulate() -> Series:
@@ -32,11 +32,11 @@ def simulate() -> Series:
 
 
 def draw(series: Series, path: Path) -> None:
-    """Limits above, latencies below, one time for all."""
+    """Draw limits above latencies, on one time axis."""
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "corten"  # the same figures give the same file
+    mpl.rcParams["svg.hashsalt"] = "corten"  # equal figures give equal files
     mpl.rcParams["svg.fonttype"] = "none"  # text stays text
     mpl.rcParams["font.family"] = "sans-serif"
     from matplotlib import pyplot

@@ -1,4 +1,4 @@
-"""The in-process cache next to its peers: hits, hits with a time to live, misses, inserts, and hit ratios."""
+"""The in-process cache and its peers: hits, misses, inserts, and hit ratios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness import Case, compare, optional
 from corten.cache import MemoryCache
 
 ENTRIES = 1_000
-# Made anew for the lookups, as keys are in life: equal to the stored ones, but not identical.
+# Equal to the stored keys, but not identical, as in real programs.
 STORED = [f"user:{number}" for number in range(ENTRIES)]
 ASKED = [f"user:{number}" for number in range(ENTRIES)]
 random.Random(1).shuffle(ASKED)
@@ -30,7 +30,7 @@ def filled(cache: object) -> object:
 
 
 def get(cache: object | None, method: str = "get") -> Case | None:
-    """Looks up every key once, each an equal string of its own."""
+    """Look up every key once, by an equal but not identical string."""
     if cache is None:
         return None
     names = {"get": getattr(cache, method), "keys": ASKED}
@@ -38,7 +38,7 @@ def get(cache: object | None, method: str = "get") -> Case | None:
 
 
 def insert(cache: object | None) -> Case | None:
-    """Puts in keys that are not there, so that each pushes another out."""
+    """Insert new keys, so that each evicts an old key."""
     if cache is None:
         return None
     numbers = itertools.count()
@@ -164,13 +164,13 @@ def filled_vttl(room: int) -> object:
 
 
 def zipf(keys: int, requests: int, seed: int = 7) -> list[int]:
-    """Requests for numbered keys, the n-th most wanted one n times rarer than the first (Zipf, exponent 1)."""
+    """Yield requests for numbered keys by Zipf's law with exponent 1."""
     weights = list(itertools.accumulate(1 / rank for rank in range(1, keys + 1)))
     return random.Random(seed).choices(range(keys), cum_weights=weights, k=requests)
 
 
 def with_scans(requests: list[int], every: int, length: int) -> Iterator[int]:
-    """The requests, and every so often a run over keys that nobody asks for again."""
+    """Yield requests mixed with scans over keys that occur once."""
     fresh = itertools.count(10**9)
     for number, key in enumerate(requests):
         if number % every == 0:

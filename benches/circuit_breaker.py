@@ -1,4 +1,4 @@
-"""A circuit breaker around a call that succeeds, one that fails and one that is refused: in one loop, interleaved."""
+"""A circuit breaker around calls that succeed, fail or are refused."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def compare(title: str, cases: dict[str, Case | None]) -> None:
 
 
 def quiet(function: Callable[..., Awaitable[Any]] | None) -> Callable[..., Any] | None:
-    """The same for a call that raises, which is part of what is measured."""
+    """Measure a call that raises; raising and catching are included."""
     if function is None:
         return None
 
@@ -108,7 +108,7 @@ async def refused() -> None:
 
 
 def plain() -> None:
-    """Plain functions, for which pybreaker was made."""
+    """Measure sync functions, the purpose of pybreaker."""
 
     def bare(x: int) -> int:
         return x

@@ -1,4 +1,4 @@
-"""A call alone and with a thousand tasks at once: what a pipeline adds must not grow with the crowd."""
+"""A call alone and among a thousand tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TASKS = 1_000
 
 
 async def crowd(function: Callable[[int], Awaitable[int]], tasks: int, pause: bool) -> float:
-    """Nanoseconds a call where so many tasks make them; with a pause all tasks take turns between the calls."""
+    """Measure a call by several tasks, which take turns if they pause."""
 
     async def caller() -> None:
         for _ in range(CALLS // tasks):
@@ -23,7 +23,7 @@ async def crowd(function: Callable[[int], Awaitable[int]], tasks: int, pause: bo
             if pause:
                 await asyncio.sleep(0)
 
-    start = time.process_time()  # there is always something to do, and others use the machine too
+    start = time.process_time()  # CPU time: the tasks never idle, and other programs use the machine too
     async with asyncio.TaskGroup() as group:
         for _ in range(tasks):
             group.create_task(caller())

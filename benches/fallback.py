@@ -1,4 +1,4 @@
-"""A fallback around calls that succeed and calls that fail, next to a try statement: in one loop, interleaved."""
+"""A fallback around calls, next to a try statement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def zero(_error: Exception) -> int:
 
 
 def tried(function: Callable[[int], Awaitable[int]]) -> Callable[[int], Awaitable[int]]:
-    """What one writes without a library."""
+    """Guard a function without a library."""
 
     async def call(x: int) -> int:
         try:

@@ -1,7 +1,7 @@
-"""The flights example end to end, next to the same job on aiokafka, asyncpg and aiocache, in turn.
+"""The flights example end to end, next to `flights_peer.py`, in turn.
 
-Both publish and consume 336,776 messages through one real Kafka and store into one real PostgreSQL, each run with a
-topic, a group and a database of its own. Rows a second count from the first message published to the last row stored.
+Both publish and consume 336,776 messages through a real Kafka and store into a real PostgreSQL. Each run has a new
+topic, group and database. Rows a second are from the first published message to the last stored row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TARGET = 3.0
 
 
 def ours(kafka: KafkaServer, dsn: str, folder: str) -> float:
-    """Rows a second of the example."""
+    """Run the example; return rows a second."""
     environ = {
         **os.environ,
         "CORTEN_POSTGRES__DSN": dsn,
@@ -46,7 +46,7 @@ def ours(kafka: KafkaServer, dsn: str, folder: str) -> float:
 
 
 def peer(kafka: KafkaServer, dsn: str, topic: str) -> float:
-    """Rows a second of the peer."""
+    """Run the peer; return rows a second."""
     command = [sys.executable, str(ROOT / "benches/flights_peer.py"), kafka.bootstrap, dsn, topic]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output)
@@ -61,7 +61,7 @@ def main() -> None:
     pairs: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder, PostgresServer() as postgres:
         for number in range(rounds):
-            # A Kafka of its own each: neither finds the other's messages.
+            # Each has its own Kafka, without the other's messages.
             with KafkaServer() as kafka:
                 mine = ours(kafka, postgres.create_database(f"ours_{number}"), folder)
             with KafkaServer() as kafka:

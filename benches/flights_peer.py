@@ -1,7 +1,7 @@
-"""The flights job on aiokafka, asyncpg and aiocache, as a careful team would: the peer of ``benches/flights.py``.
+"""The flights job on aiokafka, asyncpg and aiocache: the peer of `flights.py`.
 
-The same messages, types, lookups, batches, tables and guarantees (commit after store, idempotent writes), the same
-broker and PostgreSQL. Retries, breaker and bulkhead are left out, which favours the peer.
+Messages, types, lookups, batches, tables, guarantees (commit after store, idempotent writes), broker and PostgreSQL
+equal the example's. Retries, breaker and bulkhead are missing, which favours the peer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Measures alternatives side by side: interleaved rounds, the minimum over rounds, the loop's own cost subtracted.
+"""Measures alternatives side by side, in interleaved rounds.
 
-Figures of different runs on a shared machine differ by a fifth and more; ratios within one run are what counts. So
-every comparison holds ours, the peers and the floor, runs each for some milliseconds in turn, and prints ratios. Where
-`BENCH_RECORD` names a file, what was measured is appended to it, for the tables and the plot of the documentation.
+Figures of different runs on a shared machine differ by a fifth and more, so only ratios within one run count. A
+comparison runs Corten, the peers and the floor in turn for a millisecond each, takes the minimum over the rounds,
+subtracts the loop's cost, and prints ratios. It appends the figures to the file `BENCH_RECORD`, for the tables and the
+plot of the documentation.
 
     compare("get, hit", {"corten": Case("get(key)", get=ours.get, key=1), "dict": Case("get(key)", get={}.get, key=1),
                      "cachebox": Case("get(key)", get=theirs.get, key=1)}, floor="dict", targets={"cachebox": 1.0})
@@ -22,18 +23,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Many short rounds: a scheduler that shares the processor out in slices of some milliseconds leaves many of them whole.
+# Many short rounds: a scheduler that switches every few milliseconds leaves many of them undisturbed.
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "100"))
 SECONDS_A_ROUND = 0.001
 
 
 class Case:
-    """One statement to measure, with the names it uses; ``await`` in it makes the whole comparison run in one loop.
+    """A statement to measure, with its names. It may ``await``.
 
     :param statement: runs many times; its names become local variables
-    :param operations: how many operations one statement is
-    :param baseline: what of the statement is not to be counted, next to the loop itself
-    :param setup: called before each round, outside of the time
+    :param operations: the number of operations in one statement
+    :param baseline: a part of the statement to subtract, beside the loop
+    :param setup: called before each round, outside of the measured time
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Case:
         return "await " in self.statement
 
     def compile(self, statement: str) -> Callable[[int], Coroutine[Any, Any, float]]:
-        """An async function that runs the statement so many times and gives back the seconds."""
+        """Compile an async function: runs the statement n times, returns seconds."""
         names = ", ".join(f"{name}={name}" for name in self.names)
         lines = "\n        ".join(statement.splitlines())
         source = (
@@ -72,7 +73,7 @@ class Case:
 
 
 def optional(module: str) -> ModuleType | None:
-    """A peer, or None where it is not installed; the comparison then says so."""
+    """Import a peer; return None if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -90,13 +91,13 @@ def compare(
     rounds: int = ROUNDS,
     names: Mapping[str, object] | None = None,
 ) -> dict[str, float]:
-    """Measure the cases in turn and print a table; gives back nanoseconds per operation by name.
+    """Measure cases in turn; print and return nanoseconds by name.
 
     :param cases: statements (with `names`), callables without arguments (their call counts), or None: not installed
-    :param ours: the case that the others are compared to
-    :param floor: the case that stands for the least possible
-    :param over: the case that all others contain: ratios are of what is added to it
-    :param targets: the ratio ours/peer that is wanted, by peer
+    :param ours: the case to compare with
+    :param floor: the case with the least possible cost
+    :param over: a case that all others contain; ratios are of the time beyond it
+    :param targets: the wanted ratio ours/peer, by peer
     """
     made = compare_here(title, cases, ours=ours, floor=floor, over=over, targets=targets, rounds=rounds, names=names)
     return asyncio.run(made)
@@ -113,7 +114,7 @@ async def compare_here(
     rounds: int = ROUNDS,
     names: Mapping[str, object] | None = None,
 ) -> dict[str, float]:
-    """The same in the running loop, for cases that hold connections of it."""
+    """Do as :func:`compare`, in the running loop."""
     made = {name: _case(case, names or {}) for name, case in cases.items() if case is not None}
     figures = await _measure(made, rounds)
     missing = [name for name, case in cases.items() if case is None]
@@ -129,19 +130,19 @@ async def compare_here(
     )
     for peer, target in (targets or {}).items():
         if peer in figures:
-            added = "what is added to " + over + ": " if over and peer != over else ""
+            added = f"beyond {over}: " if over and peer != over else ""
             check(title, f"{added}{ours} / {peer}", _ratio(figures, ours, peer, over), target, " x")
     return figures
 
 
 def check(title: str, what: str, value: float, target: float, unit: str) -> None:
-    """Print a figure that has an upper bound, and whether it keeps it."""
+    """Print a figure with its target, and whether it meets the target."""
     print(f"  {what}: {value:.3g}{unit}; target {target:.3g}{unit}: {'met' if value <= target else 'MISSED'}")
     record("check", title=title, what=what, value=value, target=target, unit=unit)
 
 
 def record(kind: str, **values: object) -> None:
-    """Append something to the file of `BENCH_RECORD`, if there is one."""
+    """Append a row to the file `BENCH_RECORD`, if it is set."""
     path = os.environ.get("BENCH_RECORD")
     if path:
         with Path(path).open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""A hedge around calls that are not slow, next to a task or a task group for each: in one loop, interleaved."""
+"""A hedge around quick calls, next to tasks and task groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corten import Hedge
 
 
 def in_tasks(function: Callable[[int], Awaitable[int]]) -> Callable[[int], Awaitable[int]]:
-    """What one writes without a library: the attempt in a task, waited for with a time limit."""
+    """Run the attempt in a task, and wait with a time limit."""
 
     async def call(x: int) -> int:
         first = asyncio.ensure_future(function(x))
@@ -25,7 +25,7 @@ def in_tasks(function: Callable[[int], Awaitable[int]]) -> Callable[[int], Await
 
 
 def in_a_group(function: Callable[[int], Awaitable[int]]) -> Callable[[int], Awaitable[int]]:
-    """The same, structured: another task sleeps for the delay and is cancelled."""
+    """Run the attempt in a task group, beside a sleeping task."""
 
     async def call(x: int) -> int:
         result = 0

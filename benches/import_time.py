@@ -1,4 +1,4 @@
-"""How long ``import corten`` takes as a whole process beyond an empty one, next to what a service imports anyway.
+"""The time of ``import corten``, next to other imports of a service.
 
 ``corten`` alone is lazy; what counts is the line that users write, which imports the App, pipelines and policies. The
 target was set on a machine where starlette took 144 ms; on others it is the same share of what starlette takes there.
@@ -45,7 +45,7 @@ def main() -> None:
 def measure(environ: dict[str, str]) -> None:
     """Run all programs by turns and print the medians."""
     for program in PROGRAMS:
-        seconds(program, environ)  # compiles what is not compiled yet
+        seconds(program, environ)  # compiles the modules
     empty: list[float] = []
     found: dict[str, list[float]] = {program: [] for program in PROGRAMS}
     for _ in range(ROUNDS):

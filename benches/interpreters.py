@@ -1,7 +1,6 @@
-"""Other Python versions to measure on: found on this machine, each with a virtual environment of its own.
+"""Other Python versions to measure on, each with a virtual environment.
 
-Some peers need a newer Python than the oldest that Corten runs on (grelmicro: 3.12), and the interpreter is most of
-what is measured.
+Some peers need a newer Python than Corten (grelmicro: 3.12), and the interpreter takes most of the measured time.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WANTED = ("3.12",)
-# What the library and its build need; the peers come from requirements.txt.
+# Needed to build and run the library; requirements.txt has the peers.
 NEEDED = ("maturin", "anyio", "pluggy", "msgspec")
 
 
 def version(python: str | Path) -> str:
-    """Such as ``3.12``."""
+    """Return the version of an interpreter, such as ``3.12``."""
     program = "import sys; print('%d.%d' % sys.version_info[:2])"
     return subprocess.run([python, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def others(already: set[str]) -> dict[str, Path]:
-    """By version: an interpreter with the library, compiled, and the peers. Says what it does."""
+    """Return interpreters with the compiled library and the peers, by version."""
     found = {}
     for wanted in WANTED:
         if wanted in already:
@@ -42,7 +41,7 @@ def _find(wanted: str) -> Path | None:
     on_path = shutil.which(f"python{wanted}")
     if on_path and _works(Path(on_path), wanted):
         return Path(on_path)
-    # pyenv's own command of that name works only where the version is chosen, its files always.
+    # pyenv's command works only where the version is chosen; its files always work.
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     installed = sorted(root.glob(f"versions/{wanted}*/bin/python{wanted}"))
     return next((python for python in reversed(installed) if _works(python, wanted)), None)
@@ -60,11 +59,11 @@ def _prepare(wanted: str, python: Path) -> Path:
     own = folder / "bin" / "python"
     if not own.exists():
         subprocess.run([python, "-m", "venv", folder], check=True)
-    # Not the active environment's: tools take it from here.
+    # maturin takes the environment from these variables.
     environ = {**os.environ, "VIRTUAL_ENV": str(folder), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     install = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
     subprocess.run([*install, *NEEDED, "-r", ROOT / "benches/requirements.txt"], check=True, env=environ)
-    # A target folder of its own, or the two versions would compile the binding anew by turns.
+    # In one target folder the two versions would compile the binding again and again.
     environ["CARGO_TARGET_DIR"] = str(ROOT / "target" / f"benches-{wanted}")
     subprocess.run(
         [own, "-m", "maturin", "develop", "--release", "--locked", "--quiet"],

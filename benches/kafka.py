@@ -1,7 +1,7 @@
-"""The plugin `corten-kafka` next to aiokafka, on a real Apache Kafka that is started for it.
+"""The plugin `corten-kafka` next to aiokafka, on a real Apache Kafka.
 
-Both idempotent, acknowledged by all, 300 bytes a message, four partitions. Produce: every delivery is awaited. Consume:
-every message is decoded to the same struct by msgspec, given to the same handler in batches, and committed after it.
+Both are idempotent, with acknowledgement by all replicas, 300 bytes a message and four partitions. Producers await
+every delivery. Consumers decode every message by msgspec, call one handler in batches, and commit after it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def produce_ours(kafka: Kafka, topic: str) -> int:
 
 
 async def produce_peer(producer: aiokafka.AIOKafkaProducer, topic: str) -> int:
-    """As fast as aiokafka goes: deliveries are collected and awaited together, a thousand at a time."""
+    """Send by aiokafka at its fastest: await a thousand deliveries together."""
     for start in range(0, MESSAGES, 1000):
         waiting = [await producer.send(topic, VALUES[n % 1000], KEYS[n % 1000]) for n in range(start, start + 1000)]
         if start % 10_000 == 9000:
@@ -59,7 +59,7 @@ async def produce_peer(producer: aiokafka.AIOKafkaProducer, topic: str) -> int:
 
 
 async def singly(send: Callable[[int], Awaitable[object]]) -> int:
-    """Each message is sent and awaited by itself, by many tasks at once, as the requests of a service do."""
+    """Send and await single messages in many tasks, as services do."""
 
     async def worker(start: int) -> None:
         for number in range(start, SINGLY, AT_ONCE):
@@ -121,7 +121,7 @@ async def consume_peer(bootstrap: str, topic: str, group: str) -> float:
 
 
 def report(title: str, count: int, ours: list[float], peer: list[float]) -> None:
-    """Rates of the best rounds, and the median of the rounds' ratios."""
+    """Print the best rates, and the median of the ratios."""
     ratios = sorted(theirs / our for our, theirs in zip(ours, peer, strict=True))
     ratio = ratios[len(ratios) // 2]
     verdict = "met" if ratio >= TARGET else "MISSED"

@@ -1,4 +1,4 @@
-"""Counters, histograms and the text of a scrape: next to prometheus_client and OpenTelemetry's SDK."""
+"""Counters, histograms and scrapes, next to prometheus_client and OpenTelemetry's SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SERIES = 1000
 
 
 class Slot:
-    """The least that a counter could be in Python: the floor."""
+    """The least possible counter in Python: the floor."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def exposition() -> None:
-    """The text of a scrape, a line: counters with two attributes and histograms with one."""
+    """Measure a line of a scrape of counters and histograms with attributes."""
     registry = Registry()
     by = registry.counter("by", attributes=("path", "outcome"))
     size = registry.histogram("size", attributes=("path",))

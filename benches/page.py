@@ -1,4 +1,4 @@
-"""The figures of a run as tables in docs/explanation/benchmarks.md, between its marks, and as a plot beside it."""
+"""Writes the figures of a run into docs/explanation/benchmarks.md and its plot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 class Comparison(NamedTuple):
-    """What one comparison measured on one version of Python."""
+    """The figures of one comparison on one version of Python."""
 
     title: str
     ours: str
@@ -26,20 +26,20 @@ class Comparison(NamedTuple):
     nanoseconds: dict[str, float]
 
     def ratio(self, name: str) -> float:
-        """Ours to that one; of what is added where one case is part of all others."""
+        """Return the ratio to a case, beyond the case that all contain."""
         base = self.nanoseconds[self.over] if self.over and name != self.over else 0.0
         return (self.nanoseconds[self.ours] - base) / max(self.nanoseconds[name] - base, 0.01)
 
 
 class Figures(NamedTuple):
-    """One version's."""
+    """The figures of one version of Python."""
 
     comparisons: dict[str, Comparison]
     checks: dict[tuple[str, str], dict[str, Any]]
 
 
 def read(path: Path) -> Figures:
-    """What the benches recorded."""
+    """Read the records of the benches."""
     figures = Figures({}, {})
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -52,12 +52,12 @@ def read(path: Path) -> Figures:
 
 
 def write(records: Mapping[str, Path]) -> list[Path]:
-    """Tables and plot; gives back the files."""
+    """Write tables and plot; return the files."""
     by_version = {version: read(path) for version, path in records.items()}
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    section = "\n\n".join(["", machine(by_version), targets(by_version), "### Everything", *tables(by_version), ""])
+    section = "\n\n".join(["", machine(by_version), targets(by_version), "### All figures", *tables(by_version), ""])
     PAGE.write_text(before + BEGIN + section + END + after, encoding="utf-8")
     import plot
 
@@ -77,10 +77,10 @@ def machine(by_version: Mapping[str, Figures]) -> str:
 
 
 def targets(by_version: Mapping[str, Figures]) -> str:
-    """Every figure that has a bound."""
+    """Make the table of figures with a target."""
     keys = list(dict.fromkeys(key for figures in by_version.values() for key in figures.checks))
     lines = [
-        "### What was aimed at",
+        "### Targets",
         "",
         _row(["", "target", *(f"Python {v}" for v in by_version)]),
         _rule(2, by_version),
@@ -101,7 +101,7 @@ def targets(by_version: Mapping[str, Figures]) -> str:
 
 
 def tables(by_version: Mapping[str, Figures]) -> list[str]:
-    """Each comparison: nanoseconds, and how many of ours fit into one of that."""
+    """Make a table for each comparison, with nanoseconds and ratios."""
     titles = list(dict.fromkeys(title for figures in by_version.values() for title in figures.comparisons))
     return [_table(title, by_version) for title in titles]
 
@@ -112,7 +112,7 @@ def _table(title: str, by_version: Mapping[str, Figures]) -> str:
     names = list(dict.fromkeys(name for each in found.values() if each is not None for name in each.nanoseconds))
     last = [each for each in found.values() if each is not None][-1]
     names.sort(key=lambda name: last.nanoseconds.get(name, first.nanoseconds.get(name, 0.0)))
-    over = f"ours / it, of what is added to “{first.over}”" if first.over else "ours / it"
+    over = f"ours / it, beyond “{first.over}”" if first.over else "ours / it"
     header = [title]
     for version in by_version:
         header += [f"{version}: ns", over]
@@ -142,7 +142,7 @@ def _nanoseconds(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits; what is far below one as a part."""
+    """Format with three digits, far below one as a fraction."""
     if 0 < value < 0.1:
         return f"1/{1 / value:,.0f}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

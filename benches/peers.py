@@ -1,4 +1,4 @@
-"""What people take for the same job, configured as we are: one function for each, None where it is not installed."""
+"""Libraries with equal settings; None if not installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corten.metrics import Registry
 Function = Callable[[int], Awaitable[int]]
 
 MANY = 10**9
-# What is measured as "all policies", outermost first.
+# "All policies", outermost first.
 FULL = (
     Retry(max_attempts=3),
     CircuitBreaker(),
@@ -28,12 +28,12 @@ ENTRIES = 10_000
 
 
 async def bare(x: int) -> int:
-    """The floor: a coroutine function that returns."""
+    """Return: the floor."""
     return x
 
 
 async def frame(x: int) -> int:
-    """The least that a wrapper written in Python can be."""
+    """Wrap a function in the least possible wrapper in Python."""
     return await bare(x)
 
 
@@ -46,7 +46,7 @@ async def suspend(x: int) -> int:
 
 
 def guarded(function: Callable[..., Any], *policies: Any) -> Callable[..., Any]:
-    """Ours, with metrics as always, in a registry of its own."""
+    """Guard a function by Corten, with metrics in a new registry."""
     pipeline = Pipeline("bench", registry=Registry())
     pipeline.configure(policies)
     return pipeline(function)
@@ -85,7 +85,7 @@ def grelmicro(function: Function) -> Function | None:
 
 
 def hyx(function: Function) -> Function | None:
-    """It has no rate limit."""
+    """Guard a function by hyx, which has no rate limit."""
     if optional("hyx") is None:
         return None
     bulkhead, breaker, retry, timeout = (
@@ -95,11 +95,11 @@ def hyx(function: Function) -> Function | None:
     wrapped = breaker.consecutive_breaker()(wrapped)
     wrapped = retry.retry(attempts=3)(wrapped)
     wrapped = timeout.timeout(30)(wrapped)
-    return wrapped  # noqa: RET504 - one line a layer
+    return wrapped  # noqa: RET504 - a line for each layer
 
 
 def separate_libraries(function: Function) -> Function | None:
-    """A limit, a retry and a time limit (asyncio's own), each by the library that people take for it."""
+    """Guard a function by aiolimiter, tenacity and asyncio's own time limit."""
     aiolimiter, tenacity = optional("aiolimiter"), optional("tenacity")
     if aiolimiter is None or tenacity is None:
         return None
@@ -119,7 +119,7 @@ STACKS: dict[str, Callable[[Function], Function | None]] = {
     "hyx (no limit)": hyx,
     "aiolimiter + tenacity": separate_libraries,
 }
-"""All policies together."""
+"""Stacks of all policies, by library."""
 
 
 def async_lru(function: Function) -> Function | None:
@@ -159,4 +159,4 @@ CACHES: dict[str, Callable[[Function], Function | None]] = {
     "aiocache": aiocache,
     "cashews": cashews,
 }
-"""Decorators that cache what an async function gave."""
+"""Decorators that cache results of async functions."""

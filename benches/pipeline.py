@@ -1,4 +1,4 @@
-"""A call under policies next to the bare call and to what else does it: in one loop, interleaved."""
+"""A call under policies, next to other libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from corten import Cache, RateLimit
 
 
 async def compare(title: str, cases: dict[str, Case | None], **options: Any) -> dict[str, float]:
-    """Each is called once before it is measured: what is made or imported at the first call is not counted."""
+    """Compare cases after one call of each, which makes and imports things."""
     for case in cases.values():
         if case is not None:
             await case.names["call"](0)  # type: ignore[operator]
@@ -49,7 +49,7 @@ async def suspending() -> None:
         "corten, without policies": call(guarded(suspend)),
         **{name: call(stack(suspend)) for name, stack in STACKS.items()},
     }
-    # What is added is a seventh of what is measured, so it takes more rounds to be seen.
+    # Corten adds a seventh of the measured time, so it takes more rounds to see.
     figures = await compare(title, cases, floor="bare await", rounds=ROUNDS * 4)
     check(title, "added by corten", figures["corten"] - figures["bare await"], 700, " ns")
 
@@ -72,7 +72,7 @@ async def hits() -> None:
 
 
 async def misses() -> None:
-    """Each call is for another key; what a cache and single flight add to a call that does nothing."""
+    """Measure cache misses: each call has another key."""
 
     def missing(function: Callable[..., Any] | None) -> Case | None:
         if function is None:

@@ -1,4 +1,4 @@
-"""The plot of docs/explanation/benchmarks.md: what each library takes for the same job, on a logarithmic axis."""
+"""Plots the times of all libraries on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from page import Comparison, Figures
 
-# The rows, by what their titles begin with.
+# The rows, by the beginning of their titles.
 ROWS = (
     "pipeline: success that never suspends",
     "pipeline: success that suspends once",
@@ -34,19 +34,19 @@ ROWS = (
     "histogram, no attributes",
     "exposition",
 )
-# Points above and below the line at which names are written, the first that has room.
+# Heights of names above and below the line, in points; the first free one is used.
 LEVELS = (7.0, -12.0, 14.5, -19.5)
-# How much of the axis a letter takes.
+# The width of a letter on the axis.
 DECADES_A_LETTER = 0.046
 OURS, THEIRS, FLOOR = "#b7410e", "#5b6770", "#9aa5ac"
 
 
 def draw(by_version: Mapping[str, Figures], path: Path) -> None:
-    """One panel for each version of Python."""
+    """Draw a panel for each version of Python."""
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "corten"  # the same figures give the same file
+    mpl.rcParams["svg.hashsalt"] = "corten"  # equal figures give equal files
     mpl.rcParams["svg.fonttype"] = "none"  # text stays text
     mpl.rcParams["font.family"] = "sans-serif"
     from matplotlib import pyplot
@@ -105,7 +105,7 @@ def _row(axis: Any, place: int, comparison: Comparison) -> None:
 
 
 def _free(name: str, value: float, ends: Mapping[float, float]) -> tuple[float, float, float]:
-    """Where a name is written: the nearest height at which the name before has ended, and its begin and end there."""
+    """Find the nearest free height of a name, and its ends."""
     half = 10 ** (len(name) * DECADES_A_LETTER / 2)
     for level in LEVELS:
         if value / half >= ends[level]:

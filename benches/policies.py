@@ -1,4 +1,4 @@
-"""Each policy alone around a call that does nothing, and what a refusal costs, next to what else does it."""
+"""Single policies around a call that does nothing, and refusals."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def timeout() -> None:
 
 
 def policy_alone(title: str, figures: dict[str, float], peer: str, target: float) -> None:
-    """The wrapper and the metrics are there for all policies: what this one adds to them."""
+    """Check the time of a policy beyond wrapper and metrics."""
     if peer in figures:
         added = max(0.0, figures["corten"] - figures["corten, the pipeline without it"])
         theirs = figures[peer] - figures["bare await"]
@@ -86,7 +86,7 @@ def policy_alone(title: str, figures: dict[str, float], peer: str, target: float
 
 
 async def admitting() -> None:
-    """Policies that let a call pass."""
+    """Measure policies that admit a call."""
     peers: dict[str, dict[str, Any]] = {"rate_limit": {}, "circuit_breaker": {}, "bulkhead": {}, "fallback": {}}
     if aiolimiter is not None:
         limiter = aiolimiter.AsyncLimiter(MANY, 1)
@@ -134,7 +134,7 @@ async def admitting() -> None:
 
 
 async def falling_back() -> None:
-    """The call fails, and something else is given."""
+    """Measure a fallback for a failed call."""
 
     async def failing(x: int) -> int:
         raise OSError
@@ -161,7 +161,7 @@ async def falling_back() -> None:
 
 
 async def refusing() -> None:
-    """A refusal is an exception, made and caught."""
+    """Measure refusals, raised and caught."""
 
     async def failing(x: int) -> int:
         raise OSError
@@ -174,7 +174,7 @@ async def refusing() -> None:
         return Case(statement, call=function, error=error)
 
     async def until(function: Callable[..., Any], error: type[Exception]) -> Case:
-        """Called until it refuses."""
+        """Call a function until it is refused."""
         for _ in range(20):
             try:
                 await function(1)
@@ -215,9 +215,9 @@ async def refusing() -> None:
 
 
 async def hold(function: Callable[[int], Any]) -> None:
-    """Keep the only place: what is awaited inside never ends."""
+    """Take the only place by a call that never ends."""
     coroutine = function(1)
-    coroutine.send(None)  # suspended, and holds its place until it is closed
+    coroutine.send(None)  # suspended: it holds its place until it is closed
     try:
         await asyncio.Event().wait()
     finally:

@@ -1,7 +1,6 @@
-"""The plugin `corten-postgres` next to bare asyncpg, on a real PostgreSQL that is started for it.
+"""The plugin `corten-postgres` next to bare asyncpg, on a real PostgreSQL.
 
-Bare means what a service writes without the plugin: asyncpg's pool, and rows made into the same structs by hand. The
-floor is one connection of asyncpg without a pool.
+Bare asyncpg is its pool, with rows made into structs by hand. The floor is one connection without a pool.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Limiters next to their peers, by algorithm: one for all, and one for each of up to a million keys."""
+"""Limiters and their peers by algorithm, for all calls or by key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from corten.rate_limit import (
     TokenBucket,
 )
 
-RATE = 10**8  # never refuses: admitting is what is paid on each call
+RATE = 10**8  # never refuses: the bench measures admission
 MILLION = 1_000_000
 
 aiolimiter = optional("aiolimiter")
@@ -28,7 +28,7 @@ pyrate = optional("pyrate_limiter")
 
 
 class Floor:
-    """The least that a method call with a comparison costs in Python."""
+    """The least possible method in Python: the floor."""
 
     def __init__(self) -> None:
         self.arrival = 0.0
@@ -75,7 +75,7 @@ def aiolimiter_case() -> Case | None:
 
 
 def keyed(keys: list[Any], asking: int = 200_000) -> Case:
-    """One bucket for all these keys, some of them asked in an order that no processor's cache foresees."""
+    """Measure a limiter of many keys, in random order."""
     bucket = KeyedTokenBucket(1_000, burst=1_000_000)
     for key in keys:
         bucket.try_acquire(key)

@@ -1,8 +1,8 @@
-"""The plugin `corten-redis` next to bare redis-py, on a real Redis that is started for it.
+"""The plugin `corten-redis` next to bare redis-py, on a real Redis.
 
-Not named `redis`, like the rest of its row: it would be found where the peers of other benches ask for that driver.
+The file is not named `redis`, because other benches would import it instead of the driver.
 
-Bare means redis-py as a service sets it up: hiredis, a pool of ten connections, no retries.
+Bare redis-py has hiredis, a pool of ten connections and no retries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs each bench of this folder in its own process and writes the figures and plot of docs/explanation/benchmarks.md.
+"""Runs the benches, each in a process, and writes docs/explanation/benchmarks.md.
 
 Benches of the library alone run on this Python and, where `interpreters.py` finds one, on a second version. With names,
 only those benches run, on this Python, and the page stays as it is.

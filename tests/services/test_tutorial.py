@@ -1,4 +1,4 @@
-"""docs/tutorial: its files and commands, in order; the server is killed and started again."""
+"""The files and commands of docs/tutorial, in order, with a killed server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 class Tutorial:
-    """The blocks of code by step, in a folder of their own, on ports that are free."""
+    """The blocks of code by step, in a folder, on free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Tutorial:
         self.blocks = {int(number): blocks.findall(step) for number, step in zip(steps[1::2], steps[2::2], strict=True)}
 
     def write(self, step: int) -> None:
-        """Write the files of a step: blocks that begin with a comment that names one."""
+        """Write the files of a step: blocks with a name in their first line."""
         for language, block in self.blocks[step]:
             if language in ("python", "toml"):
                 name = re.match(r"# (\S+)\n", block)
@@ -49,7 +49,7 @@ class Tutorial:
                 (self.folder / name[1]).write_text(block, "utf-8")
 
     def commands(self, step: int) -> list[tuple[str, list[str]]]:
-        """Return the commands of a step, each with the output that it must show."""
+        """Return the commands of a step, each with its expected output."""
         found: list[tuple[str, list[str]]] = []
         for language, block in self.blocks[step]:
             for line in block.splitlines() if language == "console" else ():
@@ -60,7 +60,7 @@ class Tutorial:
         return found
 
     def expected(self, step: int) -> list[list[str]]:
-        """Return the blocks of a step that show what a running command prints."""
+        """Return the blocks with later output of a running command."""
         return [block.splitlines() for language, block in self.blocks[step] if language == "text"]
 
     @contextmanager
@@ -75,7 +75,7 @@ class Tutorial:
 
 
 class Process:
-    """A command under way, with what it printed in a file."""
+    """A running command, with its output in a file."""
 
     def __init__(self, command: Sequence[str], folder: Path, environ: dict[str, str]) -> None:
         self.output = folder / "output"
@@ -84,7 +84,7 @@ class Process:
             self.process = subprocess.Popen(command, cwd=folder, env=environ, stdout=file, stderr=subprocess.STDOUT)
 
     def shows(self, lines: Sequence[str]) -> None:
-        """Wait until it has printed the lines, in this order, after those that it showed before."""
+        """Wait until the command has printed the next lines in this order."""
 
         def shown() -> bool:
             text, position = self.output.read_text("utf-8"), self.seen

@@ -1,4 +1,4 @@
-"""docs/explanation/comparison.md: every tick of ours names a test that is there."""
+"""docs/explanation/comparison.md: every tick of Corten names an existing test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page of Markdown: its links lead somewhere, and the index of docs/ names every page of docs/."""
+"""Pages of Markdown: links, index, and length of lines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def targets(page: Path) -> list[tuple[Path, str]]:
-    """Return the file and the anchor of every relative link of a page."""
+    """Return file and anchor of every relative link of a page."""
     found = []
     for link in LINK.findall(prose(page)):
         if not re.match(r"[a-z]+:", link):

@@ -1,4 +1,4 @@
-"""The pages of the policies: all fields, the same sections, blocks that run."""
+"""Pages of policies: all fields, equal sections, blocks that run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 
 
 def rows(page: str) -> dict[str, str]:
-    """The table rows that are about fields."""
+    """Return the table rows of fields, by field."""
     found: dict[str, str] = {}
     for line in page.splitlines():
         if row := re.fullmatch(r"\| (`\w+`(?:, `\w+`)*) \|.*\|", line):
@@ -66,7 +66,7 @@ def test_blocks_of_python_compile(path: Path) -> None:
 @pytest.mark.parametrize("word", sorted(POLICIES))
 def test_blocks_of_python_run_as_they_are_printed(word: str) -> None:
     page = (DOCS / "policies" / f"{word}.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {  # what is the reader's own
+    names: dict[str, Any] = {  # names that a reader has
         "__name__": "page",
         "User": object,
         "Order": object,
@@ -90,6 +90,6 @@ def test_blocks_of_python_run_as_they_are_printed(word: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_no_node_of_a_diagram_bears_a_word_that_mermaid_keeps(path: Path) -> None:
-    """``call -. raises .-> log`` is no edge to mermaid, but the beginning of a callback."""
+    """For mermaid ``call -. raises .-> log`` begins a callback."""
     for block in re.findall(r"```mermaid\nflowchart(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         assert not re.search(r"^\s*(call|click|href|style|class|end) +[-=.]", block, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What every package of this repository carries when it is built."""
+"""The packages of this repository: licences, versions, extras, requirements."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_library_says_its_version() -> None:
 
 
 def names_in(path: Path, python: str) -> set[str]:
-    """The packages that a file of requirements asks for on a version of Python."""
+    """Return the packages of a requirements file on a version of Python."""
     lines = (line.strip() for line in path.read_text().splitlines())
     wanted = (Requirement(line) for line in lines if line and not line.startswith("#"))
     environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def block(language: str, begins: str) -> str:
-    """Return the code block of the README that begins with the given text."""
+    """Return the code block of the README with this beginning."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     return next(each for each in blocks if each.startswith(begins))
 
@@ -30,7 +30,7 @@ class Users:
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The README's service in its own folder, with the README's settings and no installed plugins."""
+    """The README's service and settings in a folder, without installed plugins."""
     pytest.importorskip("corten_postgres")
     (tmp_path / "readme_savings.py").write_text(block("python", "# savings.py"))
     (tmp_path / "corten.toml").write_text(block("toml", "# corten.toml"))

@@ -1,4 +1,4 @@
-"""What the scripts beside the Makefile say on a machine that lacks something."""
+"""Scripts on machines without Rust or Python, and the benches' arguments."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 USED = ("bash", "cut", "dirname", "head", "sort")
-"""The commands that the scripts call; nothing else is on the path of these tests."""
+"""The commands that the scripts call: the whole path of these tests."""
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A folder to be the whole PATH: no cargo and no Python, whatever this machine has."""
+    """A folder that is the whole PATH, without cargo and Python."""
     folder = tmp_path / "path"
     folder.mkdir()
     for name in USED:
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def command(file: Path, script: str) -> Path:
-    """Write a command that stands in for an installed one."""
+    """Write a fake of an installed command."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
