@@ -112,7 +112,7 @@ def test_code_on_a_page_imports_public_names(page: Path) -> None:
     assert found == []
 
 
-def test_what_is_internal_is_noticed() -> None:
+def test_internal_imports_are_found() -> None:
     source = (
         "from corten.app.app import App\nfrom corten.errors import CortenError, Nothing\nimport corten.pipeline.stages"
     )

@@ -7,7 +7,7 @@ import copy
 from corten.errors import DeadlineExceeded, PoolExhausted
 
 
-def test_an_exhausted_pool_says_how_it_stands_and_what_to_do() -> None:
+def test_the_error_of_an_exhausted_pool_has_its_state_and_a_remedy() -> None:
     error = PoolExhausted("postgres 'default'", 0.25, "3 of 3 connections in use, 7 calls waiting", "raise max_size")
     words = (
         "postgres 'default': no connection came free within 0.25 s; "

@@ -53,7 +53,7 @@ def test_the_library_alone_loads_none_of_its_rooms() -> None:
     assert {name for name in loaded_by("import corten") if name.startswith("corten.")} == {"corten._lazy"}
 
 
-def test_what_only_a_running_app_needs_is_not_loaded_to_make_one() -> None:
+def test_making_an_app_does_not_load_modules_of_a_running_one() -> None:
     assert not loaded_by(AS_USERS_DO) & LATER
 
 
@@ -114,12 +114,12 @@ def test_a_name_is_looked_up_once() -> None:
     assert "Pipeline" in vars(corten)
 
 
-def test_what_is_listed_and_starred_is_what_is_public() -> None:
+def test_star_import_and_dir_have_exactly_the_public_names() -> None:
     starred: dict[str, object] = {}
     exec("from corten import *", starred)
     assert set(starred) - {"__builtins__"} == set(corten.__all__) <= set(dir(corten))
 
 
-def test_a_name_that_is_none_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'corten' has no attribute 'Ap'"):
         corten.Ap  # noqa: B018 - the access is tested

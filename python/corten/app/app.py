@@ -206,7 +206,7 @@ class App(Generic[S]):
 
     def reload_statistics(self) -> ReloadStatistics:
         """Return how often settings were read again, and their problems."""
-        return self._internals.life.reloading.statistics()
+        return self._internals.life.reloader.statistics()
 
     def tasks(self) -> tuple[TaskStatistics, ...]:
         """Return the state of each supervised task."""
@@ -379,7 +379,7 @@ class App(Generic[S]):
         :raises CortenError: the App is not running
         :raises SettingsError: the settings are wrong; nothing has changed
         """
-        return await self._internals.life.reloading.reload()
+        return await self._internals.life.reloader.reload()
 
     def stop(self) -> None:
         """Request a stop, from within the App's event loop; return at once.

@@ -71,7 +71,7 @@ def test_without_a_time_a_rule_fires_at_once() -> None:
     assert watched.state_after(0) == "firing"
 
 
-def test_where_there_is_nothing_to_measure_a_rule_stays_as_it_is() -> None:
+def test_without_a_value_a_rule_keeps_its_state() -> None:
     watched = Watched(AlertRule("hot", "temperature", above=30, attributes={"room": "a"}))
     temperature = watched.registry.gauge("temperature", attributes=("room",))
     assert watched.state_after(1) == "ok"
@@ -158,7 +158,7 @@ class TestTelling:
         assert heard[0].since == pytest.approx(1031)
         assert [entry.levelname for entry in caplog.records] == ["ERROR", "INFO"]
 
-    def test_a_sink_that_raises_is_logged_and_the_others_hear(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_error_of_a_sink_is_logged_and_other_sinks_are_called(self, caplog: pytest.LogCaptureFixture) -> None:
         watched = Watched(AlertRule("empty", "queue_length", below=1))
         heard: list[Alert] = []
 

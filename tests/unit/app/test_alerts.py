@@ -14,7 +14,7 @@ from corten.testing import FakeClock
 pytestmark = pytest.mark.anyio
 
 
-async def test_rules_over_metrics_and_checks_fire_and_are_told_as_events() -> None:
+async def test_rules_over_metrics_and_checks_fire_and_emit_events() -> None:
     async def down() -> Finding:
         return Finding("down", "refused")
 

@@ -14,7 +14,7 @@ from .recorder import Client, Pool, Recorder
 pytestmark = pytest.mark.anyio
 
 
-async def test_wherever_it_is_cancelled_what_was_opened_is_closed() -> None:
+async def test_an_app_cancelled_at_any_await_closes_its_resources() -> None:
     lives: list[tuple[App[None], Recorder, Recorder]] = []
 
     async def live() -> None:
@@ -35,7 +35,7 @@ async def test_wherever_it_is_cancelled_what_was_opened_is_closed() -> None:
     assert await cancel_at_each_await(live, check) > 5
 
 
-async def test_a_cancelled_body_still_finds_its_resources_while_it_cleans_up() -> None:
+async def test_a_cancelled_block_still_finds_resources_during_its_cleanup() -> None:
     found: list[object] = []
     app = App("test", plugins=[Recorder()], autoload=False, config=None, clock=FakeClock())
     with anyio.CancelScope() as scope:

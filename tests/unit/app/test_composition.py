@@ -1,4 +1,4 @@
-"""What an App is made of, before anything happens."""
+"""Components of an App before its start."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_making_an_app_has_no_effects(tmp_path: Path, monkeypatch: pytest.Monkey
     assert logging.getLogger().handlers == root
 
 
-def test_what_cannot_be_added_is_refused_with_what_can() -> None:
+def test_an_unknown_component_is_refused_with_the_known_types() -> None:
     with pytest.raises(TypeError, match="cannot add a int to app 'test'; expected one of: AlertRule, Check, Collector"):
         make().add(3)
 
@@ -170,7 +170,7 @@ async def test_resources_that_cannot_be_ordered_stop_the_start(resources: list[R
 
 
 @pytest.mark.anyio
-async def test_an_override_is_found_in_place_of_what_would_be_opened() -> None:
+async def test_an_override_replaces_the_opened_resource() -> None:
     log: list[str] = []
     app = make(Recorder(log=log))
     fake = Pool()
@@ -186,7 +186,7 @@ async def test_an_override_is_found_in_place_of_what_would_be_opened() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_override_is_enough_for_who_requires_it() -> None:
+async def test_an_override_satisfies_a_requirement() -> None:
     app = make()
     app.add(resource(Pool, Client))
     app.override(Client, Client())
@@ -249,7 +249,7 @@ def test_a_name_is_needed() -> None:
 
 
 @pytest.mark.parametrize("what", ["task", "every", "check", "consumer"])
-def test_what_is_awaited_must_be_async(what: str) -> None:
+def test_decorated_functions_must_be_async(what: str) -> None:
     app = make()
     decorators = {"task": app.task, "every": app.every("1s"), "check": app.check("c"), "consumer": app.consumer("t")}
 

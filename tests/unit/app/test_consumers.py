@@ -46,7 +46,7 @@ async def test_a_decorated_function_handles_the_messages_of_its_topics() -> None
     assert len(events) == 1
 
 
-async def test_stopping_the_app_finishes_and_commits_what_was_begun() -> None:
+async def test_stopping_the_app_finishes_and_commits_started_messages() -> None:
     broker, clock = MemoryBroker(partitions=1), FakeClock()
     app = App("flights", plugins=[broker], autoload=False, config=None, clock=clock)
     release = anyio.Event()
@@ -68,7 +68,7 @@ async def test_stopping_the_app_finishes_and_commits_what_was_begun() -> None:
     assert broker.committed("slow") == {("flights", 0): 1}
 
 
-async def test_a_source_that_nobody_offers_is_said_at_the_start() -> None:
+async def test_a_missing_source_is_an_error_at_the_start() -> None:
     app = App("flights", autoload=False, config=None)
 
     @app.consumer("flights", type=Flight)

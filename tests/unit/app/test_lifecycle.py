@@ -37,7 +37,7 @@ async def test_an_app_opens_in_order_of_requirement_and_closes_in_reverse() -> N
     assert log.index("a open") < log.index("a task") < log.index("a stop") < log.index("a close")
 
 
-async def test_phases_come_in_order_and_are_told_with_their_time() -> None:
+async def test_phases_come_in_order_and_are_logged_with_their_time() -> None:
     app = make(Recorder())
     phases: list[str] = []
     app.events.subscribe(lambda event: phases.append(event.phase), PhaseFinished)
@@ -57,7 +57,7 @@ async def test_an_app_lives_once() -> None:
         await app.__aenter__()
 
 
-async def test_what_nobody_provides_is_said_with_what_there_is() -> None:
+async def test_a_resource_without_provider_is_an_error_that_lists_the_open_ones() -> None:
     app = make(Recorder())
     with pytest.raises(ResourceUnavailable, match="has not started"):
         app.get(Pool)
@@ -79,7 +79,7 @@ HOOKS = (
 
 
 @pytest.mark.parametrize("moment", [*HOOKS, "open", "ready"])
-async def test_a_start_that_fails_undoes_everything_and_says_who_and_why(moment: str) -> None:
+async def test_a_failed_start_undoes_everything_and_names_plugin_and_cause(moment: str) -> None:
     log: list[str] = []
     app = make(Recorder("a", log=log), Recorder("b", provides=Client, needs=(Pool,), fails=[moment], log=log))
     with pytest.raises(PluginError, match=f"plugin 'b' .passed in code.*b fails at {moment}"):
@@ -92,7 +92,7 @@ async def test_a_start_that_fails_undoes_everything_and_says_who_and_why(moment:
         app.get(Pool)
 
 
-async def test_everything_that_goes_wrong_while_stopping_is_in_one_group() -> None:
+async def test_all_errors_of_stopping_are_in_one_group() -> None:
     log: list[str] = []
     app = make(
         Recorder("a", fails=["close"], log=log), Recorder("b", provides=Client, fails=["close", "stop"], log=log)
@@ -107,7 +107,7 @@ async def test_everything_that_goes_wrong_while_stopping_is_in_one_group() -> No
     assert app.state == "stopped"
 
 
-async def test_the_error_of_the_body_goes_out_with_notes_of_what_went_wrong_after_it() -> None:
+async def test_the_error_of_the_block_gets_notes_about_errors_of_stopping() -> None:
     app = make(Recorder(fails=["close"]))
     with pytest.raises(KeyError) as caught:
         async with app:
@@ -151,7 +151,7 @@ async def test_two_apps_in_one_process_share_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [OSError, ValueError])
-async def test_an_error_of_opening_is_told_without_the_password_in_its_words(kind: type[Exception]) -> None:
+async def test_an_error_of_opening_hides_the_password(kind: type[Exception]) -> None:
     @asynccontextmanager
     async def opened(_: App[Any]) -> AsyncIterator[Pool]:
         raise kind("invalid address postgres://app:hunter2@db/x?password=hunter2")
@@ -190,7 +190,7 @@ async def test_a_resource_that_ends_while_the_app_runs_fails_it() -> None:
             app.get(Pool)
 
 
-async def test_what_goes_wrong_in_an_opening_that_was_cancelled_is_not_lost() -> None:
+async def test_an_error_in_a_cancelled_opening_is_not_lost() -> None:
     app = make()
     log: list[str] = []
 
@@ -218,7 +218,7 @@ async def test_what_goes_wrong_in_an_opening_that_was_cancelled_is_not_lost() ->
     assert "while cleaning up" in str(internals_of(app).life.errors[0])
 
 
-async def test_undoing_a_start_that_failed_is_not_what_is_logged_last(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_error_of_a_failed_start_is_logged_last(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "corten.app")
     app = App("a", autoload=False, config=None)
     app.pipeline("users")

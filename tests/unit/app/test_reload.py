@@ -96,7 +96,7 @@ def value(app: App[Any], name: str, **attributes: str) -> float:
     return 0
 
 
-# -- what holds
+# -- applied
 
 
 async def test_changed_policies_hold_from_the_next_call_on(folder: Folder) -> None:
@@ -180,7 +180,7 @@ async def test_chaos_is_allowed_and_ended_while_the_app_runs(folder: Folder) -> 
         await users()
 
 
-async def test_what_dotenv_says_is_read_again_too(folder: Folder) -> None:
+async def test_dotenv_is_read_again_too(folder: Folder) -> None:
     folder.write("[flags]\nnew = false")
     async with folder.app() as app:
         folder.dotenv.write_text("CORTEN_FLAGS__NEW=on\n")
@@ -227,7 +227,7 @@ async def test_policies_that_were_set_by_hand_stay_until_the_settings_change(fol
         assert app.pipelines["a"].policies == (Timeout(2.0),)
 
 
-async def test_a_changed_base_reaches_whoever_extends_it(folder: Folder) -> None:
+async def test_a_changed_base_changes_tables_that_extend_it(folder: Folder) -> None:
     extending = '[pipelines.a]\nextends = "base"\n'
     folder.write(table("base", TIMEOUT.format(seconds=1)), extending)
     async with folder.app("a") as app:
@@ -259,10 +259,10 @@ async def test_calls_under_way_end_as_they_began(folder: Folder) -> None:
     assert results == [7]
 
 
-# -- what needs a restart
+# -- restart needed
 
 
-async def test_what_cannot_change_while_running_is_named_and_stays(
+async def test_settings_that_need_a_restart_are_named_and_stay(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.write('[server]\ndsn = "db://one"\n[app]\ngreeting = "hello"\n')
@@ -280,7 +280,7 @@ async def test_what_cannot_change_while_running_is_named_and_stays(
     assert "db://" not in caplog.text
 
 
-async def test_what_was_taken_back_needs_no_restart(folder: Folder) -> None:
+async def test_a_reverted_change_needs_no_restart(folder: Folder) -> None:
     folder.write("[app]\ngreeting = 'a'")
     async with folder.app() as app:
         folder.write("[app]\ngreeting = 'b'")
@@ -390,7 +390,7 @@ async def test_only_a_running_app_reads_its_settings_again(folder: Folder) -> No
         await app.reload()
 
 
-async def test_many_at_once_are_read_one_after_the_other(folder: Folder) -> None:
+async def test_concurrent_reloads_run_one_after_the_other(folder: Folder) -> None:
     folder.write(table("a", TIMEOUT.format(seconds=1)))
     async with folder.app("a") as app:
         async with anyio.create_task_group() as group:
@@ -413,7 +413,7 @@ async def test_a_subscriber_that_fails_does_not_disturb(folder: Folder) -> None:
         assert app.reload_statistics().applied == 1
 
 
-async def test_a_reload_that_is_cancelled_changes_all_or_nothing_and_the_next_one_goes(folder: Folder) -> None:
+async def test_a_cancelled_reload_changes_all_or_nothing_and_the_next_one_works(folder: Folder) -> None:
     folder.write(table("a", TIMEOUT.format(seconds=1)))
     async with folder.app("a") as app:
         folder.write(table("a", TIMEOUT.format(seconds=2)))
@@ -445,7 +445,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "a hedge": ("hedge", 'delay = "1s"', 'delay = "2s"'),
     "chaos": ("chaos", "latency_rate = 0.0", "latency_rate = 0.0, seed = 9"),
 }
-"""A word, its fields, and others."""
+"""Policies: kind, fields, other fields."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -488,7 +488,7 @@ async def test_no_kind_of_policy_is_touched_by_settings_that_are_rejected(folder
         assert pipeline.statistics().calls == seen.calls + 1
 
 
-async def test_what_a_breakers_window_holds_is_kept(folder: Folder) -> None:
+async def test_a_breakers_window_is_kept(folder: Folder) -> None:
     window = '{{ policy = "circuit_breaker", failure_rate = {rate}, window = 10, min_calls = 5 }}'
     folder.write(table("a", window.format(rate=0.9)))
     async with folder.app("a") as app:
@@ -543,7 +543,7 @@ async def test_policies_that_change_under_a_thousand_calls_lose_no_place_and_no_
         assert statistics.bulkheads[0].running == statistics.bulkheads[0].waiting == 0
 
 
-async def test_ten_thousand_who_wait_get_the_places_that_the_new_settings_have(folder: Folder) -> None:
+async def test_ten_thousand_waiters_get_the_places_of_the_new_settings(folder: Folder) -> None:
     page = '{{ policy = "bulkhead", max_concurrent = {}, max_waiting = 10000 }}'
     folder.write(table("a", page.format(1)))
     async with folder.app("a") as app:
@@ -569,7 +569,7 @@ async def test_ten_thousand_who_wait_get_the_places_that_the_new_settings_have(f
         assert pipeline.statistics().bulkheads[0].running == 0
 
 
-async def test_a_reload_that_is_cancelled_at_any_turn_leaves_the_next_one_whole(folder: Folder) -> None:
+async def test_a_reload_cancelled_at_any_turn_does_not_harm_the_next(folder: Folder) -> None:
     folder.write(table("a", TIMEOUT.format(seconds=1)))
     async with folder.app("a") as app:
         for turns in range(40):
@@ -584,14 +584,14 @@ async def test_a_reload_that_is_cancelled_at_any_turn_leaves_the_next_one_whole(
             assert app.pipelines["a"].policies == (Timeout(2.0 + turns),)
 
 
-async def test_who_asks_while_the_app_starts_is_heard_when_it_runs(folder: Folder) -> None:
+async def test_a_request_during_the_start_is_served_when_the_app_runs(folder: Folder) -> None:
     folder.write("[flags]\nnew = false")
     app = folder.app()
 
     @asynccontextmanager
     async def opened(_: object) -> AsyncGenerator[Folder]:
         folder.write("[flags]\nnew = true")
-        internals_of(app).life.reloading.ask()
+        internals_of(app).life.reloader.request()
         yield folder
 
     app.add(Resource(Folder, opened))
@@ -599,18 +599,18 @@ async def test_who_asks_while_the_app_starts_is_heard_when_it_runs(folder: Folde
         await until(lambda: app.flags.is_enabled("new"))
 
 
-# -- asked for
+# -- requests
 
 
-async def test_whoever_asks_is_not_told_but_the_log_is(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_requested_reload_logs_its_problems(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     folder.write("[flags]\nnew = false")
     async with folder.app() as app:
         await anyio.wait_all_tasks_blocked()
         folder.write("[fl")
-        internals_of(app).life.reloading.ask()
+        internals_of(app).life.reloader.request()
         await until(lambda: app.reload_statistics().rejected == 1)
         folder.write("[flags]\nnew = true")
-        internals_of(app).life.reloading.ask()
+        internals_of(app).life.reloader.request()
         await until(lambda: app.flags.is_enabled("new"))
     assert "settings are wrong and change nothing" in caplog.text
 
@@ -621,7 +621,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-# -- logs, and the extra
+# -- logs, and the extra `reload`
 
 
 async def test_level_and_format_of_logs_follow_where_the_app_has_set_them_up(folder: Folder) -> None:
@@ -646,7 +646,7 @@ async def test_level_and_format_of_logs_follow_where_the_app_has_set_them_up(fol
         root.handlers[:] = handlers
 
 
-async def test_watching_without_what_watches_is_a_problem_with_the_pip_line(
+async def test_watching_without_watchfiles_is_a_problem_with_the_pip_line(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("corten.app.settings.reload.can_watch", lambda: False)
@@ -662,7 +662,7 @@ def test_a_time_to_settle_that_makes_no_sense_is_refused(folder: Folder) -> None
         folder.app().load()
 
 
-async def test_what_policies_have_in_code_is_not_changed_by_settings_of_others(folder: Folder) -> None:
+async def test_policies_in_code_are_not_changed_by_settings_of_other_pipelines(folder: Folder) -> None:
     folder.write("")
     app = folder.app()
     pipeline = app.add(Pipeline("a", CircuitBreaker(), RateLimit("5/s")))

@@ -15,7 +15,7 @@ def make(clock: FakeClock) -> App[None]:
     return App("test", autoload=False, config=None, clock=clock)
 
 
-async def test_it_runs_at_once_and_then_at_each_interval(fake_clock: FakeClock) -> None:
+async def test_a_schedule_runs_at_once_and_then_at_each_interval(fake_clock: FakeClock) -> None:
     app = make(fake_clock)
     began, at = fake_clock.now(), list[float]()
 
@@ -28,7 +28,7 @@ async def test_it_runs_at_once_and_then_at_each_interval(fake_clock: FakeClock) 
     assert at == [0, 30, 60, 90]
 
 
-async def test_it_may_wait_an_interval_before_the_first_run(fake_clock: FakeClock) -> None:
+async def test_a_schedule_may_wait_an_interval_before_the_first_run(fake_clock: FakeClock) -> None:
     app = make(fake_clock)
     began, at = fake_clock.now(), list[float]()
 
@@ -65,7 +65,7 @@ async def test_runs_do_not_overlap_and_the_beat_is_kept(fake_clock: FakeClock) -
     assert statistics.skipped >= 4
 
 
-async def test_a_run_that_fails_is_counted_and_the_next_one_comes(fake_clock: FakeClock) -> None:
+async def test_a_failed_run_is_counted_and_the_next_one_follows(fake_clock: FakeClock) -> None:
     async def broken() -> None:
         raise ValueError("broken")
 

@@ -47,7 +47,7 @@ async def test_a_task_that_fails_is_started_again_with_growing_waits(fake_clock:
     assert 'corten_task_restarts_total{task="fragile"} 4' in app.registry.render()
 
 
-async def test_a_task_that_fails_too_often_fails_the_app_and_disturbs_nobody(fake_clock: FakeClock) -> None:
+async def test_a_task_that_fails_too_often_fails_the_app_but_not_its_host(fake_clock: FakeClock) -> None:
     app = make(fake_clock, **{"tasks.max_failures": 3})
     failed: list[TaskFailed] = []
     app.events.subscribe(failed.append, TaskFailed)
@@ -153,7 +153,7 @@ async def test_a_task_that_overruns_its_phase_is_cancelled_and_named(fake_clock:
     assert app.state == "stopped"
 
 
-async def test_intakes_stop_before_work_and_work_before_what_reports(fake_clock: FakeClock) -> None:
+async def test_intake_stops_before_work_and_work_before_flush(fake_clock: FakeClock) -> None:
     app = make(fake_clock)
     ended: list[str] = []
 
@@ -210,7 +210,7 @@ def test_waits_grow_to_their_limit_and_half_of_each_is_random() -> None:
     assert rule.backoff(3, 0.0) == 1.0
 
 
-async def test_nothing_is_asked_of_an_app_that_has_not_started(fake_clock: FakeClock) -> None:
+async def test_an_app_that_has_not_started_can_be_stopped_and_has_no_settings(fake_clock: FakeClock) -> None:
     app = make(fake_clock)
     app.stop()
     assert app.state == "new"

@@ -25,7 +25,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Slow:
-    """Answers when it is let."""
+    """Answers when the test allows it."""
 
     def __init__(self) -> None:
         self.asked, self.answer = anyio.Event(), anyio.Event()
@@ -117,7 +117,7 @@ async def test_an_application_whose_lifespan_fails_stops_the_start(caplog: pytes
         await app.__aenter__()
 
 
-async def test_without_uvicorn_the_pip_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_uvicorn_the_error_has_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     app = App("served", autoload=False, config=None)
     app.add(serve(Slow(), port=0))
@@ -131,7 +131,7 @@ def test_options_about_owning_the_process_are_refused() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_on_trio_it_refuses_with_a_sentence(anyio_backend: str) -> None:
+async def test_serving_on_trio_is_an_error(anyio_backend: str) -> None:
     app = App("served", autoload=False, config=None)
     app.add(serve(Slow(), port=0))
     with pytest.raises(CortenError, match="asyncio only"):

@@ -13,7 +13,7 @@ PARTITIONS: list[Partition] = [("a", 0), ("a", 1), ("b", 0)]
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_what_is_committed_is_always_the_unbroken_beginning(data: st.DataObject) -> None:
+def test_commits_end_before_the_first_unfinished_unit(data: st.DataObject) -> None:
     """Compare random operations on partitions with a naive model."""
     tracker = CommitTracker()
     begun: dict[Partition, list[Unit]] = {}
@@ -92,7 +92,7 @@ def test_a_position_from_before_a_partition_went_and_came_back_is_not_tried_agai
     assert tracker.take() == {partition: 51}
 
 
-def test_gaps_below_what_was_started_are_filled_and_nothing_beyond_is_begun() -> None:
+def test_after_a_revocation_gaps_are_filled_and_no_later_unit_begins() -> None:
     tracker = CommitTracker()
     first, second, third = (tracker.begin(("a", 0), end) for end in (1, 2, 3))
     assignment = first.assignment

@@ -86,7 +86,7 @@ async def test_each_message_is_decoded_handled_and_committed(bench: Bench) -> No
         assert runner.statistics().in_flight == 0
 
 
-async def test_a_batch_handler_gets_lists_no_longer_than_asked(bench: Bench) -> None:
+async def test_a_batch_handler_gets_lists_of_at_most_its_size(bench: Bench) -> None:
     sizes: list[int] = []
     seen: list[int] = []
 
@@ -177,7 +177,7 @@ async def test_a_plain_function_is_refused() -> None:
 
 
 @pytest.mark.parametrize("batch", [None, 10])
-async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_cause(bench: Bench, batch: int | None) -> None:
+async def test_an_undecodable_message_is_a_dead_letter_with_its_cause(bench: Bench, batch: int | None) -> None:
     async def handle(_: object) -> None: ...
 
     async with bench.running(handle, batch=batch):
@@ -252,7 +252,7 @@ async def test_a_retryable_error_is_tried_again_and_never_a_dead_letter(
         assert (handled, bench.lag, await bench.store.count()) == (1, 0, 0)
 
 
-async def test_waiting_for_a_server_is_told_and_told_when_it_is_over(bench: Bench) -> None:
+async def test_a_missing_server_emits_degraded_and_then_recovered(bench: Bench) -> None:
     away = True
 
     async def handle(_: Flight) -> None:
@@ -316,7 +316,7 @@ async def test_a_full_dead_letter_store_holds_the_commit_back(bench: Bench) -> N
     ]  # fmt: skip
 
 
-async def test_without_dead_letters_the_consumer_fails_and_commits_only_what_came_before(bench: Bench) -> None:
+async def test_without_dead_letters_the_consumer_fails_and_commits_only_earlier_messages(bench: Bench) -> None:
     async def handle(flight: Flight) -> None:
         if flight.number == 2:
             raise KeyError("bad")
@@ -371,7 +371,7 @@ async def test_only_the_unbroken_beginning_is_committed(bench: Bench) -> None:
         assert bench.broker.committed("flights") == {("flights", 0): 20}
 
 
-async def test_stopping_finishes_what_was_begun_and_leaves_the_rest(bench: Bench) -> None:
+async def test_stopping_finishes_started_messages_and_leaves_the_rest(bench: Bench) -> None:
     bench.broker = MemoryBroker(partitions=1)
     release = anyio.Event()
     handled: list[int] = []
@@ -400,7 +400,7 @@ async def test_stopping_does_not_wait_for_a_server_that_is_away(bench: Bench) ->
     assert bench.lag == 1
 
 
-async def test_what_fails_while_stopping_is_left_at_once(bench: Bench) -> None:
+async def test_a_message_that_fails_while_stopping_is_left_at_once(bench: Bench) -> None:
     release = anyio.Event()
 
     async def handle(_: Flight) -> None:
@@ -511,7 +511,7 @@ async def test_a_member_that_does_not_finish_in_time_loses_the_partition_without
         assert bench.broker.committed("flights") == tracked == {}
 
 
-async def test_a_batch_that_waits_lets_go_of_partitions_and_goes_on_with_the_others(bench: Bench) -> None:
+async def test_a_waiting_batch_releases_revoked_partitions_and_continues_with_the_others(bench: Bench) -> None:
     bench.broker = MemoryBroker(partitions=2)
     away = True
     stored: list[int] = []

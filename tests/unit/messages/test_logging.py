@@ -1,4 +1,4 @@
-"""What a consumer logs of messages that failed for good."""
+"""Logs of messages that failed for good."""
 
 from __future__ import annotations
 

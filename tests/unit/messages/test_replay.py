@@ -38,7 +38,7 @@ async def test_letters_are_sent_with_key_and_headers_and_wait_no_longer() -> Non
     assert await store.count() == 0
 
 
-async def test_only_the_source_that_was_asked_for_is_replayed_up_to_the_limit() -> None:
+async def test_replay_publishes_one_source_up_to_the_limit() -> None:
     store, broker = await store_of(10), MemoryBroker()
     assert await replay(store, broker, source="other") == 0
     assert await replay(store, broker, source="flights", limit=3) == 3

@@ -23,10 +23,10 @@ async def test_each_await_is_reached() -> None:
             reached.append(awaits)
 
     assert await cancel_at_each_await(operation) >= 3
-    assert len(set(reached)) >= 3  # trio runs what is due in any order, so that some may be passed over
+    assert len(set(reached)) >= 3  # trio runs due tasks in any order, so some awaits may be missed
 
 
-async def test_what_leaks_is_found() -> None:
+async def test_a_leak_is_found() -> None:
     held: list[int] = []
 
     async def leaks() -> None:

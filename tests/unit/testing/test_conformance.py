@@ -92,7 +92,7 @@ class Misspelt(SearchPlugin):
         (Down, "checks are down although it is configured: {'search': 'as told'}"),
     ],
 )
-def test_a_plugin_that_does_not_is_told_in_what(plugin: Any, words: str) -> None:
+def test_the_error_names_the_rule_that_a_plugin_breaks(plugin: Any, words: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_plugin(plugin, {"search.url": "http://localhost"})
     assert words in str(caught.value)

@@ -31,7 +31,7 @@ async def test_without_policies_calls_go_straight_through_and_nothing_is_counted
     with no_policies(limited):
         assert [await answer() for _ in range(3)] == [1, 2, 3]
         assert limited.statistics() == before
-    assert await answer() == 0  # the cache has what it had
+    assert await answer() == 0  # the cache has kept its result
 
 
 async def test_plain_functions_are_let_through_as_well(pipeline: Callable[..., Pipeline]) -> None:
@@ -57,7 +57,7 @@ async def test_pipelines_whose_settings_never_came_can_be_called(pipeline: Calla
         await load(7)
 
 
-async def test_what_is_made_meanwhile_follows_and_comes_back(pipeline: Callable[..., Pipeline]) -> None:
+async def test_pipelines_made_meanwhile_are_switched_too_and_switched_back(pipeline: Callable[..., Pipeline]) -> None:
     with no_policies():
 
         @pipeline(RateLimit("1/s", burst=1))
@@ -70,7 +70,7 @@ async def test_what_is_made_meanwhile_follows_and_comes_back(pipeline: Callable[
         await answer()
 
 
-async def test_others_keep_their_policies_where_some_are_named(pipeline: Callable[..., Pipeline]) -> None:
+async def test_pipelines_that_are_not_named_keep_their_policies(pipeline: Callable[..., Pipeline]) -> None:
     bare, guarded = pipeline(RateLimit("1/s", burst=1)), pipeline(RateLimit("1/s", burst=1))
 
     async def answer() -> int:

@@ -1,4 +1,4 @@
-"""Functions that do what a test wrote down."""
+"""Scripted functions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_plain_functions_follow_the_same_script(clock: FakeClock) -> None:
     assert clock.now() == before + 3
 
 
-async def test_one_call_too_many_says_so() -> None:
+async def test_a_call_after_the_last_step_is_an_error() -> None:
     script = Script[int](1)
     await script.function()
     with pytest.raises(AssertionError, match="1 steps and was called once more"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from corten.app.app import App
     from corten.app.lifecycle.shutdown import ShutdownDeadline
-    from corten.app.settings.reload import Reloading
+    from corten.app.settings.reload import Reloader
     from corten.app.tasks.supervision import SupervisedTask
     from corten.cache import CacheTier
     from corten.dead_letters.store import DeadLetterStore
@@ -82,11 +82,11 @@ class Lifecycle:
         self._pid = 0
 
     @cached_property
-    def reloading(self) -> Reloading:
+    def reloader(self) -> Reloader:
         """Reloads the settings while the App runs."""
-        from corten.app.settings.reload import Reloading  # only a running App needs it
+        from corten.app.settings.reload import Reloader  # only a running App needs it
 
-        return Reloading(self._app)
+        return Reloader(self._app)
 
     # -- entering and leaving
 

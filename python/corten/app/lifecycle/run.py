@@ -77,7 +77,7 @@ class Signals:
         if self._has_terminal and not _is_terminal():
             self.handle(number, frame)
         elif self._wake is not None:
-            self._wake(self._life.reloading.ask)
+            self._wake(self._life.reloader.request)
         else:  # no event loop yet: the settings may have been read already
             self._reload_requested = True
 
@@ -87,7 +87,7 @@ class Signals:
         if self._received is not None and self._wake is not None:
             self._wake(self._stop)
         if self._reload_requested and self._wake is not None:
-            self._wake(self._life.reloading.ask)
+            self._wake(self._life.reloader.request)
 
     def leave(self) -> None:
         """Stop acting on signals: the event loop ends."""

@@ -51,7 +51,7 @@ async def start(app: App[Any], group: anyio.abc.TaskGroup, backend: str) -> None
         plugins.check_backend(backend)
         policies = pipeline_policies(app)
         check_watching(settings.loaded)
-        life.reloading.begin(policies)
+        life.reloader.begin(policies)
     with life.phase("resources"):
         resources = [OwnedResource(each, _OWN, _IN_CODE) for each in components.resources]
         resources += [
@@ -67,9 +67,9 @@ async def start(app: App[Any], group: anyio.abc.TaskGroup, backend: str) -> None
         for pipeline in app.pipelines.values():
             bind(app, pipeline)
     group.start_soon(app.errors.run, name="callbacks for errors")
-    group.start_soon(life.reloading.attend, name="reload")
+    group.start_soon(life.reloader.serve, name="reload")
     if settings.own.reload.watch:
-        group.start_soon(life.reloading.watch, name="settings watcher")
+        group.start_soon(life.reloader.watch, name="settings watcher")
     with life.phase("tasks"):
         await start_tasks(app, group, tasks)
 

@@ -57,7 +57,7 @@ class ReloadStatistics(msgspec.Struct, frozen=True):
     """Changed settings that take effect at the next start."""
 
 
-class Reloading:
+class Reloader:
     """Reloads settings: by `App.reload`, on SIGHUP, after a change of files."""
 
     def __init__(self, app: App[Any]) -> None:
@@ -66,8 +66,8 @@ class Reloading:
         self._applied = self._rejected = 0
         self._problems: tuple[str, ...] = ()
         self._needs_restart: tuple[str, ...] = ()
-        self._asked: anyio.Event | None = None
-        self._was_asked = False
+        self._requested: anyio.Event | None = None
+        self._is_requested = False
 
     def begin(self, policies: Mapping[str, Sequence[Policy]]) -> None:
         """Remember what the App starts with, before its policies are set.
@@ -76,15 +76,15 @@ class Reloading:
         """
         app = self._app
         self._lock = anyio.Lock()
-        self._asked = anyio.Event()
-        if self._was_asked:
-            self._asked.set()
+        self._requested = anyio.Event()
+        if self._is_requested:
+            self._requested.set()
         self._sources: SettingsSources = self._settings.sources.anchored()
         self._in_code = {name: pipeline.policies for name, pipeline in app.pipelines.items()}
         self._policies = dict(policies)
         watched = self._sources.files if self._settings.own.reload.watch else ()
         self._contents: Contents = contents(watched)  # now: the start may take a while
-        self._there = self._existing()
+        self._found_files = self._existing()
         registry = app.registry
         self._outcomes = registry.counter(
             "corten_settings_reloads", "How often the settings were read again while running", attributes=("outcome",)
@@ -127,28 +127,28 @@ class Reloading:
         self._accept(done)
         return done
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Request a reload; it follows soon, or when the App runs."""
-        self._was_asked = True
-        if self._asked is not None:
-            self._asked.set()
+        self._is_requested = True
+        if self._requested is not None:
+            self._requested.set()
 
-    async def attend(self) -> None:
+    async def serve(self) -> None:
         """Reload on every request; problems are logged, not raised."""
-        while self._asked is not None:
-            await self._asked.wait()
-            self._asked = anyio.Event()
-            await self._quietly()
+        while self._requested is not None:
+            await self._requested.wait()
+            self._requested = anyio.Event()
+            await self._reload_and_log()
 
     async def watch(self) -> None:
         """Reload when a file has changed; problems are logged, not raised."""
         settle = self._settings.own.reload.settle
         try:
-            await Watcher(self._sources.files, self._quietly, settle=settle, before=self._contents).run()
+            await Watcher(self._sources.files, self._reload_and_log, settle=settle, before=self._contents).run()
         except Exception:  # noqa: BLE001 - the App works without watching
             _log.exception("app %s: its settings are no longer watched", self._app.name)
 
-    async def _quietly(self) -> None:
+    async def _reload_and_log(self) -> None:
         await internals_of(self._app).life.started()
         if self._app.state == "running":
             try:
@@ -172,7 +172,7 @@ class Reloading:
             for pipeline in app.pipelines.values():
                 pipeline.allow_chaos(allowed)
         self._replace(before.taking(later, RELOADABLE))
-        self._there = self._existing()
+        self._found_files = self._existing()
         for warning in later.warnings:
             if warning not in before.warnings:
                 _log.warning("settings: %s", warning)
@@ -189,9 +189,9 @@ class Reloading:
 
     def _load(self) -> Settings:
         """Read and check all settings; runs in a thread."""
-        gone = [file for file in self._there if not file.exists()]
+        gone = [file for file in self._found_files if not file.exists()]
         later = None if gone else self._sources.load(self._settings.sections())
-        gone = gone or [file for file in self._there if not file.exists()]  # meanwhile: then it was read as empty
+        gone = gone or [file for file in self._found_files if not file.exists()]  # meanwhile: then it was read as empty
         if later is None or gone:
             expected = "the file; to drop settings, take them out of it"
             raise SettingsError([SettingsProblem(str(file), "is gone", expected) for file in gone])
