@@ -44,20 +44,20 @@ STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4), st.integer
 
 @given(steps=STEPS, interval=st.integers(1, 2 * 10**9), burst=st.integers(4, 9))
 @settings(deadline=None)
-def test_plain_and_keyed_agree_with_a_bucket_of_fractions(
+def test_unkeyed_and_keyed_agree_with_a_bucket_of_fractions(
     steps: list[tuple[str, int, int]], interval: int, burst: int
 ) -> None:
     clock = FakeClock()
     rate = 1e9 / interval
-    plain, keyed = TokenBucket(rate, burst, clock), KeyedTokenBucket(rate, burst, 100, clock)
+    unkeyed, keyed = TokenBucket(rate, burst, clock), KeyedTokenBucket(rate, burst, 100, clock)
     interval = round(1e9 / rate)
     model, models, now = Model(interval, burst), {key: Model(interval, burst) for key in "abc"}, 0
     for key, n, nanoseconds in steps:
         now += round(clock.core.advance(nanoseconds / 1e9) * 1e9) - round(clock.now() * 1e9) + nanoseconds
-        assert plain.estimate(n) == pytest.approx(wait := model.try_acquire(n, now), abs=1e-9)
-        assert plain.try_acquire(n) == pytest.approx(wait, abs=1e-9)
+        assert unkeyed.estimate(n) == pytest.approx(wait := model.try_acquire(n, now), abs=1e-9)
+        assert unkeyed.try_acquire(n) == pytest.approx(wait, abs=1e-9)
         assert keyed.try_acquire(key, n) == pytest.approx(models[key].try_acquire(n, now), abs=1e-9)
-        assert plain.tokens() == pytest.approx(float(model.tokens), abs=1e-6)
+        assert unkeyed.tokens() == pytest.approx(float(model.tokens), abs=1e-6)
         assert keyed.tokens(key) == pytest.approx(float(models[key].tokens), abs=1e-6)
 
 
@@ -174,11 +174,11 @@ def test_keys_that_are_full_again_take_no_room() -> None:
 
 def test_threads_get_no_more_than_the_bucket_holds() -> None:
     clock = FakeClock()
-    plain, keyed = TokenBucket("1/h", burst=1_000, clock=clock), KeyedTokenBucket("1/h", burst=100, clock=clock)
+    unkeyed, keyed = TokenBucket("1/h", burst=1_000, clock=clock), KeyedTokenBucket("1/h", burst=100, clock=clock)
     admitted: list[int] = []
 
     def hammer() -> None:
-        admitted.append(sum(plain.try_acquire() == 0.0 for _ in range(1_000)))
+        admitted.append(sum(unkeyed.try_acquire() == 0.0 for _ in range(1_000)))
         admitted.append(sum(keyed.try_acquire(number % 10) == 0.0 for number in range(1_000)))
 
     threads = [threading.Thread(target=hammer) for _ in range(4)]

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from corten.rate_limit import limiters
+from corten import rate_limit
 from corten.testing.clock import FakeClock
 
 SECOND = 10**9
@@ -97,22 +97,22 @@ class Limiters(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.count, self.period = 4, 2 * SECOND
         rate = f"{self.count}/{self.period // SECOND}s"
-        self.plain: dict[str, Any] = {
-            "token_bucket": limiters.TokenBucket(rate, clock=self.clock),
-            "leaky_bucket": limiters.LeakyBucket(rate, clock=self.clock),
-            "sliding_window": limiters.SlidingWindow(rate, clock=self.clock),
-            "fixed_window": limiters.FixedWindow(rate, clock=self.clock),
+        self.unkeyed: dict[str, Any] = {
+            "token_bucket": rate_limit.TokenBucket(rate, clock=self.clock),
+            "leaky_bucket": rate_limit.LeakyBucket(rate, clock=self.clock),
+            "sliding_window": rate_limit.SlidingWindow(rate, clock=self.clock),
+            "fixed_window": rate_limit.FixedWindow(rate, clock=self.clock),
         }
         self.keyed: dict[str, Any] = {
-            "token_bucket": limiters.KeyedTokenBucket(rate, capacity=100, clock=self.clock),
-            "leaky_bucket": limiters.KeyedLeakyBucket(rate, capacity=100, clock=self.clock),
-            "sliding_window": limiters.KeyedSlidingWindow(rate, capacity=100, clock=self.clock),
-            "fixed_window": limiters.KeyedFixedWindow(rate, capacity=100, clock=self.clock),
+            "token_bucket": rate_limit.KeyedTokenBucket(rate, capacity=100, clock=self.clock),
+            "leaky_bucket": rate_limit.KeyedLeakyBucket(rate, capacity=100, clock=self.clock),
+            "sliding_window": rate_limit.KeyedSlidingWindow(rate, capacity=100, clock=self.clock),
+            "fixed_window": rate_limit.KeyedFixedWindow(rate, capacity=100, clock=self.clock),
         }
         self.models: dict[tuple[str, object], Bucket | Window] = {}
-        self.asked = dict.fromkeys(self.plain, 0)
+        self.asked = dict.fromkeys(self.unkeyed, 0)
         self.bucket_count = self.count
-        for algorithm in self.plain:
+        for algorithm in self.unkeyed:
             self.model(algorithm, None)
 
     @property
@@ -140,10 +140,10 @@ class Limiters(RuleBasedStateMachine):
     @rule(key=st.one_of(st.none(), KEYS), n=st.integers(0, 4), max_wait=st.sampled_from([0, 1, 3, 10]))
     def a_call_comes(self, key: object, n: int, max_wait: int) -> None:
         now = self.now
-        for algorithm, plain in self.plain.items():
+        for algorithm, unkeyed in self.unkeyed.items():
             model = self.model(algorithm, key)
             arguments: tuple[Any, ...] = (n,) if key is None else (key, n)
-            limiter = plain if key is None else self.keyed[algorithm]
+            limiter = unkeyed if key is None else self.keyed[algorithm]
             wait = model.wait(n, now)
             granted, seconds, claim = limiter.reserve(*arguments, max_wait=max_wait)
             self.asked[algorithm] += 1
@@ -161,14 +161,14 @@ class Limiters(RuleBasedStateMachine):
             assert isinstance(model, Bucket)
             model.add(n, self.now)
             if key is None:
-                self.plain[algorithm].add_tokens(n)
+                self.unkeyed[algorithm].add_tokens(n)
             else:
                 self.keyed[algorithm].add_tokens(key, n)
 
     @rule(count=st.sampled_from([4, 5, 8]))
     def buckets_get_another_rate(self, count: int) -> None:
         for algorithm in ("token_bucket", "leaky_bucket"):
-            for limiter in (self.plain[algorithm], self.keyed[algorithm]):
+            for limiter in (self.unkeyed[algorithm], self.keyed[algorithm]):
                 limiter.replace(f"{count}/{self.period // SECOND}s")
             for (word, key), model in list(self.models.items()):
                 if word != algorithm or not isinstance(model, Bucket):
@@ -184,13 +184,13 @@ class Limiters(RuleBasedStateMachine):
         for (algorithm, key), model in self.models.items():
             expected = model.tokens(self.now)
             if expected is not None:
-                seen = self.plain[algorithm].tokens() if key is None else self.keyed[algorithm].tokens(key)
+                seen = self.unkeyed[algorithm].tokens() if key is None else self.keyed[algorithm].tokens(key)
                 assert abs(seen - expected) < 1e-6, (algorithm, key)
 
     @invariant()
     def every_request_is_counted(self) -> None:
         for algorithm, asked in self.asked.items():
-            seen = [self.plain[algorithm].statistics(), self.keyed[algorithm].statistics()]
+            seen = [self.unkeyed[algorithm].statistics(), self.keyed[algorithm].statistics()]
             assert sum(each.admitted + each.refused for each in seen) == asked
 
 

@@ -195,7 +195,7 @@ async def test_inside_another_policy_a_hit_costs_what_stands_before_it(pipeline:
     assert seen.refused == {"rate_limit": 1}
 
 
-async def test_plain_functions_are_cached_too(pipeline: Callable[..., Pipeline]) -> None:
+async def test_sync_functions_are_cached_too(pipeline: Callable[..., Pipeline]) -> None:
     calls = []
 
     @pipeline(Cache(max_entries=2), Retry(initial_backoff=0))

@@ -42,7 +42,7 @@ async def test_each_algorithm_says_after_how_long_there_is_a_token(
     @guard
     async def call() -> None: ...
 
-    def plain() -> None: ...
+    def call_sync() -> None: ...
 
     results = 0
     with pytest.raises(RateLimited) as caught:
@@ -52,11 +52,11 @@ async def test_each_algorithm_says_after_how_long_there_is_a_token(
     assert (results, round(caught.value.retry_after or 0, 6)) == (admitted, retry_after)
     assert str(caught.value).startswith("pipeline 'p': rate_limit refused the call: no token is left; retry after")
     await clock.advance(retry_after)
-    plainly = guard(plain)  # plain functions count in the same limit
-    plainly()
+    guarded = guard(call_sync)  # sync functions count in the same limit
+    guarded()
     with pytest.raises(RateLimited):
         for _ in range(5):
-            plainly()
+            guarded()
     seen = guard.statistics()
     assert seen.refused == {"rate_limit": 2}
     assert seen.rate_limits[0].refused == 2
@@ -196,7 +196,7 @@ async def test_what_goes_wrong_with_keys_and_costs_is_raised_and_nothing_is_take
         made += 1
 
     @guard
-    def plain(key: object, cost: object) -> None:
+    def call_sync(key: object, cost: object) -> None:
         nonlocal made
         made += 1
 
@@ -215,7 +215,7 @@ async def test_what_goes_wrong_with_keys_and_costs_is_raised_and_nothing_is_take
             with pytest.raises(error, match=words):
                 await call(key, cost)
             with pytest.raises(error, match=words):
-                plain(key, cost)
+                call_sync(key, cost)
         gc.collect()
     assert made == 0
     assert guard.rate_limits[0].statistics().admitted == 0
@@ -356,7 +356,7 @@ async def test_nothing_is_waited_for_beyond_a_deadline(clock: FakeClock, pipelin
         group.cancel_scope.cancel()
 
 
-def test_a_plain_function_blocks_its_thread_or_says_why_not(clock: FakeClock, pipeline: Make) -> None:
+def test_a_sync_function_blocks_its_thread_or_says_why_not(clock: FakeClock, pipeline: Make) -> None:
     guard = pipeline(RateLimit("1/s", max_wait=5, algorithm="leaky_bucket"))
     began = clock.now()
 

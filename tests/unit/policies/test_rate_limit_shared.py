@@ -204,7 +204,7 @@ async def test_cancelled_at_each_await_it_leaks_nothing(shared: Callable[..., Pi
     assert seen.successes == 1
 
 
-async def test_plain_functions_keep_a_limit_of_their_process(
+async def test_sync_functions_keep_a_limit_of_their_process(
     clock: FakeClock, shared: Callable[..., Pipeline], backend: Backend
 ) -> None:
     guard = shared(RateLimit("1/s", max_wait=2, key=lambda user: user, shared=True))

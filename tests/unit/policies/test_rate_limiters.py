@@ -25,11 +25,11 @@ from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
-PLAIN: list[Any] = [TokenBucket, LeakyBucket, SlidingWindow, FixedWindow]
+UNKEYED: list[Any] = [TokenBucket, LeakyBucket, SlidingWindow, FixedWindow]
 KEYED: list[Any] = [KeyedTokenBucket, KeyedLeakyBucket, KeyedSlidingWindow, KeyedFixedWindow]
 
 
-@pytest.mark.parametrize("make", PLAIN)
+@pytest.mark.parametrize("make", UNKEYED)
 async def test_it_is_waited_for_in_order(clock: FakeClock, make: Callable[..., Limiter]) -> None:
     limiter = make("3/s", clock=clock)
     times: list[tuple[float, float]] = []
@@ -68,7 +68,7 @@ async def test_each_key_waits_for_itself(clock: FakeClock, make: Callable[..., K
     assert limiter.statistics().live <= 2
 
 
-@pytest.mark.parametrize("make", PLAIN)
+@pytest.mark.parametrize("make", UNKEYED)
 def test_a_thread_is_blocked_for_it(clock: FakeClock, make: Callable[..., Limiter]) -> None:
     limiter = make("2/s", clock=clock)
     began = clock.now()
@@ -147,7 +147,7 @@ def test_windows_count_whole_calls(make: Callable[..., object], rate: str | floa
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("make", PLAIN)
+@pytest.mark.parametrize("make", UNKEYED)
 def test_impossible_waits_are_no_waits(clock: FakeClock, make: Callable[..., Limiter]) -> None:
     limiter = make("1/s", clock=clock)
     assert limiter.try_acquire() == 0.0

@@ -1,4 +1,4 @@
-"""Results kept in front of a function: what all have in common, tasks, threads, the shared tier."""
+"""Caches in front of functions, async and sync, with a shared tier."""
 
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.pipeline.layers.cache.layer import CacheLayer

@@ -1,24 +1,24 @@
-"""The cache as a layer: asked before what is inside it begins."""
+"""The cache as a layer of a pipeline."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from corten.cache.tier import TaggedTier
+from corten.cache import TaggedTier
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.miss import MISS
 from corten.pipeline.functions.signature import FunctionSignature, result_type
+from corten.pipeline.layers.cache.async_cache import AsyncCache
 from corten.pipeline.layers.cache.function_cache import FunctionCache
 from corten.pipeline.layers.cache.shared_results import SharedResults
-from corten.pipeline.layers.cache.tasks import AsyncCache
-from corten.pipeline.layers.cache.threads import BlockingCache
+from corten.pipeline.layers.cache.sync_cache import SyncCache
 from corten.pipeline.layers.layer import WrapContext, Wrapped
 from corten.pipeline.stages.stage import missing_parameter
 from corten.policies.cache import Cache
 
 
 class CacheLayer:
-    """A cache, asked before what is inside it begins."""
+    """A cache in front of the layers and the segment inside it."""
 
     kind = "cache"
 
@@ -26,7 +26,7 @@ class CacheLayer:
         self._policy = policy
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """A parameter that the function does not have; a time limit for what nothing can interrupt."""
+        """Refuse parameters that the function lacks, and time limits of sync functions."""
         policy = self._policy
         if signature.flavor == "sync":
             for name in ("soft_timeout", "hard_timeout"):
@@ -47,11 +47,11 @@ class CacheLayer:
         return None
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it in front of what is inside; results stay where only what they don't depend on changes."""
+        """Look up results before the inner layers; keep results that do not depend on the changed fields."""
         policy, context = self._policy, wrap_context.pipeline
-        is_plain = wrap_context.signature.flavor == "sync"
-        cache: FunctionCache = BlockingCache(policy, wrap_context) if is_plain else AsyncCache(policy, wrap_context)
-        if policy.shared and context.tiers and not is_plain:
+        is_sync = wrap_context.signature.flavor == "sync"
+        cache: FunctionCache = SyncCache(policy, wrap_context) if is_sync else AsyncCache(policy, wrap_context)
+        if policy.shared and context.tiers and not is_sync:
             tier = context.tiers[0]
             if policy.tags and not isinstance(tier, TaggedTier):
                 raise ValueError(

@@ -339,7 +339,7 @@ class WorkThatNobodyGuards:
     async def load(self) -> None: ...
 
 
-async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Callable[..., Pipeline]) -> None:
+async def test_sync_functions_have_the_same_verbs_without_awaiting(pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(Cache(tags=("x:{x}",), key=("x",)))
 
     @guard
@@ -358,7 +358,7 @@ async def test_plain_functions_have_the_same_verbs_without_awaiting(pipeline: Ca
     cache.clear()
     assert cache.statistics().results.entries == 0
     assert guard.statistics().caches == (cache.statistics(),)
-    with pytest.raises(ValueError, match=r"double is a plain function: its cache is pipeline\.cache_sync"):
+    with pytest.raises(ValueError, match=r"double is a sync function: its cache is pipeline\.cache_sync"):
         guard.cache(double)  # type: ignore[arg-type]
     other = pipeline(Cache())
     load = other(Users().load)

@@ -1,4 +1,4 @@
-"""On which terms a result is kept: for how long, and under which tags; what the user's functions say of it."""
+"""The time to live and the tags of each result, by the policy and the user's functions."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from corten.policies.fields.callables import resolve_function
 _log = logging.getLogger("corten.pipeline")
 
 
-class Terms(NamedTuple):
-    """How one result is kept."""
+class EntryOptions(NamedTuple):
+    """The time to live and the tags of one result."""
 
     ttl: float | None
-    """Seconds; None: as the cache was made."""
+    """Seconds; None: the cache's own time to live."""
     tags: tuple[str, ...]
 
 
-class TermsOf:
-    """The terms of one function's results.
+class EntryRules:
+    """Rules that give each result of one function its options.
 
-    :param function: its name, for the log
+    :param function: the function's name, for the log
     :param values: gives the arguments by name to the templates
     """
 
     def __init__(self, policy: Cache, function: str, values: Values) -> None:
         self.callback_errors = 0
-        """How often a function of the user's raised, or gave what it must not give."""
+        """Results on which a user's function raised, or returned a value that it must not return."""
         self._function = function
         self._negative_ttl = cast("float | None", policy.negative_ttl)
         self._negative = _resolved("negative", policy.negative)
@@ -41,37 +41,37 @@ class TermsOf:
         templates = policy.templates()
         names = tuple(dict.fromkeys(name for template in templates for name in template.names))
         self._values = values.of(names) if templates else None
-        order = {name: place for place, name in enumerate(names)}
+        order = {name: index for index, name in enumerate(names)}
         self._fillers = [template.filler(order) for template in templates]
         self._logged = False
 
     @property
-    def are_plain(self) -> bool:
-        """Whether all results are kept alike: as long as the policy says, without tags."""
+    def are_constant(self) -> bool:
+        """Whether all results have the cache's time to live and no tags."""
         return not (self._fillers or self._tags_of or self._ttl_of or self._negative_ttl is not None)
 
-    def of(self, result: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Terms | None:
-        """The terms of a result; None: it is not to be kept."""
-        what = "ttl_of"
+    def options_of(self, result: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryOptions | None:
+        """Return the options of a result, or None for a result that is not to be kept."""
+        field = "ttl_of"
         try:
             ttl: float | None = None
             if self._negative_ttl is not None:
-                what = "negative"
+                field = "negative"
                 if result is None if self._negative is None else self._negative(result):
                     ttl = self._negative_ttl
             if ttl is None and self._ttl_of is not None:
-                what = "ttl_of"
+                field = "ttl_of"
                 ttl = _seconds(self._ttl_of(result))
             if ttl is not None and ttl <= 0:
                 return None
-            what = "tags"
-            return Terms(ttl, self._tags(result, args, kwargs))
-        except Exception:  # noqa: BLE001 - the user's function: the result is good all the same
+            field = "tags"
+            return EntryOptions(ttl, self._tags(result, args, kwargs))
+        except Exception:  # noqa: BLE001 - the user's function failed, and the result is good
             self.callback_errors += 1
             if not self._logged:
                 self._logged = True
                 _log.exception(
-                    "%s: the cache's %s failed on a result, which is not kept; said once", self._function, what
+                    "%s: the cache's %s failed on a result, which is not kept; said once", self._function, field
                 )
             return None
 

@@ -414,7 +414,7 @@ async def test_two_tasks_that_wait_for_each_other_are_an_error_too(pipeline: Cal
     assert [type(caller.result) for caller in callers] == [CortenError] * 2
 
 
-def test_a_plain_function_that_waits_for_itself_is_an_error(pipeline: Callable[..., Pipeline]) -> None:
+def test_a_sync_function_that_waits_for_itself_is_an_error(pipeline: Callable[..., Pipeline]) -> None:
     guard = pipeline(Cache())
 
     @guard
@@ -633,7 +633,7 @@ def test_threads_hammering_one_cache_lose_no_count(pipeline: Callable[..., Pipel
     assert cache.statistics().results.tags == 0
 
 
-def test_a_stale_result_answers_for_plain_functions_too(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+def test_a_stale_result_answers_for_sync_functions_too(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     failing = False
     guard = pipeline(Cache(ttl=10, stale=30))
 
@@ -652,7 +652,7 @@ def test_a_stale_result_answers_for_plain_functions_too(clock: FakeClock, pipeli
         load(1)
 
 
-def test_a_plain_function_refreshes_early_where_it_is(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
+def test_a_sync_function_refreshes_early_where_it_is(clock: FakeClock, pipeline: Callable[..., Pipeline]) -> None:
     calls = []
 
     @pipeline(Cache(ttl=100, early_refresh=EAGER))
@@ -666,7 +666,7 @@ def test_a_plain_function_refreshes_early_where_it_is(clock: FakeClock, pipeline
     assert [load(1), load(1), load(1)] == [1, 2, 2]
 
 
-def test_a_plain_function_has_no_time_limits(pipeline: Callable[..., Pipeline]) -> None:
+def test_a_sync_function_has_no_time_limits(pipeline: Callable[..., Pipeline]) -> None:
     def load(key: int) -> int:
         return key
 
