@@ -144,7 +144,7 @@ async def test_values_are_given_by_parameter(pipeline: Make) -> None:
             raise AssertionError("the tenant has one token left")
     async with guard.guard(tenant="b", size=3, urgency=0):
         pass
-    with pytest.raises(TypeError, match=r"pipeline 'p': a policy wants to know 'tenant': guard\(tenant=…\)"):
+    with pytest.raises(TypeError, match=r"pipeline 'p': a policy needs 'tenant': write guard\(tenant=…\)"):
         async with guard.guard(size=1):
             raise AssertionError("nobody knows whose token")
 

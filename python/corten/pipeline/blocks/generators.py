@@ -1,4 +1,4 @@
-"""Async generators under a pipeline: admitted before the first item, held until the last."""
+"""Guarding async generators: from before the first item until after the last."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from corten.pipeline.segments.trio_timeouts import deadline_exceeded
 
 
 class _Late(BaseException):
-    """A time limit has passed: to what is inside of it the iteration was cancelled."""
+    """A time limit has passed; inner parts see the iteration cancelled."""
 
 
-class _Limit:
-    """An amount of time for all steps together."""
+class _StepsLimit:
+    """A time limit of all steps together."""
 
     __slots__ = ("_context", "_seconds", "left", "passed")
 
@@ -34,11 +34,11 @@ class _Limit:
 
 
 class Iteration:
-    """One iteration: a step for each item, each in the context and the cancel scopes of whoever asks for it.
+    """One iteration: a step for each item, in the context and cancel scopes of the iterating code.
 
-    No scope can stay open between steps, for whoever iterates may leave his own in the meantime. So a time limit is an
-    amount of time that steps use up: what is done with the items does not count. And what observers do around calls,
-    such as making a span the current one, is not done here: it would reach into the code between the steps.
+    No scope can stay open between steps, for the iterating code may leave its own meanwhile. So a time limit is an
+    amount of time that the steps use up; code between them does not count. Observers do not surround an iteration, for
+    the current span of tracing, for example, would reach into the code between the steps.
     """
 
     __slots__ = ("_context", "_generator", "_held", "_inputs", "_limits", "_make", "_parts")
@@ -55,11 +55,11 @@ class Iteration:
         self._parts = parts
         self._inputs = inputs
         self._held = HeldPolicies()
-        self._limits: list[_Limit] = []
+        self._limits: list[_StepsLimit] = []
         self._generator: AsyncGenerator[Any, Any] | None = None
 
     async def step(self, verb: str, sent: object) -> Any:
-        """The next item, or ``MISS`` after the last.
+        """Return the next item, or ``MISS`` after the last.
 
         :param verb: ``asend`` or ``athrow``
         """
@@ -82,7 +82,7 @@ class Iteration:
         return MISS
 
     async def close(self) -> None:
-        """End it before the last item, which is no failure."""
+        """End the iteration before the last item, which is no failure."""
         error: BaseException | None = None
         try:
             if self._generator is not None:
@@ -98,7 +98,7 @@ class Iteration:
         first = 0
         for part in self._parts:
             if isinstance(part, TimeLimit):
-                limit = _Limit(part.seconds, self._context)
+                limit = _StepsLimit(part.seconds, self._context)
                 self._limits.append(limit)
                 self._held.entered.append(limit)
                 continue
@@ -109,7 +109,7 @@ class Iteration:
 
     @contextmanager
     def _timed(self) -> Generator[None]:
-        """Use up the time limits, and end what is inside when the first of them has passed."""
+        """Use up the time limits, and cancel a step when one has passed."""
         if self._context is None or not self._limits:
             yield
             return
@@ -125,19 +125,18 @@ class Iteration:
             for each in self._limits:
                 each.left -= took
         if not finished:
-            # After a jump of the clock several may have passed: as everywhere the outermost decides.
+            # After a jump of the clock several may have passed; then the outermost decides.
             next((each for each in self._limits if each.left <= 0), limit).passed = True
             raise _Late
 
 
 def iterating(function: Callable[..., Any], layers: Sequence[Layer], context: PipelineContext) -> Wrapped:
-    """How the wrapper of an async generator function runs."""
-    parts = parts_of(layers, context)
-    return _wrapped(function, context, parts)
+    """Return the wrapper of an async generator function."""
+    return _wrapped(function, context, parts_of(layers, context))
 
 
 def bare(function: Callable[..., Any]) -> Wrapped:
-    """How it runs without any policy."""
+    """Return its wrapper without policies."""
     return _wrapped(function, None, ())
 
 

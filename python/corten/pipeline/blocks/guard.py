@@ -1,4 +1,4 @@
-"""A block of code under a pipeline: ``async with pipeline.guard():``."""
+"""Guarding blocks of code: ``async with pipeline.guard():``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from corten.deadline import within
 from corten.errors import CortenError
 from corten.pipeline.blocks.held_policies import (
+    Entered,
     HeldPolicies,
-    Inside,
     Part,
     TimeLimit,
-    evaluated,
+    input_values,
     inputs_of,
     objection,
     parts_of,
@@ -26,7 +26,7 @@ from corten.policies.policy import Policy
 
 
 class Blocks:
-    """What all blocks under the same policies have in common."""
+    """The parts that all blocks under the same policies hold."""
 
     def __init__(
         self,
@@ -37,14 +37,13 @@ class Blocks:
         self.context = context
         self.parts = parts
         self.observe = observe
-        self.ask = bool(inputs_of(parts))
-        """Whether a policy wants to know anything of a block."""
-        self.limited = any(isinstance(part, TimeLimit) for part in parts)
-        self.unasked: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
+        self.has_inputs = bool(inputs_of(parts))
+        self.has_time_limit = any(isinstance(part, TimeLimit) for part in parts)
+        self.without_inputs: Sequence[tuple[Part, tuple[Any, ...]]] = tuple((part, ()) for part in parts)
 
 
 def blocks(policies: Sequence[Policy], layers: Sequence[Layer], context: PipelineContext) -> Blocks:
-    """What blocks under policies have in common, these being their layers.
+    """Return the parts of blocks under policies, from their layers.
 
     :raises ValueError: a policy can't guard a block
     """
@@ -56,7 +55,7 @@ def blocks(policies: Sequence[Policy], layers: Sequence[Layer], context: Pipelin
 class Guard:
     """One block under a pipeline's policies, entered once.
 
-    :param values: what keyed limits, costs and priorities are told, by parameter
+    :param values: inputs of keyed limits, costs and priorities, by parameter
     """
 
     __slots__ = ("_blocks", "_entered", "_held", "_values")
@@ -73,7 +72,7 @@ class Guard:
         try:
             for part, inputs in parts:
                 if isinstance(part, TimeLimit):
-                    held.entered.append(_Limit(part.seconds, context))
+                    held.entered.append(_ScopedLimit(part.seconds, context))
                 else:
                     await held.admit(part, inputs)
         except BaseException as error:
@@ -102,47 +101,47 @@ class Guard:
         _raise(self._held.leave(error), error)
 
     def _begin(self, *, sync: bool = False) -> Sequence[tuple[Part, tuple[Any, ...]]]:
-        """The parts, each with what it wants to know; all of that is found out before anything is entered."""
+        """Return the parts with their inputs, all evaluated before a part is entered."""
         blocks = self._blocks
         pipeline = blocks.context.name
         if self._entered:
             raise CortenError(f"pipeline {pipeline!r}: a guard is for one block: call pipeline.guard() for each")
-        if sync and blocks.limited:
+        if sync and blocks.has_time_limit:
             raise CortenError(
                 f"pipeline {pipeline!r}: its timeout cannot guard a sync block, which nothing can interrupt: leave it "
                 "out, or write `async with`"
             )
-        parts = blocks.unasked
-        if blocks.ask:
-            parts = [(part, evaluated(pipeline, part, self._values)) for part in blocks.parts]
+        parts = blocks.without_inputs
+        if blocks.has_inputs:
+            parts = [(part, input_values(pipeline, part, self._values)) for part in blocks.parts]
         self._entered = True
         if blocks.observe is not None:
-            self._held.entered.append(Inside(blocks.observe()))
+            self._held.entered.append(Entered(blocks.observe()))
         return parts
 
 
 def _raise(outcome: BaseException | None, error: BaseException | None) -> None:
-    """Raise what became of an error, unless it is still the same."""
+    """Raise the outcome of leaving, unless it is the error itself."""
     if outcome is not None and outcome is not error:
         raise outcome
 
 
-class _Limit:
-    """A time limit, as a cancel scope around what is entered after it."""
+class _ScopedLimit:
+    """A time limit, as a cancel scope around all parts entered after it."""
 
-    __slots__ = ("_context", "_known", "_scope", "_seconds")
+    __slots__ = ("_context", "_deadline", "_scope", "_seconds")
 
     def __init__(self, seconds: float, context: PipelineContext) -> None:
         self._seconds = seconds
         self._context = context
         self._scope: AbstractContextManager[object] = context.clock.move_on_after(seconds)
         self._scope.__enter__()
-        self._known = within(seconds, context.clock)
-        self._known.__enter__()
+        self._deadline = within(seconds, context.clock)
+        self._deadline.__enter__()
 
     def leave(self, error: BaseException | None) -> BaseException | None:
         try:
-            self._known.__exit__(None, None, None)
+            self._deadline.__exit__(None, None, None)
             if error is None:
                 self._scope.__exit__(None, None, None)
                 return None
@@ -150,6 +149,6 @@ class _Limit:
                 late = deadline_exceeded(self._context, self._seconds)
                 late.__cause__ = error
                 return late
-        except BaseException as other:  # noqa: BLE001 - goes on outwards
+        except BaseException as other:  # noqa: BLE001 - the error for the outer parts
             return other
         return error

@@ -1,7 +1,7 @@
-"""Policies held over a span, a block of code or an iteration, and not around a call.
+"""Policies held for a block of code or an iteration, in place of a call.
 
-What admits, counts and limits can do that. What repeats a call or gives a result in its place can't: there is no call
-to repeat, and nowhere to put a result.
+Policies that admit, count and limit can be held. Policies that repeat a call or replace its result can't: there is no
+call to repeat, and no result to replace.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from corten.policies.policy import Policy
 
 
 class Admission(Protocol):
-    """What a layer of Python does before a span."""
+    """Admits blocks, for a layer in Python."""
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """What it wants to know of the span."""
+        """Inputs of its policy."""
         ...
 
     async def before(self, inputs: tuple[Any, ...]) -> None:
-        """Let the span begin, at once or after a while.
+        """Admit a block, perhaps after a wait.
 
-        :raises Exception: it does not
+        :raises Exception: it refuses the block
         """
         ...
 
     def before_sync(self, inputs: tuple[Any, ...]) -> None:
-        """The same for a plain block in a thread."""
+        """Admit a sync block, perhaps blocking its thread."""
         ...
 
 
 @runtime_checkable
 class Admits(Protocol):
-    """A layer that can hold over a span."""
+    """A layer that can guard blocks."""
 
     def admission(self, context: PipelineContext) -> Admission:
-        """What it does before one."""
+        """Return the object that admits blocks."""
         ...
 
 
 class TimeLimit(NamedTuple):
-    """A time limit; it stands alone, for each of them is a cancel scope."""
+    """A time limit, which is a cancel scope of its own."""
 
     seconds: float
 
@@ -58,23 +58,23 @@ Part = TimeLimit | Segment | Admission
 
 
 def objection(policies: Sequence[Policy], what: str) -> str | None:
-    """Why policies can't hold over a span, in words that end the pipeline's error; None: they can.
+    """Return why policies can't guard a block; None: they can.
 
-    :param what: what the span is: ``a block``
+    :param what: the block in words, such as ``a block``
     """
     words = [part for policy in policies if (part := policy.block_objection())]
     if not words:
         return None
     return (
-        f"{', '.join(dict.fromkeys(words))} can't guard {what}: such a policy repeats a call or gives a result in its "
-        "place; leave it out, or guard a function"
+        f"{', '.join(dict.fromkeys(words))} can't guard {what}: such a policy repeats a call or replaces its result; "
+        "leave it out, or guard a function"
     )
 
 
 def parts_of(layers: Sequence[Layer], context: PipelineContext) -> tuple[Part, ...]:
-    """The policies one after the other, outermost first.
+    """Return the parts to hold, outermost first.
 
-    :raises ValueError: a layer can't hold over a span
+    :raises ValueError: a layer can't guard blocks
     """
     parts: list[Part] = []
     for layer in layers:
@@ -84,25 +84,25 @@ def parts_of(layers: Sequence[Layer], context: PipelineContext) -> tuple[Part, .
             parts.append(layer.admission(context))
         else:
             words = f"pipeline {context.name!r}: {layer.kind} can't guard a block or an iteration"
-            raise ValueError(words)  # noqa: TRY004 - it is the user's order of policies that does not fit
+            raise ValueError(words)  # noqa: TRY004 - a problem of the user's policies
     return tuple(parts)
 
 
 def inputs_of(parts: Sequence[Part]) -> tuple[Input, ...]:
-    """What all parts want to know, in their order."""
+    """Return the inputs of all parts, in their order."""
     return tuple(each for part in parts if not isinstance(part, TimeLimit) for each in part.inputs)
 
 
-class Ending(Protocol):
-    """Something entered that is left with how it went."""
+class Held(Protocol):
+    """A part that a block holds."""
 
     def leave(self, error: BaseException | None) -> BaseException | None:
-        """Leave it; gives the error for those further outside, which may be another one, or None."""
+        """Leave it with the block's error, and return the error for the outer parts."""
         ...
 
 
 class _Admitted:
-    """A run of stages that let the span begin."""
+    """A segment that admitted the block."""
 
     __slots__ = ("_call",)
 
@@ -115,13 +115,13 @@ class _Admitted:
                 self._call.succeeded()
             else:
                 self._call.failed(error)
-        except BaseException as other:  # noqa: BLE001 - goes on outwards
+        except BaseException as other:  # noqa: BLE001 - the error for the outer parts
             return other
         return error
 
 
-class Inside:
-    """A context manager, entered."""
+class Entered:
+    """A context manager that was entered."""
 
     __slots__ = ("_manager",)
 
@@ -130,33 +130,33 @@ class Inside:
         self._manager = manager
 
     def leave(self, error: BaseException | None) -> BaseException | None:
-        """Leave it; it can't swallow the error."""
+        """Leave it; it can't suppress the error."""
         try:
             if error is None:
                 self._manager.__exit__(None, None, None)
             else:
                 self._manager.__exit__(type(error), error, error.__traceback__)
-        except BaseException as other:  # noqa: BLE001 - goes on outwards
+        except BaseException as other:  # noqa: BLE001 - the error for the outer parts
             return other
         return error
 
 
 class HeldPolicies:
-    """What a span holds, left in reverse. Dropped, it gives everything back."""
+    """The parts that a block holds, left in reverse; given back when it is dropped."""
 
     __slots__ = ("entered",)
 
     def __init__(self) -> None:
-        self.entered: list[Ending] = []
+        self.entered: list[Held] = []
 
     def leave(self, error: BaseException | None) -> BaseException | None:
-        """Leave everything; gives the error that is to be raised, or None."""
+        """Leave all parts, and return the error to raise, or None."""
         while self.entered:
             error = self.entered.pop().leave(error)
         return error
 
     async def admit(self, part: Segment | Admission, inputs: tuple[Any, ...]) -> None:
-        """Wait until a part admits the block, and hold what it gives.
+        """Wait until a part admits the block, and hold the part.
 
         :raises Refused: the part refuses the block
         """
@@ -185,8 +185,8 @@ class HeldPolicies:
         self.entered.append(_Admitted(call))
 
 
-def evaluated(pipeline: str, part: Part, values: dict[str, Any]) -> tuple[Any, ...]:
-    """What a part wants to know, out of named values.
+def input_values(pipeline: str, part: Part, values: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the inputs of a part, from named values.
 
     :raises TypeError: a value is missing
     """
@@ -199,5 +199,5 @@ def evaluated(pipeline: str, part: Part, values: dict[str, Any]) -> tuple[Any, .
         elif each in values:
             found.append(values[each])
         else:
-            raise TypeError(f"pipeline {pipeline!r}: a policy wants to know {each!r}: guard({each}=…)")
+            raise TypeError(f"pipeline {pipeline!r}: a policy needs {each!r}: write guard({each}=…)")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Carry out what the core decided about an async call: waits, further attempts, fallbacks, cancel scopes."""
+"""Carrying out decisions about async calls: waits, attempts, fallbacks, scopes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def carry_out_with(segment: Segment, fallbacks: Fallbacks, trio_timeouts: TrioTimeouts | None = None) -> CarryOut:
-    """Return the function that takes over a call which is not over after its first step, or has not begun."""
+    """Return the function that takes over calls with a decision to carry out."""
     from corten.pipeline.segments.trio_timeouts import TrioTimeouts
 
     remembers = bool(fallbacks.last_good) and trio_timeouts is None  # of several parts the innermost remembers
@@ -65,7 +65,7 @@ def carry_out_with(segment: Segment, fallbacks: Fallbacks, trio_timeouts: TrioTi
                     return result
         except BaseException as error:
             call.abandon()
-            if action == "enter_scopes":  # each part is a frame of its own, and none of them emits the event
+            if action == "enter_scopes":  # each part is another frame, and none emits the event
                 scopes.emit(error)
                 error.__traceback__ = trimmed(error)
             raise

@@ -1,4 +1,4 @@
-"""Fallbacks of a segment for one function: fixed values, functions, last good results."""
+"""Fallbacks of one function: fixed values, functions, last good results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TAKES_ONE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 
 
 class LastGood:
-    """One function's last good results by its arguments; ``self`` and ``cls`` are left out, as a cache does."""
+    """One function's last good results, by its arguments without ``self`` and ``cls``."""
 
     def __init__(
         self, policy: Fallback, signature: FunctionSignature, function: str, clock: Clock, previous: LastGood | None
@@ -107,7 +107,7 @@ class Fallbacks:
     def find(
         self, call: Call, segment: Segment, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Value | FunctionCall | None:
-        """Return the fallback for the error of a call; None: the error is raised."""
+        """Return the fallback for a call's error; None: raise the error."""
         stage, error = call.stage, call.error
         if stage is None or error is None:
             return None
@@ -135,7 +135,7 @@ def _find_with(policy: Fallback) -> Find:
 
 
 def takes_arguments(call: Callable[..., Any]) -> bool:
-    """Return whether a fallback's function takes more than the error; without a signature it gets the error alone."""
+    """Return whether a fallback's function takes more than the error."""
     try:
         parameters = list(inspect.signature(call).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Calls made from inside of calls: a call that waits for a place which its own callers hold."""
+"""Calls inside of calls that wait for a place which their callers hold."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CARRIES_OUT = ("carry_out", "run_sync")
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Stands among a wrapper's globals, and lists what its calls hold while the function runs."""
+    """A wrapper's global: the state that its calls hold while the function runs."""
 
     states: tuple[Any, ...]
     """The state of each stage, bulkheads among them."""
 
 
 def refuse_itself(call: Call, segment: Segment, *, wrappers: int = 1) -> bool:
-    """Refuse a queued call that would wait for itself; True if a policy handles the refusal, so that it need not wait.
+    """Refuse a queued call that would wait for itself; True: a policy handles the refusal.
 
     Called only when a call has to wait. The stack shows the wrappers of the calls from which this one is made; each
     of them holds a place until this call is over. Tasks and threads that a call started have stacks of their own, and

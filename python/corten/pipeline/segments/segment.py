@@ -1,4 +1,4 @@
-"""A segment: the policies between two layers, which a call walks through in one crossing."""
+"""Segments: policies between two layers, which the core runs in one crossing."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ RunSync = Callable[..., Any]
 
 
 def run_sync_with(segment: Segment, fallbacks: Fallbacks) -> RunSync:
-    """Return the function that calls a sync function under the policies of a segment."""
+    """Return the function that runs a sync function under a segment."""
     name, core = segment.context.name, segment.core
 
     def run_sync(

@@ -15,7 +15,7 @@ _timers: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[Clock, T
 
 
 def timers_of(loop: asyncio.AbstractEventLoop, clock: Clock) -> Timers:
-    """The deadlines of pipelines on this loop and clock; called once for each pipeline and loop."""
+    """Return the deadlines of a loop and clock; called once for each pipeline."""
     by_clock = _timers.setdefault(loop, WeakKeyDictionary())
     found = by_clock.get(clock)
     if found is None:

@@ -1,4 +1,4 @@
-"""Time limits as cancel scopes, for trio: a segment in parts, with a scope for each time limit."""
+"""Time limits on trio: a segment in parts, with a cancel scope for each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def deadline_exceeded(context: PipelineContext, seconds: float) -> DeadlineExcee
 
 
 def split(segment: Segment) -> list[float | Segment]:
-    """Divide a segment at its time limits, which stand in the list as seconds."""
+    """Divide a segment at its time limits, listed as seconds."""
     parts: list[float | Segment] = []
     compiled: list[Compiled] = []
     counts_calls = segment.counts_calls
@@ -65,7 +65,7 @@ class TrioTimeouts:
         self._not_emitted: WeakSet[DeadlineExceeded] = WeakSet()
 
     def emit(self, error: object) -> None:
-        """Emit ``timed_out`` if this is the error of a passed time limit; called once nothing repeats the call."""
+        """Emit ``timed_out`` for the error of a time limit, once nothing repeats the call."""
         if self._not_emitted and isinstance(error, DeadlineExceeded) and error in self._not_emitted:
             self._not_emitted.discard(error)
             self._context.events.emit("timed_out", "timeout", error, seconds=error.seconds)

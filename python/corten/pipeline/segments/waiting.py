@@ -1,4 +1,4 @@
-"""Wait as the core decided: for a delay, or in a queue. Once for tasks, once for threads."""
+"""Waiting as the core decided, for tasks and for threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each policy that the core decides on becomes a stage of it: a module for each, and a line in the registry."""
+"""Policies that the core runs, each compiled by a module."""
 
 from corten.pipeline.stages.registry import STAGES
 from corten.pipeline.stages.stage import Compiled, Input, StageCompiler

@@ -14,7 +14,7 @@ from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: AdaptiveLimit, state: AdaptiveLimitControl | None, clock: Clock) -> Compiled:  # noqa: ARG001 - as every stage
-    """Keep the limit, and what it has learned as far as the new policy allows."""
+    """Keep the limit and its learned values as far as the policy allows."""
     numbers = (
         policy.algorithm,
         (policy.initial, policy.min, policy.max, policy.max_waiting),

@@ -15,7 +15,7 @@ from corten.policies.fields.exceptions import resolve
 
 
 def compile_stage(policy: CircuitBreaker, state: BreakerControl | None, clock: Clock) -> Compiled:
-    """Keep state and counts, and the window where its type and size stay."""
+    """Keep state and counts, and the window if its size stays."""
     change = None if state is None else partial(state.become, policy)
     breaker = state if state is not None else BreakerControl(policy, clock)
     predicate = policy.predicate

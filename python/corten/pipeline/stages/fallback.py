@@ -1,4 +1,4 @@
-"""Fallback as a stage of the core, which decides when it is asked."""
+"""Fallback as a stage of the core, which decides when to fall back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def compile_stage(policy: Fallback, state: Any, clock: Clock) -> Compiled:  # no
 
 
 def objection(policy: Fallback, signature: FunctionSignature, function: str) -> str | None:
-    """Object to a function whose arguments the fallback cannot take, or to an async fallback of a sync function."""
+    """Object to arguments that the fallback can't take, and to async fallbacks of sync functions."""
     if policy.call is None:
         return None
     call = resolve_function("fallback", "call", policy.call)

@@ -30,7 +30,7 @@ def compile_stage(policy: RateLimit, state: RateLimitControl | None, clock: Cloc
 
 
 def _control(policy: RateLimit, state: RateLimitControl | None, clock: Clock) -> tuple[RateLimitControl, Any]:
-    """Return the kept limit with the change that applies the policy to it, or a new limit."""
+    """Return the kept limit with the change to apply, or a new limit."""
     new: Limiter | KeyedLimiter
     if policy.key is None:
         new = new_limiter(policy.algorithm, policy.rate, policy.holds(), clock)
@@ -43,14 +43,14 @@ def _control(policy: RateLimit, state: RateLimitControl | None, clock: Clock) ->
 
 
 def input_of(field: str, value: Any) -> Input:
-    """Return a parameter's name as it is, or the function that a dotted name means."""
+    """Return a parameter's name, or the function of a dotted name."""
     if isinstance(value, str) and ":" not in value:
         return value
     return resolve_function("rate_limit", field, value)
 
 
 def objection(policy: RateLimit, signature: FunctionSignature, function: str) -> str | None:
-    """Object where the key or the cost names a parameter that the function lacks."""
+    """Object to a key or cost that is no parameter of the function."""
     for what, name in (("counts by", policy.key), ("takes as its cost", policy.cost)):
         if isinstance(name, str) and ":" not in name:
             wrong = missing_parameter("rate_limit", what, name, signature, function)

@@ -1,4 +1,4 @@
-"""Which module compiles which policy: a line for each, and a function that loads it."""
+"""Which module compiles which policy; loaded when first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of the modules that compile policies into stages of the core."""
+"""The interface of modules that compile policies into stages."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class StageCompiler(Protocol):
     """A module of this room."""
 
     def compile_stage(self, policy: Any, state: Any, clock: Clock) -> Compiled:
-        """Make a stage; ``state`` is the state of the policy before at this position, or None.
+        """Make a stage; ``state`` is the state kept at its position, or None.
 
         :raises ValueError: the policy cannot be compiled
         """
         ...
 
     def objection(self, policy: Any, signature: FunctionSignature, function: str) -> str | None:
-        """Say why the policy can't guard a function, in words that end the pipeline's error; None: it can."""
+        """Return why the policy can't guard a function; None: it can."""
         ...
 
 
 def missing_parameter(word: str, what: str, name: object, signature: FunctionSignature, function: str) -> str | None:
-    """The objection to a name that is no parameter of the function; None where it is one, or no name at all."""
+    """Object to a name that is no parameter of the function."""
     if not isinstance(name, str) or name in signature.names:
         return None
     return f"{word} {what} {name!r}, which is no parameter of {function}: it has {', '.join(signature.names) or 'none'}"
