@@ -88,7 +88,7 @@ async def test_without_an_address_the_plugin_is_inactive_and_a_consumer_says_so(
     @app.consumer("flights", type=Flight)
     async def handle(flight: Flight) -> None: ...
 
-    with pytest.raises(SettingsError, match=r"wants messages from 'kafka'.*not configured: .*kafka"):
+    with pytest.raises(SettingsError, match=r"needs messages from 'kafka'.*not configured: .*kafka"):
         async with app:
             raise AssertionError
 

@@ -76,7 +76,7 @@ class Resolver:
                 self._wrong(name, "replace", "has nothing to replace", "extends, a table or a profile")
             elif table.outside or table.inside:
                 field = "outside" if table.outside else "inside"
-                self._wrong(name, field, "has nothing to stand around", "policies, or extends")
+                self._wrong(name, field, "has no policies to surround", "policies, or extends")
             return None
         base = self._base(name, table.extends, chain)
         if base is None or not table.replace:
@@ -112,7 +112,7 @@ class Resolver:
             if place >= len(places):
                 kinds = ", ".join(each.kind for each in base.policies)
                 expected = f"policies of {base.source}, which has {kinds}; or all policies in place of extends"
-                self._wrong(name, "replace", "replaces what is not there", expected, kind)
+                self._wrong(name, "replace", "replaces a policy that is not there", expected, kind)
                 return None
             policies[places[place]] = policy
         return Resolved(policies, _both(base.source, f"[pipelines.{name}]"))
@@ -143,7 +143,9 @@ def pipeline_policies(
         if runtime_of(pipeline).from_settings and name not in found and name not in named:
             path = f"pipelines.{name}"
             expected = f'[{path}] with policies = [{{ policy = "timeout", seconds = "2s" }}], or extends = "http"'
-            problems.append(SettingsProblem(path, "the code names this pipeline, and no settings do", expected))
+            problems.append(
+                SettingsProblem(path, "the code uses this pipeline, and the settings have no policies for it", expected)
+            )
     if problems:
         raise SettingsError(located(problems, settings))
     for name in resolver.tables:
@@ -205,7 +207,7 @@ def bind(app: App[Any], pipeline: Pipeline) -> None:
     life = internals.life
     if not life.limiters and any(isinstance(each, RateLimit) and each.shared for each in pipeline.policies):
         _log.warning(
-            "pipeline %s: its rate limit is to be shared, and no plugin offers to: each process keeps its own",
+            "pipeline %s: its rate limit is shared=True, and no plugin shares limits: each process keeps its own",
             pipeline.name,
         )
     runtime_of(pipeline).bind(

@@ -35,7 +35,7 @@ def check_plugin(
     :raises CortenError: the plugin cannot be loaded or started
     """
     assert isinstance(plugin, type), f"{plugin!r} is not a class: an entry point names a class, made anew for each App"
-    assert plugin() is not plugin(), f"{plugin.__name__} gives the same object twice: each App needs its own"
+    assert plugin() is not plugin(), f"{plugin.__name__} returns one object twice: each App needs its own"
     loaded = Plugins([*with_plugins, plugin])
     loaded.load(autoload=False)
     for section in loaded.sections():
@@ -65,7 +65,7 @@ async def _check_running(plugin: type[Any], arguments: Mapping[str, object], wit
     first = _app("first", plugin, arguments, with_plugins)
     plugins = internals_of(first).plugins
     async with first:
-        assert all(each.state == "active" for each in first.plugins), "the arguments do not make it active"
+        assert all(each.state == "active" for each in first.plugins), "the arguments do not make the plugin active"
         for hook, kind in (
             ("corten_resources", Resource),
             ("corten_health_checks", Check),
@@ -75,15 +75,15 @@ async def _check_running(plugin: type[Any], arguments: Mapping[str, object], wit
         ):
             once = [_key(each) for _, each in plugins.each(hook, kind, app=first)]
             again = [_key(each) for _, each in plugins.each(hook, kind, app=first)]
-            assert once == again, f"{hook} gives something else when it is asked again: {once} and {again}"
+            assert once == again, f"{hook} returned something else when called again: {once} and {again}"
         report = await first.health.run(None)
         down = {name: check.message for name, check in report.checks.items() if check.status == "down"}
-        assert not down, f"checks are down although it is configured: {down}"
+        assert not down, f"checks are down although the plugin is configured: {down}"
         first.registry.snapshot()
         async with _app("second", plugin, arguments, with_plugins) as second:
             assert second.state == "running"
         report = await first.health.run(None)
-        assert report.status != "down", "a second App that stopped took the first one's resources with it"
+        assert report.status != "down", "a second App that stopped has closed resources of the first App"
     assert first.state == "stopped", f"the App with it is {first.state}: {first.failure}"
 
 

@@ -36,7 +36,7 @@ def breaker_state(pipeline: Pipeline, state: BreakerState, breaker: int = 0) -> 
     """
     breakers = pipeline.breakers
     if not 0 <= breaker < len(breakers):
-        raise ValueError(f"pipeline {pipeline.name!r} has {len(breakers)} circuit breakers, and none number {breaker}")
+        raise ValueError(f"pipeline {pipeline.name!r} has {len(breakers)} circuit breakers, and no number {breaker}")
     control = breakers[breaker]
     control.core.set(state, runtime_of(pipeline).context.clock.core)
     try:

@@ -85,7 +85,7 @@ def test_functions_may_share_a_pipeline_whose_policies_are_named_once() -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({}, "pipelines.users: the code names this pipeline, and no settings do"),
+        ({}, "pipelines.users: the code uses this pipeline, and the settings have no policies for it"),
         ({"pipelines.users.extends": "htp", "pipelines.http.policies": []}, "did you mean 'http'"),
         ({"pipelines.users.extends": "users"}, "pipelines.users.extends: extends itself"),
         ({"pipelines.users.extends": "b", "pipelines.b.extends": "users"}, "extends itself"),
@@ -238,7 +238,7 @@ async def test_a_started_app_refuses_to_live_through_a_fork() -> None:
         said = os.read(reader, 1000).decode()
         os.close(reader)
         assert isinstance(app.get(Pool), Pool)
-    assert "does not live through a fork: start an App of its own" in said
+    assert "does not survive a fork: start an App of its own" in said
 
 
 def test_a_name_is_needed() -> None:

@@ -74,7 +74,7 @@ async def test_a_missing_source_is_an_error_at_the_start() -> None:
     @app.consumer("flights", type=Flight)
     async def handle(flight: Flight) -> None: ...
 
-    with pytest.raises(SettingsError, match="consumer 'handle' wants messages from 'kafka'"):
+    with pytest.raises(SettingsError, match="consumer 'handle' needs messages from 'kafka'"):
         async with app:
             raise AssertionError
 

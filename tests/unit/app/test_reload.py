@@ -297,7 +297,7 @@ BAD: dict[str, tuple[str, str]] = {
     "a wrong number": (table("a", TIMEOUT.format(seconds=-1)), "pipelines.a.policies[0].seconds: wrong value"),
     "an unknown key": (table("a", TIMEOUT.format(seconds=2)) + "[shutdown]\ndeadlin = 1\n", 'expected "deadline"'),
     "another section": (table("a", TIMEOUT.format(seconds=2)) + '[tasks]\nwindow = "x"\n', "tasks.window"),
-    "no policies": ("[flags]\nnew = true\n", "the code names this pipeline"),
+    "no policies": ("[flags]\nnew = true\n", "the code uses this pipeline"),
     "no such profile": ('[pipelines.a]\nextends = "htp"\n', "did you mean 'http'"),
     "policies that don't fit a function": (
         table("a", TIMEOUT.format(seconds=2)) + table("b", LIMIT.format(rate=1, burst=1)[:-2] + ', key = "user" }'),

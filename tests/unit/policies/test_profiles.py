@@ -148,17 +148,18 @@ async def test_policies_can_be_put_around_a_tables_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"pipelines.a.outside": [{"policy": "cache"}]}, "a.outside: has nothing to stand around; expected policies"),
+        ({"pipelines.a.outside": [{"policy": "cache"}]}, "a.outside: has no policies to surround; expected policies"),
         ({"pipelines.a.extends": "htp"}, "a table [pipelines.htp] or a profile; did you mean 'http'?"),
         ({"pipelines.a.extends": "b", "pipelines.b": {}}, "extends a table that has no policies (is b)"),
         ({"pipelines.a.extends": "a"}, "pipelines.a.extends: extends itself"),
         (
             {"pipelines.a.extends": "http", "pipelines.a.replace": [{"policy": "cache"}]},
-            "replaces what is not there (is cache); expected policies of profile http, which has timeout, retry,",
+            "replaces a policy that is not there (is cache); "
+            "expected policies of profile http, which has timeout, retry,",
         ),
         (
             {"pipelines.a.extends": "http", "pipelines.a.replace": [{"policy": "retry"}, {"policy": "retry"}]},
-            "replaces what is not there (is retry)",
+            "replaces a policy that is not there (is retry)",
         ),
         ({"pipelines.a.replace": [{"policy": "retry"}]}, "has nothing to replace; expected extends"),
         (

@@ -88,8 +88,8 @@ class Misspelt(SearchPlugin):
         (SearchPlugin(), "is not a class"),
         (MutableSettings, "Mutable is not frozen"),
         (Misspelt, "is activated by 'uri', which SearchSettings does not have"),
-        (Unsure, "gives something else when it is asked again"),
-        (Down, "checks are down although it is configured: {'search': 'as told'}"),
+        (Unsure, "returned something else when called again"),
+        (Down, "checks are down although the plugin is configured: {'search': 'as told'}"),
     ],
 )
 def test_the_error_names_the_rule_that_a_plugin_breaks(plugin: Any, words: str) -> None:

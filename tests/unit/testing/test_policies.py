@@ -139,7 +139,7 @@ async def test_a_breaker_that_is_half_open_lets_its_trials_decide(pipeline: Call
 
 def test_a_breaker_that_is_not_there_is_an_error(pipeline: Callable[..., Pipeline]) -> None:
     with (
-        pytest.raises(ValueError, match="has 0 circuit breakers, and none number 0"),
+        pytest.raises(ValueError, match="has 0 circuit breakers, and no number 0"),
         breaker_state(pipeline(Retry()), "open"),
     ):
         pass

@@ -319,7 +319,7 @@ class Lifecycle:
 
     def _forked(self) -> str:
         return (
-            f"app {self.name!r} was started in process {self._pid} and does not live through a fork:"
+            f"app {self.name!r} was started in process {self._pid} and does not survive a fork:"
             f" start an App of its own in process {os.getpid()}, after the fork"
         )
 

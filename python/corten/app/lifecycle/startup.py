@@ -114,7 +114,7 @@ def _register(plugin: Plugin, hook: str, register: Any, item: object) -> None:
     try:
         register(item)
     except ValueError as error:
-        raise plugin.failed(f"{hook} returned what cannot be registered: {error}") from error
+        raise plugin.failed(f"{hook} returned an item that cannot be registered: {error}") from error
 
 
 def own_checks(life: Lifecycle) -> dict[str, tuple[Any, Any]]:

@@ -241,4 +241,4 @@ def check_watching(settings: Settings) -> None:
     """
     if OwnSettings(settings).reload.watch and not can_watch():
         expected = "watchfiles: pip install 'corten[reload]'; or false"
-        raise SettingsError([SettingsProblem("reload.watch", "nothing is installed that watches files", expected)])
+        raise SettingsError([SettingsProblem("reload.watch", "no library that watches files is installed", expected)])

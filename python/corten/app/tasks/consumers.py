@@ -25,7 +25,7 @@ def consumer_tasks(app: App[Any]) -> list[Task]:
     problems = [
         SettingsProblem(
             consumer.source,
-            f"consumer {consumer.name!r} wants messages from {consumer.source!r}, and no plugin offers that",
+            f"consumer {consumer.name!r} needs messages from {consumer.source!r}, and no plugin offers that",
             f"a message source, one of: {known}{plugins.hint_for_inactive(consumer.source)}",
         )
         for consumer in internals.components.consumers
