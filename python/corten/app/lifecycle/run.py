@@ -81,7 +81,7 @@ class Signals:
         else:  # no event loop yet: the settings may have been read already
             self._reload_requested = True
 
-    def attend(self) -> None:
+    def connect(self) -> None:
         """Act on signals in the running event loop, earlier ones included."""
         self._wake = loop_caller()
         if self._received is not None and self._wake is not None:
@@ -89,7 +89,7 @@ class Signals:
         if self._reload_requested and self._wake is not None:
             self._wake(self._life.reloader.request)
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Stop acting on signals: the event loop ends."""
         self._wake = None
 
@@ -158,11 +158,11 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
 
 
 async def _main(app: App[Any], life: Lifecycle, signals: Signals) -> int:
-    signals.attend()
+    signals.connect()
     try:
         return await _live(app, life)
     finally:
-        signals.leave()
+        signals.disconnect()
 
 
 async def _live(app: App[Any], life: Lifecycle) -> int:
