@@ -30,7 +30,7 @@ fn places() -> Policy {
 }
 
 fn retry() -> Policy {
-    let waits = Backoffs::Growing { initial: SECOND, multiplier: 2.0, jitter: 0.0 };
+    let backoffs = Backoffs::Growing { initial: SECOND, multiplier: 2.0, jitter: 0.0 };
     let settings = Settings { max_attempts: 3, backoffs, max_backoff: 30 * SECOND, max_time: None };
     Policy::Retry(Arc::new(Retry::new(settings, 1)))
 }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use corten_core::rate_limit::{Algorithm, AnyLimiter, KeyedTokenBucket, Limit, Rate, TokenBucket};
+use corten_core::rate_limit::{Algorithm, AnyLimiter, KeyedTokenBucket, Limit, Limiter, Rate, TokenBucket};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 const SECOND: u64 = 1_000_000_000;
@@ -15,7 +15,7 @@ fn benches(criterion: &mut Criterion) {
     group.bench_function("granted", |bench| {
         bench.iter(|| {
             now += 10_000; // tokens come back as fast as they are taken
-            plain.reserve(1, 0, black_box(now))
+            plain.reserve(0, 1, 0, black_box(now))
         });
     });
     for (name, algorithm) in [
@@ -33,8 +33,8 @@ fn benches(criterion: &mut Criterion) {
         });
     }
     let drained = TokenBucket::new(Limit::new(rate, 1));
-    drained.reserve(1, 0, SECOND);
-    group.bench_function("refused", |bench| bench.iter(|| drained.reserve(1, 0, black_box(SECOND))));
+    drained.reserve(0, 1, 0, SECOND);
+    group.bench_function("refused", |bench| bench.iter(|| drained.reserve(0, 1, 0, black_box(SECOND))));
     for keys in [1_u64, 1_000, 1_000_000] {
         let keyed = KeyedTokenBucket::new(Limit::new(rate, 1_000_000), 1 << 20);
         let hashes: Vec<u64> = (0..keys).map(|key| keyed.hash(&key)).collect();

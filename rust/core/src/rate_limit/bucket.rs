@@ -1,11 +1,12 @@
 //! One bucket for all calls, in one atomic arrival time.
 
+use std::hash::RandomState;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 use super::gcra::{Pacing, Queue, Tokens};
 use super::sync::{AtomicU64, Mutex, fence};
-use super::{Claim, Decision, Limit, Reservation, Statistics};
+use super::{Claim, Decision, Limit, LimitError, Limiter, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
 /// A token bucket: starts full, refills at its rate, never blocks.
@@ -68,27 +69,7 @@ impl<P: Pacing> Bucket<P> {
     /// Takes `n` tokens if they are there.
     #[inline]
     pub fn try_acquire(&self, n: u64, now: Nanos) -> Decision {
-        self.reserve(n, 0, now).into()
-    }
-
-    /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet: who comes
-    /// first waits shortest. Who gives up waiting hands the claim to [`Bucket::cancel`].
-    #[inline]
-    pub fn reserve(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        loop {
-            let arrival = self.arrival.load(Ordering::Acquire);
-            let limit = self.limit();
-            if n <= limit.burst
-                && let Ok((next, 0)) = P::take(&limit, arrival, n, now)
-            {
-                if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                    self.admitted.fetch_add(1, Ordering::Relaxed);
-                    return Reservation::Granted;
-                }
-            } else {
-                return self.reserve_ahead(n, max_wait, now);
-            }
-        }
+        self.reserve(0, n, 0, now).into()
     }
 
     /// The same where the tokens are not there, apart from the common path.
@@ -119,48 +100,9 @@ impl<P: Pacing> Bucket<P> {
         }
     }
 
-    /// Gives back `n` tokens that were taken ahead and are not wanted any more, if nobody took any after them: the
-    /// others keep the times they were told, so a gap in the middle stays one and no two calls get the same time.
-    pub fn cancel(&self, claim: Claim, n: u64) {
-        let back = claim.saturating_sub(self.limit().interval.saturating_mul(n));
-        let _ = self.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
-    }
-
-    /// What [`Bucket::try_acquire`] would say; takes and counts nothing.
-    #[must_use]
-    pub fn estimate(&self, n: u64, now: Nanos) -> Decision {
-        let arrival = self.arrival.load(Ordering::Acquire);
-        let limit = self.limit();
-        if n > limit.burst {
-            return Decision::TooMany;
-        }
-        match P::take(&limit, arrival, n, now) {
-            Ok((_, 0)) => Decision::Admitted,
-            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
-        }
-    }
-
-    /// The tokens in the bucket now; negative where tokens were reserved ahead.
-    #[must_use]
-    pub fn tokens(&self, now: Nanos) -> f64 {
-        let arrival = self.arrival.load(Ordering::Acquire);
-        self.limit().tokens(arrival, now)
-    }
-
-    /// Gives `n` tokens back, or as a present; a full bucket stays full.
-    pub fn add_tokens(&self, n: u64) {
-        loop {
-            let arrival = self.arrival.load(Ordering::Acquire);
-            let next = arrival.saturating_sub(self.limit().interval.saturating_mul(n));
-            if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return;
-            }
-        }
-    }
-
     /// Another limit from now on. The tokens in a bucket stay, as far as the new burst holds them; those in a queue keep
     /// their times.
-    pub fn replace(&self, limit: Limit, now: Nanos) {
+    pub fn set_limit(&self, limit: Limit, now: Nanos) {
         let _one_at_a_time = self.replacing.lock();
         let old = self.limit();
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -182,10 +124,81 @@ impl<P: Pacing> Bucket<P> {
         }
         self.version.fetch_add(1, Ordering::Release);
     }
+}
 
-    /// What was counted so far.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
+impl<P: Pacing> Limiter for Bucket<P> {
+    fn hasher(&self) -> Option<&RandomState> {
+        None
+    }
+
+    #[inline]
+    fn reserve(&self, _: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        loop {
+            let arrival = self.arrival.load(Ordering::Acquire);
+            let limit = self.limit();
+            if n <= limit.burst
+                && let Ok((next, 0)) = P::take(&limit, arrival, n, now)
+            {
+                if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    self.admitted.fetch_add(1, Ordering::Relaxed);
+                    return Reservation::Granted;
+                }
+            } else {
+                return self.reserve_ahead(n, max_wait, now);
+            }
+        }
+    }
+
+    fn cancel(&self, _: u64, claim: Claim, n: u64) {
+        let back = claim.saturating_sub(self.limit().interval.saturating_mul(n));
+        let _ = self.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn estimate(&self, _: u64, n: u64, now: Nanos) -> Decision {
+        let arrival = self.arrival.load(Ordering::Acquire);
+        let limit = self.limit();
+        if n > limit.burst {
+            return Decision::TooMany;
+        }
+        match P::take(&limit, arrival, n, now) {
+            Ok((_, 0)) => Decision::Admitted,
+            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
+        }
+    }
+
+    fn tokens(&self, _: u64, now: Nanos) -> f64 {
+        let arrival = self.arrival.load(Ordering::Acquire);
+        self.limit().tokens(arrival, now)
+    }
+
+    fn add_tokens(&self, _: u64, n: u64, _: Nanos) {
+        loop {
+            let arrival = self.arrival.load(Ordering::Acquire);
+            let next = arrival.saturating_sub(self.limit().interval.saturating_mul(n));
+            if self.arrival.compare_exchange_weak(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
+        self.set_limit(Limit::checked(rate, burst)?, now);
+        Ok(())
+    }
+
+    fn per_second(&self) -> f64 {
+        self.limit().per_second()
+    }
+
+    fn burst(&self) -> u64 {
+        self.limit().burst()
+    }
+
+    fn capacity(&self) -> usize {
+        0
+    }
+
+    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
         Statistics {
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
@@ -227,10 +240,10 @@ mod tests {
         let now = NANOS_PER_SECOND;
         assert_eq!((0..3).map(|_| bucket.try_acquire(1, now)).collect::<Vec<_>>(), [Decision::Admitted; 3]);
         assert_eq!(bucket.try_acquire(1, now), Decision::Wait(NANOS_PER_SECOND / 2));
-        assert_eq!(bucket.estimate(3, now), Decision::Wait(3 * NANOS_PER_SECOND / 2));
+        assert_eq!(bucket.estimate(0, 3, now), Decision::Wait(3 * NANOS_PER_SECOND / 2));
         assert_eq!(bucket.try_acquire(4, now), Decision::TooMany);
         assert_eq!(bucket.try_acquire(1, now + NANOS_PER_SECOND / 2), Decision::Admitted);
-        assert_eq!(bucket.statistics(), Statistics { admitted: 4, refused: 2, ..Statistics::default() });
+        assert_eq!(bucket.statistics(0, true), Statistics { admitted: 4, refused: 2, ..Statistics::default() });
     }
 
     #[test]
@@ -238,10 +251,10 @@ mod tests {
         let bucket = TokenBucket::new(limit(1.0, 2));
         let now = NANOS_PER_SECOND;
         assert_eq!(bucket.try_acquire(2, now), Decision::Admitted);
-        bucket.add_tokens(1);
+        bucket.add_tokens(0, 1, 0);
         assert_eq!(bucket.try_acquire(1, now), Decision::Admitted);
-        bucket.add_tokens(100);
-        assert!((bucket.tokens(now) - 2.0).abs() < 1e-9);
+        bucket.add_tokens(0, 100, 0);
+        assert!((bucket.tokens(0, now) - 2.0).abs() < 1e-9);
         assert_eq!(bucket.try_acquire(2, now), Decision::Admitted);
         assert_eq!(bucket.try_acquire(1, now), Decision::Wait(NANOS_PER_SECOND));
     }
@@ -251,28 +264,28 @@ mod tests {
         let bucket = TokenBucket::new(limit(1.0, 1));
         let now = NANOS_PER_SECOND;
         let second = NANOS_PER_SECOND;
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Granted);
-        assert!(matches!(bucket.reserve(1, 2 * second, now), Reservation::Later(wait, _) if wait == second));
-        assert!(matches!(bucket.reserve(1, 2 * second, now), Reservation::Later(wait, _) if wait == 2 * second));
-        assert_eq!(bucket.reserve(1, 2 * second, now), Reservation::Refused(3 * second));
-        assert_eq!((bucket.statistics().admitted, bucket.statistics().waited), (3, 2));
+        assert_eq!(bucket.reserve(0, 1, 2 * second, now), Reservation::Granted);
+        assert!(matches!(bucket.reserve(0, 1, 2 * second, now), Reservation::Later(wait, _) if wait == second));
+        assert!(matches!(bucket.reserve(0, 1, 2 * second, now), Reservation::Later(wait, _) if wait == 2 * second));
+        assert_eq!(bucket.reserve(0, 1, 2 * second, now), Reservation::Refused(3 * second));
+        assert_eq!((bucket.statistics(0, true).admitted, bucket.statistics(0, true).waited), (3, 2));
     }
 
     #[test]
     fn who_gives_up_waiting_leaves_no_two_calls_with_the_same_time() {
         let bucket = TokenBucket::new(limit(1.0, 1));
         let now = NANOS_PER_SECOND;
-        let later = |bucket: &TokenBucket| match bucket.reserve(1, Nanos::MAX, now) {
+        let later = |bucket: &TokenBucket| match bucket.reserve(0, 1, Nanos::MAX, now) {
             Reservation::Later(wait, claim) => (wait / NANOS_PER_SECOND, claim),
             other => panic!("{other:?}"),
         };
         assert_eq!(bucket.try_acquire(1, now), Decision::Admitted);
         let (first, second, third) = (later(&bucket), later(&bucket), later(&bucket));
         assert_eq!((first.0, second.0, third.0), (1, 2, 3));
-        bucket.cancel(second.1, 1);
+        bucket.cancel(0, second.1, 1);
         assert_eq!(later(&bucket).0, 4); // not 3, which is the third one's
         let last = later(&bucket);
-        bucket.cancel(last.1, 1);
+        bucket.cancel(0, last.1, 1);
         assert_eq!(later(&bucket).0, last.0);
     }
 
@@ -280,15 +293,15 @@ mod tests {
     fn a_leaky_bucket_lets_calls_out_one_interval_apart_and_holds_so_many() {
         let bucket = LeakyBucket::new(limit(2.0, 3));
         let (now, half) = (NANOS_PER_SECOND, NANOS_PER_SECOND / 2);
-        assert_eq!(bucket.reserve(1, Nanos::MAX, now), Reservation::Granted);
+        assert_eq!(bucket.reserve(0, 1, Nanos::MAX, now), Reservation::Granted);
         assert_eq!(bucket.try_acquire(1, now), Decision::Wait(half)); // after a quiet time as well: no burst
-        assert!(matches!(bucket.reserve(1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == half));
-        assert!(matches!(bucket.reserve(1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == 2 * half));
-        assert_eq!(bucket.reserve(1, Nanos::MAX, now), Reservation::Refused(3 * half)); // full
-        assert!((bucket.tokens(now)).abs() < 1e-9);
+        assert!(matches!(bucket.reserve(0, 1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == half));
+        assert!(matches!(bucket.reserve(0, 1, Nanos::MAX, now), Reservation::Later(wait, _) if wait == 2 * half));
+        assert_eq!(bucket.reserve(0, 1, Nanos::MAX, now), Reservation::Refused(3 * half)); // full
+        assert!((bucket.tokens(0, now)).abs() < 1e-9);
         let later = now + half;
-        assert_eq!(bucket.reserve(1, half, later), Reservation::Refused(2 * half)); // there is room, but not in time
-        assert_eq!(bucket.estimate(1, later), Decision::Wait(2 * half));
+        assert_eq!(bucket.reserve(0, 1, half, later), Reservation::Refused(2 * half)); // there is room, but not in time
+        assert_eq!(bucket.estimate(0, 1, later), Decision::Wait(2 * half));
         assert_eq!(bucket.try_acquire(4, later), Decision::TooMany);
     }
 
@@ -297,10 +310,10 @@ mod tests {
         let bucket = TokenBucket::new(limit(1.0, 10));
         let now = NANOS_PER_SECOND;
         assert_eq!(bucket.try_acquire(6, now), Decision::Admitted);
-        bucket.replace(limit(100.0, 20), now);
-        assert!((bucket.tokens(now) - 4.0).abs() < 1e-6);
-        bucket.replace(limit(5.0, 3), now);
-        assert!((bucket.tokens(now) - 3.0).abs() < 1e-6);
+        bucket.set_limit(limit(100.0, 20), now);
+        assert!((bucket.tokens(0, now) - 4.0).abs() < 1e-6);
+        bucket.set_limit(limit(5.0, 3), now);
+        assert!((bucket.tokens(0, now) - 3.0).abs() < 1e-6);
         assert!((bucket.limit().per_second() - 5.0).abs() < 1e-9);
     }
 
@@ -325,7 +338,9 @@ mod tests {
         let (slow, fast) = (limit(1.0, 1), limit(1_000.0, 1_000));
         let replacer = {
             let bucket = Arc::clone(&bucket);
-            std::thread::spawn(move || (0..2_000).for_each(|i| bucket.replace(if i % 2 == 0 { fast } else { slow }, 5)))
+            std::thread::spawn(move || {
+                (0..2_000).for_each(|i| bucket.set_limit(if i % 2 == 0 { fast } else { slow }, 5))
+            })
         };
         while !replacer.is_finished() {
             let seen = bucket.limit();
@@ -369,16 +384,16 @@ mod tests {
                         tokens = (tokens + by as f64 / model_limit.interval as f64).min(model_limit.burst as f64);
                     }
                     Step::Add(n) => {
-                        bucket.add_tokens(n);
+                        bucket.add_tokens(0, n, 0);
                         tokens = (tokens + n as f64).min(model_limit.burst as f64);
                     }
                     Step::Replace(rate, burst) => {
                         model_limit = limit(f64::from(rate), burst);
-                        bucket.replace(model_limit, now);
+                        bucket.set_limit(model_limit, now);
                         tokens = tokens.min(burst as f64);
                     }
                     Step::Acquire(n) => {
-                        let estimate = bucket.estimate(n, now);
+                        let estimate = bucket.estimate(0, n, now);
                         let decision = bucket.try_acquire(n, now);
                         prop_assert_eq!(estimate, decision);
                         match decision {
@@ -391,14 +406,14 @@ mod tests {
                                 prop_assert!(n as f64 > tokens - 1e-3, "{} of {}", n, tokens);
                                 let expected = (n as f64 - tokens) * model_limit.interval as f64;
                                 prop_assert!((wait as f64 - expected).abs() <= 1e-3 * model_limit.interval as f64 + 2.0);
-                                prop_assert_eq!(bucket.estimate(n, now + wait), Decision::Admitted);
-                                prop_assert!(matches!(bucket.estimate(n, now + wait - 1), Decision::Wait(1)));
+                                prop_assert_eq!(bucket.estimate(0, n, now + wait), Decision::Admitted);
+                                prop_assert!(matches!(bucket.estimate(0, n, now + wait - 1), Decision::Wait(1)));
                             }
                         }
                     }
                 }
-                prop_assert!((bucket.tokens(now) - tokens).abs() < 1e-3, "{} against {}", bucket.tokens(now), tokens);
-                tokens = bucket.tokens(now);
+                prop_assert!((bucket.tokens(0, now) - tokens).abs() < 1e-3, "{} against {}", bucket.tokens(0, now), tokens);
+                tokens = bucket.tokens(0, now);
             }
         }
 
@@ -417,17 +432,17 @@ mod tests {
                 let free = calls.last().map_or(0, |(out, n)| out + n * limit.interval);
                 let out = free.max(now);
                 let fits = out + n * limit.interval <= now + burst * limit.interval;
-                let expected = match bucket.estimate(n, now) {
+                let expected = match bucket.estimate(0, n, now) {
                     Decision::TooMany => {
                         prop_assert!(n > burst);
-                        prop_assert_eq!(bucket.reserve(n, Nanos::MAX, now), Reservation::TooMany);
+                        prop_assert_eq!(bucket.reserve(0, n, Nanos::MAX, now), Reservation::TooMany);
                         continue;
                     }
                     Decision::Admitted => 0,
                     Decision::Wait(wait) => wait,
                 };
                 prop_assert_eq!(now + expected, out);
-                match bucket.reserve(n, patience * limit.interval, now) {
+                match bucket.reserve(0, n, patience * limit.interval, now) {
                     Reservation::Granted => prop_assert_eq!(out, now),
                     Reservation::Later(wait, claim) => {
                         prop_assert!(fits && wait > 0 && wait <= patience * limit.interval);

@@ -2,7 +2,7 @@
 
 use loom::sync::Arc;
 
-use super::{Decision, KeyedTokenBucket, LeakyBucket, Limit, Rate, Reservation, TokenBucket};
+use super::{Decision, KeyedTokenBucket, LeakyBucket, Limit, Limiter, Rate, Reservation, TokenBucket};
 
 fn limit(rate: f64, burst: u64) -> Limit {
     Limit::new(Rate::per_second(rate).unwrap(), burst)
@@ -30,10 +30,10 @@ fn loom_replacing_the_limit_neither_mixes_two_nor_loses_an_acquire() {
             assert!(seen == old || seen == new);
             assert_eq!(other.try_acquire(3, 5), Decision::Admitted);
         });
-        bucket.replace(new, 5);
+        bucket.set_limit(new, 5);
         thread.join().unwrap();
         // Four tokens less three, whichever limit they were taken under.
-        assert!((bucket.tokens(5) - 1.0).abs() < 1e-6, "{}", bucket.tokens(5));
+        assert!((bucket.tokens(0, 5) - 1.0).abs() < 1e-6, "{}", bucket.tokens(0, 5));
     });
 }
 
@@ -51,8 +51,8 @@ fn loom_two_that_wait_in_a_queue_never_get_the_same_time() {
         let bucket = Arc::new(LeakyBucket::new(limit(1.0, 3)));
         assert_eq!(bucket.try_acquire(1, 5), Decision::Admitted);
         let other = Arc::clone(&bucket);
-        let thread = loom::thread::spawn(move || later(other.reserve(1, u64::MAX, 5)).0);
-        let here = later(bucket.reserve(1, u64::MAX, 5)).0;
+        let thread = loom::thread::spawn(move || later(other.reserve(0, 1, u64::MAX, 5)).0);
+        let here = later(bucket.reserve(0, 1, u64::MAX, 5)).0;
         let mut waits = [here, thread.join().unwrap()];
         waits.sort_unstable();
         assert_eq!(waits, [1_000_000_000, 2_000_000_000]);
@@ -64,12 +64,12 @@ fn loom_giving_up_a_wait_gives_nobody_the_time_of_another() {
     loom::model(|| {
         let bucket = Arc::new(LeakyBucket::new(limit(1.0, 5)));
         assert_eq!(bucket.try_acquire(1, 5), Decision::Admitted);
-        let (_, claim) = later(bucket.reserve(1, u64::MAX, 5));
+        let (_, claim) = later(bucket.reserve(0, 1, u64::MAX, 5));
         let other = Arc::clone(&bucket);
-        let thread = loom::thread::spawn(move || later(other.reserve(1, u64::MAX, 5)).0);
-        bucket.cancel(claim, 1);
+        let thread = loom::thread::spawn(move || later(other.reserve(0, 1, u64::MAX, 5)).0);
+        bucket.cancel(0, claim, 1);
         let there = thread.join().unwrap();
-        let here = later(bucket.reserve(1, u64::MAX, 5)).0;
+        let here = later(bucket.reserve(0, 1, u64::MAX, 5)).0;
         // Either the place was given back before the other came, or it stays empty.
         assert!((there, here) == (1_000_000_000, 2_000_000_000) || (there, here) == (2_000_000_000, 3_000_000_000));
     });
@@ -112,7 +112,7 @@ fn loom_replacing_the_limit_of_keys_keeps_their_tokens() {
         assert_eq!(bucket.try_acquire(7, 1, 5), Decision::Admitted);
         let other = Arc::clone(&bucket);
         let thread = loom::thread::spawn(move || assert_eq!(other.try_acquire(7, 2, 5), Decision::Admitted));
-        bucket.replace(limit(1_000.0, 8), 5);
+        bucket.set_limit(limit(1_000.0, 8), 5);
         thread.join().unwrap();
         assert!((bucket.tokens(7, 5) - 1.0).abs() < 1e-6, "{}", bucket.tokens(7, 5));
     });

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::decision::LOOKED_AT;
 use super::gcra::{Pacing, Queue, Tokens};
 use super::sync::{AtomicU64, Mutex, RwLock};
-use super::{Claim, Decision, Limit, Reservation, Statistics};
+use super::{Claim, Decision, Limit, LimitError, Limiter, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
 /// Keys for which there is room unless another capacity is asked for.
@@ -89,18 +89,6 @@ impl<P: Pacing> KeyedBucket<P> {
         }
     }
 
-    /// Keys for which there is room.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// By which keys are hashed: the hash picks the set, and zero is nobody's.
-    #[must_use]
-    pub fn hasher(&self) -> &RandomState {
-        &self.hasher
-    }
-
     /// The hash by which this bucket knows a key: keyed by this bucket's own random seed.
     #[inline]
     #[must_use]
@@ -118,24 +106,6 @@ impl<P: Pacing> KeyedBucket<P> {
     #[inline]
     pub fn try_acquire(&self, hash: u64, n: u64, now: Nanos) -> Decision {
         self.reserve(hash, n, 0, now).into()
-    }
-
-    /// Takes `n` tokens of a key if they are there within `max_wait`, ahead of time where they are not there yet.
-    #[inline(never)] // it would crowd a pipeline's common path
-    pub fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        // Held over the swap, so that `replace` sees all arrival times in the units of one limit.
-        let limit = self.limit.read();
-        let reservation = self.decide(&limit, hash, n, max_wait, now);
-        let counter = match reservation {
-            Reservation::Granted => &self.admitted,
-            Reservation::Later(..) => {
-                self.waited.fetch_add(1, Ordering::Relaxed);
-                &self.admitted
-            }
-            Reservation::Refused(_) | Reservation::TooMany => &self.refused,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        reservation
     }
 
     fn decide(&self, limit: &Limit, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
@@ -186,58 +156,9 @@ impl<P: Pacing> KeyedBucket<P> {
         slot.hash.store(hash, Ordering::Release);
     }
 
-    /// What [`KeyedBucket::try_acquire`] would say; takes and counts nothing.
-    #[must_use]
-    pub fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
-        let limit = self.limit();
-        if n > limit.burst {
-            return Decision::TooMany;
-        }
-        match P::take(&limit, self.arrival(hash), n, now) {
-            Ok((_, 0)) => Decision::Admitted,
-            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
-        }
-    }
-
-    /// The tokens that a key has now.
-    #[must_use]
-    pub fn tokens(&self, hash: u64, now: Nanos) -> f64 {
-        self.limit().tokens(self.arrival(hash), now)
-    }
-
-    /// Gives a key `n` tokens back; a full bucket stays full.
-    pub fn add_tokens(&self, hash: u64, n: u64) {
-        let limit = self.limit.read();
-        let back = limit.interval.saturating_mul(n);
-        for slot in &self.set(hash).1.0 {
-            loop {
-                let arrival = slot.arrival.load(Ordering::Acquire);
-                if slot.hash.load(Ordering::Acquire) != hash {
-                    break;
-                }
-                let next = arrival.saturating_sub(back);
-                if slot.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Gives back `n` tokens of a key that were taken ahead, if nobody took any after them.
-    pub fn cancel(&self, hash: u64, claim: Claim, n: u64) {
-        let limit = self.limit.read();
-        let back = claim.saturating_sub(limit.interval.saturating_mul(n));
-        for slot in &self.set(hash).1.0 {
-            if slot.arrival.load(Ordering::Acquire) == claim && slot.hash.load(Ordering::Acquire) == hash {
-                let _ = slot.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
-                return;
-            }
-        }
-    }
-
     /// Another limit from now on; every key keeps its tokens, as far as the new burst holds them. Walks all slots
     /// that were ever used (a million keys: tens of milliseconds), while calls wait.
-    pub fn replace(&self, limit: Limit, now: Nanos) {
+    pub fn set_limit(&self, limit: Limit, now: Nanos) {
         let mut current = self.limit.write();
         for set in self.segments.iter().filter_map(OnceLock::get).flat_map(|segment| segment.iter()) {
             for slot in &set.0 {
@@ -248,22 +169,6 @@ impl<P: Pacing> KeyedBucket<P> {
             }
         }
         *current = limit;
-    }
-
-    /// What was counted so far. Walks all slots that were ever used, for a million keys only if it is to be `thorough`.
-    #[must_use]
-    pub fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
-        let allocated = self.segments.iter().filter(|segment| segment.get().is_some()).count();
-        let slots = allocated * size_of::<[Set; SEGMENT]>();
-        Statistics {
-            admitted: self.admitted.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            waited: self.waited.load(Ordering::Relaxed),
-            evictions: self.evictions.load(Ordering::Relaxed),
-            live: (thorough || slots <= LOOKED_AT).then(|| self.live(now)),
-            capacity: self.capacity,
-            bytes: slots + size_of_val(&*self.segments),
-        }
     }
 
     /// The keys that have less than a full bucket now. Walks all slots that were ever used.
@@ -291,6 +196,103 @@ impl<P: Pacing> KeyedBucket<P> {
         let index = ((u128::from(hash) * self.sets as u128) >> 64) as usize;
         let segment = self.segments[index / SEGMENT].get_or_init(|| Box::new(std::array::from_fn(|_| Set::default())));
         (index, &segment[index % SEGMENT])
+    }
+}
+
+impl<P: Pacing> Limiter for KeyedBucket<P> {
+    fn hasher(&self) -> Option<&RandomState> {
+        Some(&self.hasher)
+    }
+
+    #[inline(never)] // it would crowd a pipeline's common path
+    fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        // Held over the swap, so that `replace` sees all arrival times in the units of one limit.
+        let limit = self.limit.read();
+        let reservation = self.decide(&limit, hash, n, max_wait, now);
+        let counter = match reservation {
+            Reservation::Granted => &self.admitted,
+            Reservation::Later(..) => {
+                self.waited.fetch_add(1, Ordering::Relaxed);
+                &self.admitted
+            }
+            Reservation::Refused(_) | Reservation::TooMany => &self.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        reservation
+    }
+
+    fn cancel(&self, hash: u64, claim: Claim, n: u64) {
+        let limit = self.limit.read();
+        let back = claim.saturating_sub(limit.interval.saturating_mul(n));
+        for slot in &self.set(hash).1.0 {
+            if slot.arrival.load(Ordering::Acquire) == claim && slot.hash.load(Ordering::Acquire) == hash {
+                let _ = slot.arrival.compare_exchange(claim, back, Ordering::AcqRel, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+
+    fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
+        let limit = self.limit();
+        if n > limit.burst {
+            return Decision::TooMany;
+        }
+        match P::take(&limit, self.arrival(hash), n, now) {
+            Ok((_, 0)) => Decision::Admitted,
+            Ok((_, wait)) | Err(wait) => Decision::Wait(wait),
+        }
+    }
+
+    fn tokens(&self, hash: u64, now: Nanos) -> f64 {
+        self.limit().tokens(self.arrival(hash), now)
+    }
+
+    fn add_tokens(&self, hash: u64, n: u64, _: Nanos) {
+        let limit = self.limit.read();
+        let back = limit.interval.saturating_mul(n);
+        for slot in &self.set(hash).1.0 {
+            loop {
+                let arrival = slot.arrival.load(Ordering::Acquire);
+                if slot.hash.load(Ordering::Acquire) != hash {
+                    break;
+                }
+                let next = arrival.saturating_sub(back);
+                if slot.arrival.compare_exchange(arrival, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
+        self.set_limit(Limit::checked(rate, burst)?, now);
+        Ok(())
+    }
+
+    fn per_second(&self) -> f64 {
+        self.limit().per_second()
+    }
+
+    fn burst(&self) -> u64 {
+        self.limit().burst()
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
+        let allocated = self.segments.iter().filter(|segment| segment.get().is_some()).count();
+        let slots = allocated * size_of::<[Set; SEGMENT]>();
+        Statistics {
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            live: (thorough || slots <= LOOKED_AT).then(|| self.live(now)),
+            capacity: self.capacity,
+            bytes: slots + size_of_val(&*self.segments),
+        }
     }
 }
 
@@ -324,7 +326,7 @@ mod tests {
         assert_eq!(bucket.try_acquire(ann, 1, SECOND), Decision::Admitted);
         assert_eq!(bucket.try_acquire(ann, 1, SECOND), Decision::Wait(SECOND));
         assert_eq!(bucket.try_acquire(bob, 1, SECOND), Decision::Admitted);
-        bucket.add_tokens(ann, 1);
+        bucket.add_tokens(ann, 1, 0);
         assert_eq!(bucket.estimate(ann, 1, SECOND), Decision::Admitted);
         assert_eq!(bucket.try_acquire(ann, 2, SECOND), Decision::TooMany);
     }
@@ -362,7 +364,7 @@ mod tests {
     fn replacing_the_limit_keeps_every_keys_tokens() {
         let bucket = KeyedTokenBucket::new(limit(1.0, 10), 100);
         assert_eq!(bucket.try_acquire(7, 6, SECOND), Decision::Admitted);
-        bucket.replace(limit(50.0, 5), SECOND);
+        bucket.set_limit(limit(50.0, 5), SECOND);
         assert!((bucket.tokens(7, SECOND) - 4.0).abs() < 1e-6);
         assert!((bucket.tokens(8, SECOND) - 5.0).abs() < 1e-6);
     }
@@ -432,9 +434,9 @@ mod tests {
                 let own = each.entry(hash).or_insert_with(|| TokenBucket::new(limit(3.0, 3)));
                 // Its own bucket goes into debt where the shared one admits: it never has more than the shared one.
                 if keyed.try_acquire(hash, n, now) == Decision::Admitted {
-                    prop_assert!(matches!(own.reserve(n, Nanos::MAX, now), Reservation::Granted | Reservation::Later(..)));
+                    prop_assert!(matches!(own.reserve(0, n, Nanos::MAX, now), Reservation::Granted | Reservation::Later(..)));
                 } else {
-                    prop_assert!(matches!(own.estimate(n, now), Decision::Wait(_)));
+                    prop_assert!(matches!(own.estimate(0, n, now), Decision::Wait(_)));
                 }
             }
         }

@@ -1,32 +1,31 @@
-//! One shape for all limiters: what pipelines and bindings hold.
+//! The interface of all limiters, and any limiter as pipelines and bindings hold it.
 
 use std::fmt::Debug;
 use std::hash::RandomState;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::bucket::{Bucket, LeakyBucket, TokenBucket};
-use super::gcra::Pacing;
-use super::keyed_bucket::{KeyedBucket, KeyedLeakyBucket, KeyedTokenBucket};
-use super::window::{Counting, Quota};
-use super::windows::{FixedWindow, KeyedFixedWindow, KeyedSlidingWindow, KeyedWindow, SlidingWindow, Window};
+use super::bucket::{LeakyBucket, TokenBucket};
+use super::keyed_bucket::{KeyedLeakyBucket, KeyedTokenBucket};
+use super::window::Quota;
+use super::windows::{FixedWindow, KeyedFixedWindow, KeyedSlidingWindow, SlidingWindow};
 use super::{Claim, Decision, Limit, LimitError, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
 /// How a limiter counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// A burst after a quiet time, and the rate over a long one.
+    /// Allows a burst after a quiet time, and the rate over a long time.
     TokenBucket,
-    /// One after another at even distances, from a queue.
+    /// Lets requests out of a queue at even distances.
     LeakyBucket,
-    /// So many in any period, as far as two counters can tell.
+    /// Allows a number of requests in any period, as far as two counters can tell.
     SlidingWindow,
-    /// So many from one multiple of the period to the next.
+    /// Allows a number of requests between two multiples of the period.
     FixedWindow,
 }
 
-/// There is no algorithm of this name.
+/// The error of an unknown algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("algorithm is {0:?}; it must be token_bucket, leaky_bucket, sliding_window or fixed_window")]
 pub struct UnknownAlgorithm(String);
@@ -45,30 +44,36 @@ impl FromStr for Algorithm {
     }
 }
 
-/// What every limiter does. One without keys takes no notice of hashes.
+/// A limiter. One without keys ignores hashes.
 pub trait Limiter: Debug + Send + Sync {
-    /// By which keys are hashed; None: it has no keys.
+    /// The hasher of the keys; None without keys. The hash 0 belongs to no key.
     fn hasher(&self) -> Option<&RandomState>;
 
-    /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet.
+    /// Takes `n` tokens, ahead of time if they come within `max_wait`; earlier callers wait shorter.
+    ///
+    /// A caller that stops waiting passes its claim to `cancel`.
     fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation;
 
-    /// Gives back `n` tokens that were taken ahead and are not wanted any more, as far as no later claim would suffer.
+    /// Gives back `n` tokens that were taken ahead, unless that would move a later claim.
+    ///
+    /// Later callers keep the times they were told, so a gap in the middle stays, and no two calls get one time.
     fn cancel(&self, hash: u64, claim: Claim, n: u64);
 
-    /// What a request that does not wait would be told; takes and counts nothing.
+    /// The decision about a request that does not wait; takes and counts nothing.
     fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision;
 
-    /// The tokens left now.
+    /// The tokens left now; negative where tokens were reserved ahead.
     fn tokens(&self, hash: u64, now: Nanos) -> f64;
 
-    /// Gives tokens back, or as a present; there are never more than it holds.
+    /// Adds tokens, up to the most that the limiter holds.
     fn add_tokens(&self, hash: u64, n: u64, now: Nanos);
 
-    /// Another limit from now on; tokens stay in buckets, and what was used stays used in windows.
+    /// Replaces the limit; tokens stay in buckets, and used tokens stay used in windows.
+    ///
+    /// With keys this walks all slots in use, for a million keys some tens of milliseconds, while calls wait.
     ///
     /// # Errors
-    /// A rate and burst that are no limit for this algorithm; then nothing has changed.
+    /// The rate and burst are no limit for this algorithm; then nothing has changed.
     fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError>;
 
     /// Tokens a second.
@@ -77,177 +82,29 @@ pub trait Limiter: Debug + Send + Sync {
     /// The most tokens that can be asked for.
     fn burst(&self) -> u64;
 
-    /// Keys for which there is room; zero: it has no keys.
+    /// The number of keys for which there is room; zero without keys.
     fn capacity(&self) -> usize;
 
-    /// What was counted so far; where it is to be `thorough` with the live keys, however many slots are to be looked at.
+    /// The counts so far. Only a `thorough` call counts the live keys of a large table, by walking all slots.
     fn statistics(&self, now: Nanos, thorough: bool) -> Statistics;
 }
 
-impl<P: Pacing> Limiter for Bucket<P> {
-    fn hasher(&self) -> Option<&RandomState> {
-        None
-    }
-    fn reserve(&self, _: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        self.reserve(n, max_wait, now)
-    }
-    fn cancel(&self, _: u64, claim: Claim, n: u64) {
-        self.cancel(claim, n);
-    }
-    fn estimate(&self, _: u64, n: u64, now: Nanos) -> Decision {
-        self.estimate(n, now)
-    }
-    fn tokens(&self, _: u64, now: Nanos) -> f64 {
-        self.tokens(now)
-    }
-    fn add_tokens(&self, _: u64, n: u64, _: Nanos) {
-        self.add_tokens(n);
-    }
-    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
-        self.replace(Limit::checked(rate, burst)?, now);
-        Ok(())
-    }
-    fn per_second(&self) -> f64 {
-        self.limit().per_second()
-    }
-    fn burst(&self) -> u64 {
-        self.limit().burst()
-    }
-    fn capacity(&self) -> usize {
-        0
-    }
-    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
-        self.statistics()
-    }
-}
-
-impl<P: Pacing> Limiter for KeyedBucket<P> {
-    fn hasher(&self) -> Option<&RandomState> {
-        Some(self.hasher())
-    }
-    fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        self.reserve(hash, n, max_wait, now)
-    }
-    fn cancel(&self, hash: u64, claim: Claim, n: u64) {
-        self.cancel(hash, claim, n);
-    }
-    fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
-        self.estimate(hash, n, now)
-    }
-    fn tokens(&self, hash: u64, now: Nanos) -> f64 {
-        self.tokens(hash, now)
-    }
-    fn add_tokens(&self, hash: u64, n: u64, _: Nanos) {
-        self.add_tokens(hash, n);
-    }
-    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
-        self.replace(Limit::checked(rate, burst)?, now);
-        Ok(())
-    }
-    fn per_second(&self) -> f64 {
-        self.limit().per_second()
-    }
-    fn burst(&self) -> u64 {
-        self.limit().burst()
-    }
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
-        self.statistics(now, thorough)
-    }
-}
-
-impl<C: Counting> Limiter for Window<C> {
-    fn hasher(&self) -> Option<&RandomState> {
-        None
-    }
-    fn reserve(&self, _: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        self.reserve(n, max_wait, now)
-    }
-    fn cancel(&self, _: u64, claim: Claim, n: u64) {
-        self.cancel(claim, n);
-    }
-    fn estimate(&self, _: u64, n: u64, now: Nanos) -> Decision {
-        self.estimate(n, now)
-    }
-    fn tokens(&self, _: u64, now: Nanos) -> f64 {
-        self.tokens(now)
-    }
-    fn add_tokens(&self, _: u64, n: u64, now: Nanos) {
-        self.add_tokens(n, now);
-    }
-    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
-        self.replace(Quota::checked(rate, burst)?, now);
-        Ok(())
-    }
-    fn per_second(&self) -> f64 {
-        self.quota().per_second()
-    }
-    fn burst(&self) -> u64 {
-        self.quota().count()
-    }
-    fn capacity(&self) -> usize {
-        0
-    }
-    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
-        self.statistics()
-    }
-}
-
-impl<C: Counting> Limiter for KeyedWindow<C> {
-    fn hasher(&self) -> Option<&RandomState> {
-        Some(self.hasher())
-    }
-    fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        self.reserve(hash, n, max_wait, now)
-    }
-    fn cancel(&self, hash: u64, claim: Claim, n: u64) {
-        self.cancel(hash, claim, n);
-    }
-    fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
-        self.estimate(hash, n, now)
-    }
-    fn tokens(&self, hash: u64, now: Nanos) -> f64 {
-        self.tokens(hash, now)
-    }
-    fn add_tokens(&self, hash: u64, n: u64, now: Nanos) {
-        self.add_tokens(hash, n, now);
-    }
-    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
-        self.replace(Quota::checked(rate, burst)?, now);
-        Ok(())
-    }
-    fn per_second(&self) -> f64 {
-        self.quota().per_second()
-    }
-    fn burst(&self) -> u64 {
-        self.quota().count()
-    }
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
-        self.statistics(now, thorough)
-    }
-}
-
-/// Any limiter, shared. Token buckets, the common ones, are called directly.
+/// Any limiter, shared. Token buckets, which are the most common, are called without a virtual table.
 #[derive(Debug, Clone)]
 pub enum AnyLimiter {
-    /// For all calls.
+    /// A bucket for all calls.
     TokenBucket(Arc<TokenBucket>),
-    /// For each key.
+    /// A bucket for each key.
     KeyedTokenBucket(Arc<KeyedTokenBucket>),
-    /// All others.
+    /// Any other limiter.
     Other(Arc<dyn Limiter>),
 }
 
 impl AnyLimiter {
-    /// A limiter; for each of `capacity` keys where that is given.
+    /// A limiter for all calls, or for each of `capacity` keys.
     ///
     /// # Errors
-    /// A rate and burst that are no limit for this algorithm.
+    /// The rate and burst are no limit for this algorithm.
     pub fn new(
         algorithm: Algorithm,
         rate: Rate,
@@ -281,17 +138,17 @@ impl AnyLimiter {
         }
     }
 
-    /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet.
+    /// Takes `n` tokens, ahead of time if they come within `max_wait`.
     #[inline]
     pub fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
         match self {
-            Self::TokenBucket(bucket) => bucket.reserve(n, max_wait, now),
+            Self::TokenBucket(bucket) => bucket.reserve(hash, n, max_wait, now),
             Self::KeyedTokenBucket(bucket) => bucket.reserve(hash, n, max_wait, now),
             Self::Other(limiter) => limiter.reserve(hash, n, max_wait, now),
         }
     }
 
-    /// All its other verbs.
+    /// The limiter behind its interface.
     #[must_use]
     pub fn get(&self) -> &dyn Limiter {
         match self {

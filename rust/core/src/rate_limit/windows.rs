@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::decision::LOOKED_AT;
 use super::window::{Counting, Fixed, Quota, Sliding, Used};
-use super::{Claim, Decision, Reservation, Statistics};
+use super::{Claim, Decision, LimitError, Limiter, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
 /// A window for all calls.
@@ -79,50 +79,64 @@ impl<C: Counting> Window<C> {
         self.state.lock().quota
     }
 
-    /// Takes `n` tokens if they are there within `max_wait`, ahead of time where they are not there yet.
-    pub fn reserve(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+    /// Another quota from now on; what was used stays used.
+    pub fn set_quota(&self, quota: Quota, now: Nanos) {
+        let mut state = self.state.lock();
+        state.used = state.quota.handed_on(state.used, now);
+        state.quota = quota;
+    }
+}
+
+impl<C: Counting> Limiter for Window<C> {
+    fn hasher(&self) -> Option<&RandomState> {
+        None
+    }
+
+    fn reserve(&self, _: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
         let state = &mut *self.state.lock();
         let reservation = reserve::<C>(&state.quota, &mut state.used, n, max_wait, now);
         state.counts.count(reservation);
         reservation
     }
 
-    /// Gives back `n` tokens that were taken ahead.
-    pub fn cancel(&self, claim: Claim, n: u64) {
+    fn cancel(&self, _: u64, claim: Claim, n: u64) {
         let mut state = self.state.lock();
         state.used = state.quota.cancelled(state.used, claim, n);
     }
 
-    /// What a request for `n` tokens that does not wait would be told; takes and counts nothing.
-    #[must_use]
-    pub fn estimate(&self, n: u64, now: Nanos) -> Decision {
+    fn estimate(&self, _: u64, n: u64, now: Nanos) -> Decision {
         let state = self.state.lock();
         reserve::<C>(&state.quota, &mut { state.used }, n, 0, now).into()
     }
 
-    /// The tokens left now.
-    #[must_use]
-    pub fn tokens(&self, now: Nanos) -> f64 {
+    fn tokens(&self, _: u64, now: Nanos) -> f64 {
         let state = self.state.lock();
         C::left(&state.quota, state.used, now)
     }
 
-    /// Gives `n` tokens back, or as a present; there are never more than the quota.
-    pub fn add_tokens(&self, n: u64, now: Nanos) {
+    fn add_tokens(&self, _: u64, n: u64, now: Nanos) {
         let mut state = self.state.lock();
         state.used = state.quota.with_less(state.used, n, now);
     }
 
-    /// Another quota from now on; what was used stays used.
-    pub fn replace(&self, quota: Quota, now: Nanos) {
-        let mut state = self.state.lock();
-        state.used = state.quota.handed_on(state.used, now);
-        state.quota = quota;
+    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
+        self.set_quota(Quota::checked(rate, burst)?, now);
+        Ok(())
     }
 
-    /// What was counted so far.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
+    fn per_second(&self) -> f64 {
+        self.quota().per_second()
+    }
+
+    fn burst(&self) -> u64 {
+        self.quota().count()
+    }
+
+    fn capacity(&self) -> usize {
+        0
+    }
+
+    fn statistics(&self, _: Nanos, _: bool) -> Statistics {
         let Counts { admitted, refused, waited, .. } = self.state.lock().counts;
         Statistics { admitted, refused, waited, ..Statistics::default() }
     }
@@ -185,70 +199,15 @@ impl<C: Counting> KeyedWindow<C> {
         }
     }
 
-    /// Keys for which there is room.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// By which keys are hashed.
-    #[must_use]
-    pub fn hasher(&self) -> &RandomState {
-        &self.hasher
-    }
-
     /// The quota now.
     #[must_use]
     pub fn quota(&self) -> Quota {
         self.shards[0].lock().quota
     }
 
-    /// Takes `n` tokens of a key if they are there within `max_wait`, ahead of time where they are not there yet.
-    pub fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
-        let (shard, place) = self.place(hash);
-        let mut shard = shard.lock();
-        let Shard { quota, segments, counts } = &mut *shard;
-        let set = set_of(segments, place);
-        let reservation = match set.iter_mut().find(|slot| slot.hash == hash) {
-            Some(slot) => reserve::<C>(quota, &mut slot.used, n, max_wait, now),
-            None => {
-                let mut used = Used::default();
-                let reservation = reserve::<C>(quota, &mut used, n, max_wait, now);
-                if matches!(reservation, Reservation::Granted | Reservation::Later(..)) {
-                    claim::<C>(quota, set, Slot { hash, used }, counts, now);
-                }
-                reservation
-            }
-        };
-        counts.count(reservation);
-        reservation
-    }
-
-    /// Gives back `n` tokens of a key that were taken ahead.
-    pub fn cancel(&self, hash: u64, claim: Claim, n: u64) {
-        self.with(hash, |quota, used| *used = quota.cancelled(*used, claim, n));
-    }
-
-    /// What a request that does not wait would be told; takes and counts nothing.
-    #[must_use]
-    pub fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
-        self.with(hash, |quota, used| reserve::<C>(quota, &mut used.clone(), n, 0, now)).into()
-    }
-
-    /// The tokens that a key has left now.
-    #[must_use]
-    pub fn tokens(&self, hash: u64, now: Nanos) -> f64 {
-        self.with(hash, |quota, used| C::left(quota, *used, now))
-    }
-
-    /// Gives a key `n` tokens back; there are never more than the quota.
-    pub fn add_tokens(&self, hash: u64, n: u64, now: Nanos) {
-        self.with(hash, |quota, used| *used = quota.with_less(*used, n, now));
-    }
-
     /// Another quota from now on; what each key used stays used. Walks all slots that were ever used, locking a part of
     /// them at a time.
-    pub fn replace(&self, quota: Quota, now: Nanos) {
+    pub fn set_quota(&self, quota: Quota, now: Nanos) {
         for shard in &self.shards {
             let mut shard = shard.lock();
             let old = std::mem::replace(&mut shard.quota, quota);
@@ -258,26 +217,6 @@ impl<C: Counting> KeyedWindow<C> {
                 }
             }
         }
-    }
-
-    /// What was counted so far. Walks all slots that were ever used, for a million keys only if it is to be `thorough`.
-    #[must_use]
-    pub fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
-        let mut sum = Statistics { capacity: self.capacity, ..Statistics::default() };
-        sum.bytes = size_of_val(&*self.shards);
-        let mut slots = 0;
-        for shard in &self.shards {
-            let shard = shard.lock();
-            sum.admitted += shard.counts.admitted;
-            sum.refused += shard.counts.refused;
-            sum.waited += shard.counts.waited;
-            sum.evictions += shard.counts.evictions;
-            sum.bytes += size_of_val(&*shard.segments);
-            slots += shard.segments.iter().flatten().count() * size_of::<[Set; SEGMENT]>();
-        }
-        sum.bytes += slots;
-        sum.live = (thorough || slots <= LOOKED_AT).then(|| self.live(now));
-        sum
     }
 
     fn live(&self, now: Nanos) -> usize {
@@ -306,6 +245,83 @@ impl<C: Counting> KeyedWindow<C> {
         let index = ((u128::from(hash) * self.sets as u128) >> 64) as usize;
         let within = index / self.shards.len();
         (&self.shards[index % self.shards.len()], (within / SEGMENT, within % SEGMENT))
+    }
+}
+
+impl<C: Counting> Limiter for KeyedWindow<C> {
+    fn hasher(&self) -> Option<&RandomState> {
+        Some(&self.hasher)
+    }
+
+    fn reserve(&self, hash: u64, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
+        let (shard, place) = self.place(hash);
+        let mut shard = shard.lock();
+        let Shard { quota, segments, counts } = &mut *shard;
+        let set = set_of(segments, place);
+        let reservation = match set.iter_mut().find(|slot| slot.hash == hash) {
+            Some(slot) => reserve::<C>(quota, &mut slot.used, n, max_wait, now),
+            None => {
+                let mut used = Used::default();
+                let reservation = reserve::<C>(quota, &mut used, n, max_wait, now);
+                if matches!(reservation, Reservation::Granted | Reservation::Later(..)) {
+                    claim::<C>(quota, set, Slot { hash, used }, counts, now);
+                }
+                reservation
+            }
+        };
+        counts.count(reservation);
+        reservation
+    }
+
+    fn cancel(&self, hash: u64, claim: Claim, n: u64) {
+        self.with(hash, |quota, used| *used = quota.cancelled(*used, claim, n));
+    }
+
+    fn estimate(&self, hash: u64, n: u64, now: Nanos) -> Decision {
+        self.with(hash, |quota, used| reserve::<C>(quota, &mut used.clone(), n, 0, now)).into()
+    }
+
+    fn tokens(&self, hash: u64, now: Nanos) -> f64 {
+        self.with(hash, |quota, used| C::left(quota, *used, now))
+    }
+
+    fn add_tokens(&self, hash: u64, n: u64, now: Nanos) {
+        self.with(hash, |quota, used| *used = quota.with_less(*used, n, now));
+    }
+
+    fn replace(&self, rate: Rate, burst: Option<u64>, now: Nanos) -> Result<(), LimitError> {
+        self.set_quota(Quota::checked(rate, burst)?, now);
+        Ok(())
+    }
+
+    fn per_second(&self) -> f64 {
+        self.quota().per_second()
+    }
+
+    fn burst(&self) -> u64 {
+        self.quota().count()
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn statistics(&self, now: Nanos, thorough: bool) -> Statistics {
+        let mut sum = Statistics { capacity: self.capacity, ..Statistics::default() };
+        sum.bytes = size_of_val(&*self.shards);
+        let mut slots = 0;
+        for shard in &self.shards {
+            let shard = shard.lock();
+            sum.admitted += shard.counts.admitted;
+            sum.refused += shard.counts.refused;
+            sum.waited += shard.counts.waited;
+            sum.evictions += shard.counts.evictions;
+            sum.bytes += size_of_val(&*shard.segments);
+            slots += shard.segments.iter().flatten().count() * size_of::<[Set; SEGMENT]>();
+        }
+        sum.bytes += slots;
+        sum.live = (thorough || slots <= LOOKED_AT).then(|| self.live(now));
+        sum
     }
 }
 
@@ -351,18 +367,21 @@ mod tests {
     fn who_waits_gets_the_next_windows_and_others_come_behind() {
         let window = FixedWindow::new(quota("2/s"));
         let now = 5 * SECOND + SECOND / 2;
-        assert_eq!((0..2).map(|_| window.reserve(1, 0, now)).collect::<Vec<_>>(), [Reservation::Granted; 2]);
-        let waits: Vec<_> = (0..5).map(|_| window.reserve(1, 2 * SECOND, now)).collect();
+        assert_eq!((0..2).map(|_| window.reserve(0, 1, 0, now)).collect::<Vec<_>>(), [Reservation::Granted; 2]);
+        let waits: Vec<_> = (0..5).map(|_| window.reserve(0, 1, 2 * SECOND, now)).collect();
         let half = SECOND / 2;
         assert!(matches!(waits[0], Reservation::Later(wait, _) if wait == half));
         assert!(matches!(waits[1], Reservation::Later(wait, _) if wait == half));
         let Reservation::Later(wait, claim) = waits[3] else { panic!("{waits:?}") };
         assert_eq!((wait, waits[4]), (3 * half, Reservation::Refused(5 * half)));
-        window.cancel(claim, 1);
-        assert!(matches!(window.reserve(1, 2 * SECOND, now), Reservation::Later(wait, _) if wait == 3 * half));
-        assert_eq!(window.statistics(), Statistics { admitted: 7, refused: 1, waited: 5, ..Statistics::default() });
-        assert_eq!(window.tokens(now), 0.0);
-        assert_eq!(window.reserve(3, Nanos::MAX, now), Reservation::TooMany);
+        window.cancel(0, claim, 1);
+        assert!(matches!(window.reserve(0, 1, 2 * SECOND, now), Reservation::Later(wait, _) if wait == 3 * half));
+        assert_eq!(
+            window.statistics(0, true),
+            Statistics { admitted: 7, refused: 1, waited: 5, ..Statistics::default() }
+        );
+        assert_eq!(window.tokens(0, now), 0.0);
+        assert_eq!(window.reserve(0, 3, Nanos::MAX, now), Reservation::TooMany);
     }
 
     #[test]
@@ -370,16 +389,16 @@ mod tests {
         let (plain, keyed) = (SlidingWindow::new(quota("5/min")), KeyedSlidingWindow::new(quota("5/min"), 100));
         let now = 60 * SECOND;
         for _ in 0..5 {
-            assert_eq!(plain.reserve(1, 0, now), Reservation::Granted);
+            assert_eq!(plain.reserve(0, 1, 0, now), Reservation::Granted);
             assert_eq!(keyed.reserve(7, 1, 0, now), Reservation::Granted);
         }
-        plain.replace(quota("8/min"), now);
-        keyed.replace(quota("8/min"), now);
-        assert_eq!((plain.tokens(now), keyed.tokens(7, now), keyed.tokens(8, now)), (3.0, 3.0, 8.0));
-        plain.add_tokens(2, now);
+        plain.set_quota(quota("8/min"), now);
+        keyed.set_quota(quota("8/min"), now);
+        assert_eq!((plain.tokens(0, now), keyed.tokens(7, now), keyed.tokens(8, now)), (3.0, 3.0, 8.0));
+        plain.add_tokens(0, 2, now);
         keyed.add_tokens(7, 100, now);
-        assert_eq!((plain.tokens(now), keyed.tokens(7, now)), (5.0, 8.0));
-        assert_eq!((plain.estimate(5, now), plain.estimate(9, now)), (Decision::Admitted, Decision::TooMany));
+        assert_eq!((plain.tokens(0, now), keyed.tokens(7, now)), (5.0, 8.0));
+        assert_eq!((plain.estimate(0, 5, now), plain.estimate(0, 9, now)), (Decision::Admitted, Decision::TooMany));
     }
 
     #[test]
@@ -387,7 +406,7 @@ mod tests {
         let keys = 1 << 20;
         let window = KeyedFixedWindow::new(quota("1/h"), keys);
         assert!(window.statistics(SECOND, true).bytes < 256 * 1024);
-        let hash = |key: &usize| window.hasher().hash_one(key).max(1);
+        let hash = |key: &usize| window.hasher.hash_one(key).max(1);
         for key in 0..keys {
             assert_eq!(window.reserve(hash(&key), 1, 0, SECOND), Reservation::Granted);
         }
@@ -409,7 +428,7 @@ mod tests {
             .map(|_| {
                 let window = Arc::clone(&window);
                 std::thread::spawn(move || {
-                    let hash = |key| window.hasher().hash_one(key).max(1);
+                    let hash = |key| window.hasher.hash_one(key).max(1);
                     (0..8_000_u64)
                         .filter(|i| window.reserve(hash(i % 40), 1, 0, SECOND) == Reservation::Granted)
                         .count()
@@ -432,10 +451,10 @@ mod tests {
             for (key, n, by, patience) in steps {
                 now += by;
                 let own = each.entry(key).or_insert_with(|| SlidingWindow::new(quota("3/s")));
-                let hash = keyed.hasher().hash_one(key).max(1);
-                prop_assert_eq!(keyed.estimate(hash, n, now), own.estimate(n, now));
-                prop_assert_eq!(keyed.reserve(hash, n, patience * SECOND, now), own.reserve(n, patience * SECOND, now));
-                prop_assert_eq!(keyed.tokens(hash, now), own.tokens(now));
+                let hash = keyed.hasher.hash_one(key).max(1);
+                prop_assert_eq!(keyed.estimate(hash, n, now), own.estimate(0, n, now));
+                prop_assert_eq!(keyed.reserve(hash, n, patience * SECOND, now), own.reserve(0, n, patience * SECOND, now));
+                prop_assert_eq!(keyed.tokens(hash, now), own.tokens(0, now));
             }
         }
 
@@ -450,7 +469,7 @@ mod tests {
             for (hash, by) in steps {
                 now += by;
                 let own = each.entry(hash).or_insert_with(|| FixedWindow::new(quota("2/s")));
-                let alone = own.reserve(1, 0, now);
+                let alone = own.reserve(0, 1, 0, now);
                 if alone == Reservation::Granted {
                     prop_assert_eq!(keyed.reserve(hash, 1, 0, now), Reservation::Granted);
                 } else if keyed.reserve(hash, 1, 0, now) != Reservation::Granted {
