@@ -51,7 +51,7 @@ def split(segment: Segment) -> list[float | Segment]:
 
 
 class TrioTimeouts:
-    """A segment in parts, with a cancel scope for each time limit between them.
+    """A segment in parts, with a cancel scope for each time limit.
 
     On trio a scope must be entered before the coroutine's first step and left in the frame that entered it, so each
     time limit is a frame of its own here. This is slower, and used only on trio by pipelines with a time limit.

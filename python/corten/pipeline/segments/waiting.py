@@ -21,7 +21,7 @@ WAITS = ("wait", "retry", "queue")
 
 
 async def wait(call: Call, segment: Segment, *, wrappers: int = 1) -> bool:
-    """Wait before the call enters again; False if it need not wait, because its action changed.
+    """Wait before the call enters again; False: its action changed.
 
     :param wrappers: how many wrappers on the stack belong to the call itself
     :raises Refused: the call would wait for itself
@@ -63,7 +63,7 @@ def wait_sync(call: Call, segment: Segment, *, wrappers: int = 1) -> bool:
 
 
 async def wait_for_admission(call: Call, segment: Segment, *, wrappers: int = 1) -> None:
-    """Wait until the call is admitted, or until its fallback is asked; ``action`` says which.
+    """Wait until the call is admitted or falls back, as ``action`` says.
 
     :raises Refused: a policy refuses the call
     """

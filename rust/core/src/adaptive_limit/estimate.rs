@@ -1,54 +1,54 @@
-//! The limit, and how it follows what is seen.
+//! The estimate of the limit, from latencies and drops.
 
 use super::settings::{Algorithm, Settings};
 use super::window::{self, Latency, Window};
 use crate::clock::Nanos;
 
-/// How calls said that they went.
+/// The result of a call, as the estimate sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// It did its work: its latency counts.
+    /// It succeeded, and its latency counts.
     Completed,
-    /// It timed out, was refused, or failed in a way that overload does.
+    /// It timed out, was refused, or failed as overload does.
     Dropped,
-    /// Nothing can be learned from it.
+    /// It teaches nothing.
     Nothing,
 }
 
-/// While the idle latency is not known yet it is measured each time after so many windows.
+/// The number of windows between measurements while the idle latency is unknown.
 const WINDOWS_UNSETTLED: u32 = 20;
-/// It is known where a measurement differs from the last one by less than that factor.
+/// The factor by which two measurements of a known idle latency differ at most.
 const SETTLED: f64 = 1.15;
-/// No single window takes away more than this part.
+/// The largest share of the limit that one window takes away.
 const LEAST_GRADIENT: f64 = 0.5;
-/// A probe that has not ended after so many windows is given up.
+/// The number of windows after which a probe is given up.
 const PROBE_WINDOWS: u64 = 20;
 
-/// The idle latency is being measured: the limit is halved for a moment.
+/// A measurement of the idle latency, with half the limit.
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     size: u32,
-    /// When it ends, with what was seen until then.
+    /// The time when it ends, with the calls seen until then.
     until: Nanos,
-    /// From when on calls that end are looked at: some time after no more of them run than are to, so that those from
-    /// before it have mostly ended. (To look only at calls that began since would leave out the long ones.)
+    /// The time from which ending calls count: some time after the number of calls fell to the limit, so that calls from
+    /// before have mostly ended. (Counting only calls that began since would leave out long ones.)
     measures_from: Option<Nanos>,
 }
 
-/// The limit and all that it rests on. Knows nothing of places or locks.
+/// The limit and its data, without places or locks.
 #[derive(Debug)]
 pub(super) struct Estimate {
     pub(super) settings: Settings,
     pub(super) limit: f64,
     window: Window,
-    /// What calls take when the server is idle, in nanoseconds; zero: not known.
+    /// The latency of an idle server, in nanoseconds; zero: unknown.
     pub(super) baseline: f64,
-    /// What calls took in the last window, in nanoseconds; zero: not known.
+    /// The latency in the last window, in nanoseconds; zero: unknown.
     pub(super) latency: f64,
     pub(super) dropped: u64,
     probe: Option<Probe>,
     probed_at: Nanos,
-    /// The limit when the idle latency was measured last.
+    /// The limit at the last measurement of the idle latency.
     probed_limit: f64,
     settled: bool,
     windows: u32,
@@ -72,7 +72,7 @@ impl Estimate {
         }
     }
 
-    /// How many calls may run now.
+    /// The number of calls that may run now.
     pub(super) fn size(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what settings allow")]
         let limit = self.limit as u32;
@@ -83,7 +83,7 @@ impl Estimate {
         self.probe.is_some()
     }
 
-    /// Goes on from that limit.
+    /// Sets the limit.
     pub(super) fn set_limit(&mut self, limit: f64) {
         self.limit = self.settings.clamp(limit);
         self.probed_limit = self.limit;
@@ -93,14 +93,14 @@ impl Estimate {
         self.window = Window::new(0);
     }
 
-    /// Other settings from now on: the limit stays as far as they allow.
+    /// Applies other settings; the limit stays as far as they allow.
     pub(super) fn replace(&mut self, settings: Settings) {
         self.settings = settings;
         self.limit = settings.clamp(self.limit);
         self.probe = None;
     }
 
-    /// A call ended that had its place since `entered`; `running` counts it still.
+    /// Records a call that had its place since `entered`; `running` still counts it.
     pub(super) fn observe(&mut self, signal: Signal, entered: Nanos, running: u32, now: Nanos) {
         if self.window.began == 0 {
             self.window = Window::new(entered.max(1));
@@ -143,14 +143,14 @@ impl Estimate {
         let overloaded = window.dropped_more_than(self.settings.tolerated_drops);
         if self.probe.is_some() {
             if let Some(latency) = latency.filter(|_| !overloaded) {
-                // Too high rather than too low by chance: then the limit is a little too large, not far too small.
+                // Too high by chance is better than too low: then the limit is a little too large, not far too small.
                 self.settled = self.baseline > 0.0 && (latency.above / self.baseline).ln().abs() < SETTLED.ln();
                 self.baseline = latency.above;
             }
             self.end_probe(now);
             return;
         }
-        // Where nobody wants more, a larger limit would be a guess.
+        // While fewer calls run than may, a larger limit would be a guess.
         let is_used = u64::from(window.most_running) * 2 >= u64::from(self.size());
         let limit = if overloaded {
             self.limit * self.settings.backoff
@@ -168,8 +168,8 @@ impl Estimate {
         }
     }
 
-    /// The limit that this latency speaks for. Where that differs from the idle one by no more than chance, it is the
-    /// same: so noise moves the limit neither way.
+    /// The limit for a latency. A latency that differs from the idle one only by chance keeps the limit, so that
+    /// noise moves it neither way.
     fn by_gradient(&mut self, latency: Latency, is_used: bool) -> f64 {
         if self.baseline == 0.0 {
             self.baseline = latency.mean;
@@ -185,8 +185,8 @@ impl Estimate {
         self.limit + self.settings.smoothing * (wanted - self.limit)
     }
 
-    /// Whether the idle latency is to be measured: it has been long ago, it is not known well yet, or calls take so much
-    /// longer that it may have changed itself.
+    /// Whether to measure the idle latency: it was long ago, it is not well known yet, or calls take so much
+    /// longer that it may have changed.
     fn is_due(&self, now: Nanos) -> bool {
         let after = if self.settled { self.settings.probe_every } else { 0 };
         let halved = self.limit <= self.probed_limit / 2.0;

@@ -1,14 +1,14 @@
-//! Adaptive limit: as many calls at once as the other side does well with, found out by watching.
+//! Adaptive limit: bounds running calls by what the server can serve, learned from latencies and drops.
 //!
-//! Places are a [`Bulkhead`]'s; how many there are follows what calls took and how many were dropped, window by window.
+//! A [`Bulkhead`] has the places; their number follows latencies and drops, window by window.
 //!
-//! The gradient rests on Little's law: beyond its capacity a server does no more in a second, so what is added only
-//! waits there, and latency grows by as much. TCP Vegas (Brakmo, O'Malley and Peterson, SIGCOMM 1994) compares latency
-//! with that of an idle path in this way; Netflix's concurrency-limits and Envoy's adaptive concurrency filter do so
-//! for calls. As in the latter the limit is lowered now and then to see the idle latency again, which BBR (Cardwell et
-//! al., ACM Queue 2016) does for connections. Ours is arithmetic of its own: geometric means, and differences
-//! that count only beyond their standard error. AIMD is what TCP does about losses (Chiu and Jain, 1989; RFC 5681), with
-//! a part of drops that does not count, as calls fail for other reasons too.
+//! The gradient rests on Little's law: beyond its capacity a server serves no more in a second, so further calls only
+//! wait there, and latency grows. TCP Vegas (Brakmo, O'Malley and Peterson, SIGCOMM 1994) compares latency
+//! with an idle path's in this way; Netflix's concurrency-limits and Envoy's adaptive concurrency filter do so
+//! for calls. As in Envoy's, the limit is lowered now and then to measure the idle latency, as BBR (Cardwell et
+//! al., ACM Queue 2016) does for connections. The arithmetic is Corten's: geometric means, and differences
+//! that count only beyond their standard error. AIMD is TCP's answer to losses (Chiu and Jain, 1989; RFC 5681), with
+//! a tolerated share of drops, for calls fail for other reasons too.
 
 mod estimate;
 mod settings;
@@ -25,34 +25,34 @@ use estimate::Estimate;
 pub use estimate::Signal;
 pub use settings::{Algorithm, Settings};
 
-/// A snapshot for people and dashboards.
+/// A snapshot for statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Statistics {
-    /// How many calls may run at once: not a whole number, as it moves by parts of one.
+    /// Calls that may run at once; it moves by fractions of a call.
     pub limit: f64,
     /// Calls that hold a place.
     pub running: u32,
     /// Calls in the queue.
     pub waiting: u32,
-    /// What calls took of late, in nanoseconds; zero: not known yet.
+    /// The recent latency, in nanoseconds; zero: unknown yet.
     pub latency: f64,
-    /// What they take when the other side is idle, in nanoseconds; zero: not known yet.
+    /// The latency of the idle server, in nanoseconds; zero: unknown yet.
     pub idle_latency: f64,
     /// Whether the idle latency is being measured, with fewer calls than the limit.
     pub probing: bool,
-    /// Calls that timed out, were refused inside, took too long, or failed as overload does.
+    /// Calls that timed out, were refused inside, were slow, or failed as overload does.
     pub dropped: u64,
     /// Calls that found no place and no room in the queue.
     pub refused: u64,
     /// Calls that left the queue without a place.
     pub gave_up: u64,
-    /// The most calls that ever held a place at once.
+    /// The most calls that held a place at once.
     pub most_running: u32,
-    /// How often the number of places changed.
+    /// Changes of the number of places.
     pub changes: u64,
 }
 
-/// As many places as calls do well with.
+/// Places whose number adapts.
 #[derive(Debug)]
 pub struct AdaptiveLimit {
     places: Bulkhead,
@@ -61,7 +61,7 @@ pub struct AdaptiveLimit {
 }
 
 impl AdaptiveLimit {
-    /// Begins with the initial limit, and knows nothing yet.
+    /// A limit that has learned nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let estimate = Estimate::new(settings);
@@ -72,19 +72,19 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Takes a place, or one in the queue.
+    /// Takes a place, or joins the queue.
     #[inline]
     pub fn enter(&self, now: Nanos) -> Admission {
         self.places.enter(0, now)
     }
 
-    /// The places, for those in its queue.
+    /// The places, for waiters in the queue.
     #[must_use]
     pub fn places(&self) -> &Bulkhead {
         &self.places
     }
 
-    /// Gives a place back that was taken at `entered`, and learns from how the call went.
+    /// Gives back a place taken at `entered`, and learns from the call's result.
     pub fn leave(&self, signal: Signal, entered: Nanos, now: Nanos) {
         let running = self.places.running();
         let changed = {
@@ -99,19 +99,19 @@ impl AdaptiveLimit {
         self.places.leave();
     }
 
-    /// Other settings from now on; the limit and what was learned stay, as far as they allow.
+    /// Applies other settings; the limit and learned values stay as far as they allow.
     pub fn replace(&self, settings: Settings) {
         self.estimate.lock().replace(settings);
         self.fit();
     }
 
-    /// Goes on from another limit.
+    /// Sets the limit.
     pub fn set_limit(&self, limit: f64) {
         self.estimate.lock().set_limit(limit);
         self.fit();
     }
 
-    /// Begins anew: forgets limit and latencies, not what was counted.
+    /// Begins anew: forgets limit and latencies, but not counts.
     pub fn reset(&self) {
         {
             let mut estimate = self.estimate.lock();
@@ -122,8 +122,8 @@ impl AdaptiveLimit {
         self.fit();
     }
 
-    /// Has as many places as the estimate says. Not under its lock, since whoever is woken may do anything; so another
-    /// thread may have changed it meanwhile, and it is looked at again.
+    /// Resizes the bulkhead to the estimate. Not under its lock, for woken code may do anything; so another
+    /// thread may have changed the estimate meanwhile, and it is read again.
     fn fit(&self) {
         loop {
             let (size, max_waiting) = {
@@ -139,7 +139,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// How it stands, and what it has seen.
+    /// Its statistics now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let places = self.places.statistics();

@@ -1,41 +1,41 @@
-//! What an adaptive limit goes by.
+//! Settings of an adaptive limit.
 
 use crate::clock::Nanos;
 
-/// How the limit follows what it sees.
+/// The algorithm that adapts the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
-    /// By latency: as long as calls take what they take on an idle server there is room; where they take longer they
-    /// queue there, and the limit shrinks by as much.
+    /// By latency: at the latency of an idle server there is room; longer calls wait in the server's
+    /// queue, and the limit shrinks in proportion.
     Gradient,
-    /// By drops alone: one more as long as there are none, a part less where there are.
+    /// By drops alone: one call more without drops, a share less with them.
     Aimd,
 }
 
-/// The numbers of an adaptive limit. Those that make no sense are bent to the nearest that do.
+/// The numbers of an adaptive limit; impossible ones become the nearest possible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// How the limit follows.
+    /// The algorithm.
     pub algorithm: Algorithm,
     /// The limit at first.
     pub initial: u32,
-    /// Never fewer calls at once; at least one.
+    /// The least limit; at least 1.
     pub min: u32,
-    /// Never more.
+    /// The greatest limit.
     pub max: u32,
     /// Calls that may wait for a place.
     pub max_waiting: u32,
-    /// So many times the latency of an idle server is no sign of a queue (gradient).
+    /// The multiple of the idle latency that is no sign of a queue (gradient).
     pub tolerance: f64,
-    /// Which part of a change is made at once (gradient).
+    /// The share of a change that is made at once (gradient).
     pub smoothing: f64,
-    /// What is left of the limit after drops.
+    /// The factor that shrinks the limit after drops.
     pub backoff: f64,
-    /// Which part of the calls may be dropped before that counts.
+    /// The share of drops that is tolerated.
     pub tolerated_drops: f64,
-    /// A call that takes longer counts as dropped.
+    /// The time after which a call counts as dropped.
     pub slow_call: Option<Nanos>,
-    /// How often the latency of an idle server is measured anew (gradient).
+    /// The time between measurements of the idle latency (gradient).
     pub probe_every: Nanos,
 }
 
@@ -58,7 +58,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The nearest limit that these allow.
+    /// The nearest limit that the settings allow.
     pub(super) fn clamp(&self, limit: f64) -> f64 {
         let min = f64::from(self.min.max(1));
         if limit.is_nan() { min } else { limit.clamp(min, f64::from(self.max).max(min)) }

@@ -1,34 +1,34 @@
-//! What was seen of the calls that ended within some time.
+//! Windows: latencies and drops of the calls that ended within some time.
 
 use crate::clock::Nanos;
 
-/// Fewer calls say nothing.
+/// The least number of calls that says anything.
 const MIN_CALLS: u32 = 10;
-/// A window lasts at least so long: below that, clocks and schedulers are what is measured.
+/// The least length of a window; a shorter one would measure clocks and schedulers.
 const MIN_LENGTH: Nanos = 10_000_000;
 
-/// Calls that ended within some time.
+/// The calls that ended within some time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
     pub(super) began: Nanos,
     completed: u32,
     dropped: u32,
-    /// Latencies are added up as logarithms: of a hundred calls a single one of ten seconds moves their geometric mean
-    /// by a little, the arithmetic one by a hundred milliseconds; where all wait in one queue both grow alike.
+    /// Latencies are added up as logarithms: one call of ten seconds among a hundred moves the geometric mean
+    /// by a little, the arithmetic mean by a hundred milliseconds; when all wait in one queue, both grow alike.
     sum: f64,
     sum_of_squares: f64,
     pub(super) most_running: u32,
 }
 
-/// The geometric mean of latencies in nanoseconds, and between what bounds the true one is likely to be.
+/// The geometric mean of latencies in nanoseconds, with bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Latency {
     pub(super) mean: f64,
-    /// One standard error below.
+    /// One standard error below the mean.
     pub(super) low: f64,
-    /// One above.
+    /// One standard error above.
     pub(super) above: f64,
-    /// Three above.
+    /// Three standard errors above.
     pub(super) high: f64,
 }
 
@@ -53,24 +53,24 @@ impl Window {
         self.dropped += 1;
     }
 
-    /// Whether it has lasted two latencies, so that at least half of its calls began in it, and has seen enough.
+    /// Whether it has lasted two latencies, so that half of its calls began in it, and has enough calls.
     pub(super) fn is_over(&self, latency: f64, now: Nanos) -> bool {
         self.completed + self.dropped >= MIN_CALLS && now.saturating_sub(self.began) >= length(latency)
     }
 
-    /// Whether it has seen enough to say within a tenth what calls take, or as much as one may wait for.
+    /// Whether it has enough calls to state the latency within a tenth, or has waited long enough.
     pub(super) fn is_precise(&self) -> bool {
         const ENOUGH: u32 = 200;
         self.completed >= ENOUGH || self.error().is_some_and(|(_, error)| error <= 0.1)
     }
 
-    /// Whether more calls were dropped than that part, by more than chance.
+    /// Whether more calls than a share were dropped, by more than chance.
     pub(super) fn dropped_more_than(&self, part: f64) -> bool {
         let expected = part * f64::from(self.completed + self.dropped);
         f64::from(self.dropped) > expected + expected.sqrt()
     }
 
-    /// None where too few calls completed to say.
+    /// The mean latency; None: too few calls.
     pub(super) fn latency(&self) -> Option<Latency> {
         let (mean, error) = self.error()?;
         Some(Latency {
@@ -93,7 +93,7 @@ impl Window {
     }
 }
 
-/// How long a window lasts at least where calls take that long.
+/// The least length of a window at a latency.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub(super) fn length(latency: f64) -> Nanos {
     MIN_LENGTH.max((2.0 * latency) as Nanos)

@@ -1,4 +1,4 @@
-//! Bulkhead: so many calls at once, some more in a queue: by priority, and first in, first out within one.
+//! Bulkhead: bounds the running calls; a queue by priority, first in, first out among equals.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -17,54 +17,54 @@ use sync::{AtomicU32, AtomicU64, Mutex};
 
 pub use ticket::{Fate, Ticket};
 
-/// One call that waits, in the upper half of the word.
+/// One waiting call, in the upper half of the word.
 const WAITING: u64 = 1 << 32;
 
 /// The bulkhead's answer.
 #[derive(Debug)]
 pub enum Admission {
-    /// A place was taken; it must be given back by [`Bulkhead::leave`].
+    /// The call has a place; give it back by [`Bulkhead::leave`].
     Entered,
-    /// In the queue; the ticket is woken when a place was taken for it, or its place in the queue was lost.
+    /// The call is in the queue; its ticket is woken when it is granted a place or displaced.
     Queued(Arc<Ticket>),
     /// All places are taken and the queue is full.
     Full,
 }
 
-/// A snapshot for people and dashboards.
+/// A snapshot for statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Calls that hold a place.
     pub running: u32,
     /// Calls in the queue.
     pub waiting: u32,
-    /// Places there are.
+    /// Places.
     pub max_concurrent: u32,
     /// Places in the queue.
     pub max_waiting: u32,
-    /// The most calls that ever held a place at once.
+    /// The most calls that held a place at once.
     pub most_running: u32,
-    /// The most calls that were ever in the queue at once.
+    /// The most calls that were in the queue at once.
     pub most_waiting: u32,
     /// Calls that found no place and no room in the queue.
     pub refused: u64,
-    /// Calls in the queue that made room for one of higher priority.
+    /// Calls that a call of higher priority displaced.
     pub displaced: u64,
-    /// Calls that left the queue without a place because they, or who made them, would not wait any longer.
+    /// Calls that left the queue without a place: too late, or cancelled.
     pub gave_up: u64,
-    /// Calls that got their place from the queue and went on.
+    /// Calls that got their place from the queue.
     pub waited: u64,
-    /// How long those waited, together.
+    /// The time that they waited, in all.
     pub wait_time: Nanos,
-    /// How long the one of them waited that waited longest.
+    /// The longest wait of one of them.
     pub longest_wait: Nanos,
 }
 
-/// Places for calls, taken by one compare-and-swap while nobody waits. A place that comes free while somebody waits is
-/// handed over, never offered to whoever comes by.
+/// Places for calls, taken by one compare-and-swap while the queue is empty. A free place goes to
+/// the first waiter, never to a call that comes by.
 #[derive(Debug)]
 pub struct Bulkhead {
-    /// Running in the lower half, waiting in the upper. The upper half changes only under the lock of the queue.
+    /// Running calls in the lower half, waiting ones in the upper, which changes only under the lock of the queue.
     word: AtomicU64,
     max_concurrent: AtomicU32,
     max_waiting: AtomicU32,
@@ -88,7 +88,7 @@ fn waiting(word: u64) -> u64 {
 }
 
 impl Bulkhead {
-    /// All places free. No places count as one.
+    /// All places are free. Zero places count as one.
     #[must_use]
     pub fn new(max_concurrent: u32, max_waiting: u32) -> Self {
         Self {
@@ -107,8 +107,8 @@ impl Bulkhead {
         }
     }
 
-    /// Takes a place, or one in the queue: before all of lower priority. In a full queue the last of lower priority
-    /// makes room.
+    /// Takes a place, or joins the queue before all waiters of lower priority. In a full queue the last waiter of
+    /// lower priority is displaced.
     #[inline]
     pub fn enter(&self, priority: i32, now: Nanos) -> Admission {
         if self.try_enter() { Admission::Entered } else { self.queue_up(priority, now) }
@@ -118,7 +118,7 @@ impl Bulkhead {
         waiting(word) == 0 && running(word) < u64::from(self.max_concurrent.load(Ordering::Relaxed))
     }
 
-    /// Takes a place if one is free and nobody waits for it.
+    /// Takes a place if one is free and the queue is empty.
     #[inline]
     fn try_enter(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl Bulkhead {
         false
     }
 
-    /// Remembers the most that ran at once: nothing but a comparison once that has been seen.
+    /// Remembers the most calls that ran at once.
     #[inline]
     fn runs(&self, word: u64) {
         #[expect(clippy::cast_possible_truncation, reason = "half of a word")]
@@ -147,7 +147,7 @@ impl Bulkhead {
     #[cold]
     fn queue_up(&self, priority: i32, now: Nanos) -> Admission {
         if self.max_waiting.load(Ordering::Relaxed) == 0 && !self.has_room(self.word.load(Ordering::Relaxed)) {
-            // Nobody waits here: to refuse takes no lock.
+            // There is no queue, so refusing takes no lock.
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Admission::Full;
         }
@@ -160,7 +160,7 @@ impl Bulkhead {
                     self.refused.fetch_add(1, Ordering::Relaxed);
                     return Admission::Full;
                 };
-                // One goes and one comes: the word stays as it is.
+                // One leaves and one joins, so the word stays as it is.
                 let ticket = queue.join(priority, now);
                 let waker = last.settle(Fate::Displaced);
                 self.displaced.fetch_add(1, Ordering::Relaxed);
@@ -184,7 +184,7 @@ impl Bulkhead {
         }
     }
 
-    /// Gives a place back: to the first in the queue, who is woken, or to nobody.
+    /// Gives a place back, and wakes the first waiter if it gets it.
     #[inline]
     pub fn leave(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -200,7 +200,7 @@ impl Bulkhead {
     #[cold]
     fn hand_over(&self) {
         let mut queue = self.queue.lock();
-        // Fewer places than before: the one that came free is not there any more.
+        // There are fewer places than before, so this one is gone.
         let surplus =
             running(self.word.load(Ordering::Relaxed)) > u64::from(self.max_concurrent.load(Ordering::Relaxed));
         let next = if surplus { None } else { queue.pop() };
@@ -217,8 +217,8 @@ impl Bulkhead {
         }
     }
 
-    /// Leaves the queue, and says what the ticket came to: `Waiting` where it had to wait until now; `Granted` where a
-    /// place was taken for it already, which must be given back.
+    /// Leaves the queue, and returns the state of the ticket: `Waiting` if it waited until now; `Granted` if a
+    /// place was granted already, which must be given back.
     #[must_use]
     pub fn cancel(&self, ticket: &Ticket) -> Fate {
         let mut queue = self.queue.lock();
@@ -229,7 +229,7 @@ impl Bulkhead {
         ticket.fate()
     }
 
-    /// Counts how long a granted ticket waited, when its call goes on.
+    /// Counts the wait of a granted ticket.
     pub fn went_on(&self, ticket: &Ticket, now: Nanos) {
         let wait = now.saturating_sub(ticket.since);
         self.waited.fetch_add(1, Ordering::Relaxed);
@@ -237,7 +237,7 @@ impl Bulkhead {
         self.longest_wait.fetch_max(wait, Ordering::Relaxed);
     }
 
-    /// Another size from now on. Calls that run or wait go on; who waits and has room now is woken.
+    /// Applies another size. Calls that run or wait stay; waiters with a place now are woken.
     pub fn resize(&self, max_concurrent: u32, max_waiting: u32) {
         let mut wakers = Vec::new();
         {
@@ -246,7 +246,7 @@ impl Bulkhead {
             self.max_waiting.store(max_waiting, Ordering::Relaxed);
             while running(self.word.load(Ordering::Relaxed)) < u64::from(max_concurrent.max(1)) {
                 let Some(ticket) = queue.pop() else { break };
-                // One less waiting, one more running.
+                // One call less waits, and one more runs.
                 self.word.fetch_sub(WAITING - 1, Ordering::AcqRel);
                 self.runs(self.word.load(Ordering::Relaxed));
                 wakers.push(ticket.settle(Fate::Granted));
@@ -255,12 +255,12 @@ impl Bulkhead {
         wakers.into_iter().for_each(wake);
     }
 
-    /// So long a wait is worth one step of priority, also to those who wait already; None: no wait is.
+    /// The wait that raises the priority by one, also for present waiters; None: no wait does.
     pub fn set_ageing(&self, ageing: Option<Nanos>) {
         self.queue.lock().set_ageing(ageing.unwrap_or(0));
     }
 
-    /// How many calls hold a place.
+    /// The number of calls that hold a place.
     #[inline]
     #[must_use]
     pub fn running(&self) -> u32 {
@@ -269,7 +269,7 @@ impl Bulkhead {
         running
     }
 
-    /// How it stands, and what it has seen.
+    /// Its statistics now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let word = self.word.load(Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! Who waits, in the order in which places go to them.
+//! The queue of waiters, in the order in which they get places.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::Ticket;
 use crate::clock::Nanos;
 
-/// The lowest goes first. Numbers of tickets never repeat, so no two are equal.
+/// The lowest rank goes first. Numbers of tickets never repeat, so no two ranks are equal.
 type Rank = (i128, u64);
 
 /// Tickets by rank: joining, taking the first and leaving from the middle are all logarithmic.
 ///
-/// A rank never changes while its ticket waits, also with ageing: that a step of priority is worth so much waiting is
-/// the same as having joined so much earlier, and between any two that wait this difference is constant.
+/// A rank never changes while its ticket waits, also with ageing: a step of priority equals an earlier time of
+/// joining, and this difference between two waiters is constant.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// How long a wait is worth one step of priority; zero: no wait is.
+    /// The wait that raises the priority by one; zero: no wait does.
     ageing: Nanos,
     next: u64,
     tickets: BTreeMap<Rank, Arc<Ticket>>,
@@ -39,24 +39,24 @@ impl Queue {
         ticket
     }
 
-    /// Takes out who goes first.
+    /// Takes out the first waiter.
     pub(super) fn pop(&mut self) -> Option<Arc<Ticket>> {
         self.tickets.pop_first().map(|(_, ticket)| ticket)
     }
 
-    /// Takes out the last, if a call of that priority which comes now goes before it.
+    /// Takes out the last waiter, if a new call of this priority goes before it.
     pub(super) fn displace(&mut self, priority: i32, now: Nanos) -> Option<Arc<Ticket>> {
         let last = self.tickets.last_entry()?;
         let comes_before = Self::rank(self.ageing, priority, now, self.next) < *last.key();
         comes_before.then(|| last.remove())
     }
 
-    /// Takes out this one; false where it is not waiting.
+    /// Takes out a ticket; false if it is not waiting.
     pub(super) fn remove(&mut self, ticket: &Ticket) -> bool {
         self.tickets.remove(&Self::rank_of(self.ageing, ticket)).is_some()
     }
 
-    /// Another worth of waiting, also for those who wait.
+    /// Applies another ageing, also to present waiters.
     pub(super) fn set_ageing(&mut self, ageing: Nanos) {
         if ageing != self.ageing {
             self.ageing = ageing;

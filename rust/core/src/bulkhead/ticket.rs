@@ -1,23 +1,23 @@
-//! A place in the queue.
+//! A ticket: a waiter in the queue.
 
 use std::task::Waker;
 
 use super::sync::Mutex;
 use crate::clock::Nanos;
 
-/// What became of a place in the queue.
+/// The state of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fate {
-    /// Nothing yet.
+    /// It waits.
     #[default]
     Waiting,
-    /// A place was taken for it; it must be given back.
+    /// It has a place, which must be given back.
     Granted,
-    /// The queue was full and a call of higher priority came.
+    /// A call of higher priority displaced it from a full queue.
     Displaced,
 }
 
-/// A place in the queue of a bulkhead: granted or lost once, and whoever waits for that is woken.
+/// A waiter in the queue of a bulkhead: granted a place or displaced, once, and then woken.
 #[derive(Debug)]
 pub struct Ticket {
     pub(super) priority: i32,
@@ -44,25 +44,25 @@ impl Ticket {
         Self { priority, since, number, state: Mutex::new(State::default()) }
     }
 
-    /// What became of it so far.
+    /// Its state now.
     #[must_use]
     pub fn fate(&self) -> Fate {
         self.state.lock().fate
     }
 
-    /// Whether a place was taken for it.
+    /// Whether it was granted a place.
     #[must_use]
     pub fn is_granted(&self) -> bool {
         self.fate() == Fate::Granted
     }
 
-    /// When it joined the queue.
+    /// The time when it joined the queue.
     #[must_use]
     pub fn since(&self) -> Nanos {
         self.since
     }
 
-    /// Has `waker` woken when it is granted or displaced. True where it is already; then nobody is woken.
+    /// Wakes `waker` when it is granted or displaced. True if it already was; then nothing is woken.
     pub fn wake_with(&self, waker: Waker) -> bool {
         let mut state = self.state.lock();
         if state.fate != Fate::Waiting {
@@ -74,7 +74,7 @@ impl Ticket {
         false
     }
 
-    /// Settles its fate, under the lock of the queue; who is to be woken is woken after that, as waking may run
+    /// Sets its final state, under the lock of the queue; the waker is woken after that, for waking may run
     /// anything.
     pub(super) fn settle(&self, fate: Fate) -> Option<Waker> {
         let mut state = self.state.lock();

@@ -1,6 +1,6 @@
-//! Chaos: which calls are made to wait, to fail, or to return something else.
+//! Chaos: which calls wait, fail, or return another result.
 //!
-//! The decisions of a seed are a sequence: the n-th call gets the n-th one, whichever thread makes it, because each is
+//! A seed makes a sequence: the n-th call gets the n-th injection, from any thread, because each is
 //! computed from the seed and the call's number alone.
 
 use std::sync::Arc;
@@ -8,53 +8,53 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::clock::Nanos;
 
-/// How often what happens. Rates are shares of the calls, from 0 to 1.
+/// The rates of chaos, as shares of the calls from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// Calls that fail.
     pub error_rate: f64,
-    /// So many kinds of errors there are; each is as likely as the others.
+    /// The number of errors, each as likely.
     pub errors: u32,
-    /// Calls that return something else; beside those that fail.
+    /// Calls that return another result; none of them fail.
     pub result_rate: f64,
-    /// Calls that wait first, whatever becomes of them then.
+    /// Calls that wait first; they may fail as well.
     pub latency_rate: f64,
     /// The shortest wait.
     pub latency: Nanos,
-    /// The longest wait; every one between is as likely.
+    /// The longest wait; waits between are as likely.
     pub max_latency: Nanos,
 }
 
-/// What becomes of a call in place of being made.
+/// The replacement of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instead {
-    /// Nothing: it is made.
+    /// None: the call is made.
     Nothing,
-    /// The error of that number.
+    /// The error of this number.
     Error(u32),
-    /// Something else is returned.
+    /// Another result.
     Result,
 }
 
-/// What is done to one call.
+/// How one call is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Injection {
-    /// It waits so long first; zero: not at all.
+    /// The wait; zero: none.
     pub latency: Nanos,
-    /// And then.
+    /// The replacement after the wait.
     pub instead: Instead,
 }
 
-/// What was decided so far.
+/// Counts of chaos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
-    /// Calls that were decided about.
+    /// Calls that came by it.
     pub calls: u64,
-    /// Calls that had to wait.
+    /// Calls that it delayed.
     pub delayed: u64,
     /// Calls that failed.
     pub errors: u64,
-    /// Calls that returned something else.
+    /// Calls with another result.
     pub results: u64,
 }
 
@@ -66,7 +66,7 @@ struct Counts {
     results: AtomicU64,
 }
 
-/// Decides for each call of one chaos policy, and counts.
+/// Disturbs calls of one chaos policy, and counts.
 #[derive(Debug)]
 pub struct Chaos {
     settings: Settings,
@@ -82,13 +82,13 @@ impl Chaos {
         Self { settings, seed, number: AtomicU64::new(0), counts: Arc::default() }
     }
 
-    /// Other settings and another sequence, counting on.
+    /// This chaos with other settings and another sequence; counts stay.
     #[must_use]
     pub fn continued(settings: Settings, seed: u64, previous: &Self) -> Self {
         Self { counts: Arc::clone(&previous.counts), ..Self::new(settings, seed) }
     }
 
-    /// What is done to the next call.
+    /// Returns how the next call is disturbed.
     pub fn decide(&self) -> Injection {
         let injection = self.decision(self.number.fetch_add(1, Relaxed));
         let counts = &*self.counts;
@@ -104,7 +104,7 @@ impl Chaos {
         injection
     }
 
-    /// What was decided so far, under these settings and those before.
+    /// The counts, under these settings and earlier ones.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let counts = &*self.counts;
@@ -116,7 +116,7 @@ impl Chaos {
         }
     }
 
-    /// The decision for a call's number. As many draws for each, so that one rate does not shift what another does.
+    /// The injection for a call's number. Each takes as many draws, so that rates don't shift each other.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -5,33 +5,33 @@ use std::sync::Arc;
 use super::State;
 use crate::clock::{Nanos, seconds_from_nanos};
 
-/// What made a breaker change.
+/// The cause of a breaker's change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// So many failures in a row.
+    /// A number of failures in a row.
     InARow(u32),
-    /// So many of so many calls failed.
+    /// Failures among the calls in the window.
     FailureRate(u32, u32),
-    /// So many of so many calls took longer than that.
+    /// Slow calls among the calls in the window, and the limit.
     SlowRate(u32, u32, Nanos),
-    /// It has been open for as long as it had to.
+    /// The open time is over.
     Waited(Nanos),
-    /// So many trials succeeded.
+    /// A number of trials succeeded.
     TrialsSucceeded(u32),
     /// A trial failed.
     TrialFailed,
-    /// A trial took so long, which is slow.
+    /// A trial was slow: its duration.
     TrialSlow(Nanos),
-    /// No trial ended in so long a time.
+    /// No trial ended within a time.
     TrialsSilent(Nanos),
-    /// A trial succeeded that had been given up.
+    /// A trial succeeded after it was given up.
     LateTrial,
-    /// Somebody said so.
+    /// A change by hand.
     ByHand,
 }
 
 impl Cause {
-    /// In words, for events, errors and dashboards.
+    /// The cause in words, for events, errors and dashboards.
     #[must_use]
     pub fn text(self) -> String {
         let seconds = seconds_from_nanos;
@@ -53,13 +53,13 @@ impl Cause {
         }
     }
 
-    /// Whether the last failure has to do with it.
+    /// Whether the last failure is part of the cause.
     pub(super) fn is_failure(self) -> bool {
         matches!(self, Self::InARow(_) | Self::FailureRate(..) | Self::TrialFailed)
     }
 }
 
-/// `62 %`; rounded down, so that it is never a threshold that was not reached.
+/// A percentage such as `62 %`, rounded down so that it never shows a threshold that was not reached.
 fn percent(part: u32, whole: u32) -> String {
     format!("{} %", u64::from(part) * 100 / u64::from(whole.max(1)))
 }
@@ -67,15 +67,15 @@ fn percent(part: u32, whole: u32) -> String {
 /// A change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What it was.
+    /// The state before.
     pub before: State,
-    /// What it is.
+    /// The state after.
     pub after: State,
-    /// When.
+    /// The time of the change.
     pub at: Nanos,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// The words of the failure that was the last straw, where one was.
+    /// The text of the failure that caused it, if a failure did.
     pub failure: Option<Arc<str>>,
 }
 

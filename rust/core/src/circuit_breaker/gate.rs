@@ -1,4 +1,4 @@
-//! What calls can go by without the lock: one word, read on the way in and, where calls are counted, raised on the way out.
+//! The lock-free path of calls: one word, read on the way in and, where calls are counted, raised on the way out.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use crate::clock::Nanos;
 
 const SUCCESSES: u64 = 0xffff_ffff;
 
-/// A period of the breaker's life during which calls just pass: its generation, whether successes are counted, and
+/// A period during which calls pass without the lock: its generation, whether successes are counted, and
 /// whether a success has to be told at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u32);
 
 impl Ticket {
-    /// Calls don't just pass: the lock must be asked.
+    /// Calls need the lock.
     pub(super) const ASK: Self = Self(0);
 
     pub(super) fn new(permit: Permit, at_once: bool) -> Self {
@@ -38,12 +38,12 @@ impl Ticket {
 
 /// The upper half of the word is the [`Ticket`], the lower half how many successes have not been told to the window.
 ///
-/// The ticket is changed only by who holds the breaker's lock; successes are added by everybody. Both in one word, so
-/// that no success of a period is added to another one, and none that was added is lost.
+/// The ticket changes only under the breaker's lock; any thread adds successes. Both are in one word, so
+/// that no success of a period is added to another period, and none is lost.
 #[derive(Debug)]
 pub(super) struct Gate {
     word: AtomicU64,
-    /// Up to when successes fall together; see `Window::until`.
+    /// The time until which successes may be added together; see `Window::until`.
     until: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl Gate {
         Self { word: AtomicU64::new(ticket.word()), until: AtomicU64::new(until) }
     }
 
-    /// A permit, unless the lock must be asked.
+    /// A permit, unless the call needs the lock.
     #[inline]
     pub(super) fn admit(&self) -> Option<Permit> {
         match Ticket::of(self.word.load(Ordering::Acquire)) {
@@ -61,7 +61,7 @@ impl Gate {
         }
     }
 
-    /// A call that was not slow succeeded: True where that is all there is to it.
+    /// Adds a success that was not slow; false where it needs the lock.
     #[inline]
     pub(super) fn succeeded(&self, permit: Permit, now: Nanos) -> bool {
         let mut seen = self.word.load(Ordering::Acquire);
@@ -82,14 +82,14 @@ impl Gate {
         }
     }
 
-    /// The successes that were added since the last time; under the breaker's lock.
+    /// Takes the successes added since the last time; under the breaker's lock.
     pub(super) fn take(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half of the word")]
         let successes = self.word.fetch_and(!SUCCESSES, Ordering::AcqRel) as u32;
         successes
     }
 
-    /// Lets calls go by another ticket; under the breaker's lock. What was added to an earlier period is forgotten.
+    /// Begins another period, and forgets additions to earlier ones; under the breaker's lock.
     pub(super) fn publish(&self, ticket: Ticket, until: Nanos) {
         self.until.store(until, Ordering::Relaxed);
         let before = Ticket::of(self.word.load(Ordering::Relaxed));

@@ -1,6 +1,6 @@
-//! Circuit breaker: refuses calls to what keeps failing, until trial calls succeed (Nygard, *Release It!*, 2007).
+//! Circuit breaker: refuses calls that keep failing, until trial calls succeed (Nygard, *Release It!*, 2007).
 //!
-//! Rates over a window with a minimum of calls, and all six states, are those of Resilience4j.
+//! Rates over a window with a minimum of calls, and the six states, are as in Resilience4j.
 
 mod cause;
 mod gate;
@@ -26,7 +26,7 @@ use telling::Telling;
 pub use telling::{Listen, Listener};
 pub use window::{BUCKETS, Tally};
 
-/// What an admitted call hands back with its result: which period of the breaker's life it belongs to, whether its
+/// An admitted call's permit, handed back with its result: the generation of the breaker, whether its
 /// success is counted, and whether it is a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit(u32);
@@ -58,7 +58,7 @@ impl Permit {
         Self(number)
     }
 
-    /// As a plain number, for a slot of a call.
+    /// The permit as a number, for a slot of a call.
     #[must_use]
     pub fn bits(self) -> u64 {
         u64::from(self.0)
@@ -76,52 +76,52 @@ impl Permit {
 /// The breaker's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Go on, and record the result.
+    /// Make the call, and record its result.
     Admitted(Permit),
-    /// Not now; how long until it is half open, where that is known.
+    /// Refused; the time until it is half open, if known.
     Refused(Option<Nanos>),
 }
 
-/// How an admitted call went.
+/// The result of an admitted call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It worked.
+    /// It succeeded.
     Success,
-    /// It failed in a way that counts.
+    /// It failed, and the failure counts.
     Failure,
-    /// It says nothing: cancelled, refused further inside, or an error that does not count. A trial is given back.
+    /// It counts as nothing: cancelled, refused further inside, or an error that does not count. A trial is given back.
     Nothing,
 }
 
-/// What else is known of an admitted call that has ended.
+/// Details of an admitted call that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report<'a> {
-    /// How long it took inside of the breaker; zero where nobody has measured it.
+    /// Its duration inside of the breaker; zero: not measured.
     pub took: Nanos,
-    /// How long its failure asked to be left alone.
+    /// The time that its failure asked to wait.
     pub retry_after: Option<Nanos>,
-    /// What its failure says.
+    /// The text of its failure.
     pub words: Option<&'a str>,
 }
 
-/// A snapshot for people and dashboards.
+/// A snapshot for statistics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statistics {
-    /// The state now. An open breaker whose wait is over is still `Open` until a call comes.
+    /// The state now. An open breaker stays `Open` after its open time until a call comes.
     pub state: State,
-    /// Failures in a row; while open those that it opened with.
+    /// Failures in a row; while open, when it opened.
     pub failures: u32,
-    /// What is in the window, where there is one; while open what it opened with.
+    /// The counts of the window, if there is one; while open, when it opened.
     pub window: Option<Tally>,
-    /// How often it opened.
+    /// Times that it opened.
     pub opened: u64,
-    /// How many calls it refused.
+    /// Calls that it refused.
     pub refused: u64,
-    /// Until when it stays open; zero where it does not end by itself.
+    /// The end of its open time; zero: it does not end by itself.
     pub open_until: Nanos,
-    /// Why it opened the last time.
+    /// Why it last opened.
     pub opened_by: Option<Cause>,
-    /// The words of the last failure that was counted.
+    /// The text of the last counted failure.
     pub last_failure: Option<Arc<str>>,
 }
 
@@ -134,7 +134,7 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct CircuitBreaker {
     gate: Gate,
-    /// A success that took longer is told under the lock.
+    /// A success that took longer is recorded under the lock.
     slow: AtomicU64,
     inner: Mutex<Inner>,
     telling: Telling,
@@ -153,7 +153,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Asks whether a call may be made.
+    /// Admits or refuses a call.
     #[inline]
     pub fn admit(&self, now: Nanos) -> Admission {
         match self.gate.admit() {
@@ -162,7 +162,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Tells how an admitted call went.
+    /// Records the result of an admitted call.
     #[inline]
     pub fn record(&self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
         let done = match verdict {
@@ -175,36 +175,36 @@ impl CircuitBreaker {
         }
     }
 
-    /// Puts it into a state by hand. `Open` ends after its wait, `ForcedOpen` does not.
+    /// Sets the state by hand. `Open` ends after the open time, `ForcedOpen` does not.
     pub fn set(&self, state: State, now: Nanos) {
         self.change(|inner| inner.set(state, now));
     }
 
-    /// Closes it and forgets what it has seen, but for how often it opened and refused.
+    /// Closes it and forgets all but the times that it opened and refused.
     pub fn reset(&self, now: Nanos) {
         self.change(|inner| inner.reset(now));
     }
 
-    /// Other settings from now on. State and failures in a row stay, and what is in the window where it is of the same
+    /// Applies other settings. State and failures in a row stay, and the window if it has the same
     /// kind and size.
     pub fn replace(&self, settings: Settings) {
         self.slow.store(settings.slow_call.unwrap_or(Nanos::MAX), Relaxed);
         self.change(|inner| inner.replace(settings));
     }
 
-    /// What it counts now.
+    /// Its statistics now.
     #[must_use]
     pub fn statistics(&self, now: Nanos) -> Statistics {
         self.change(|inner| inner.statistics(now))
     }
 
-    /// Why it refuses now, in words: the same text as long as that does not change.
+    /// Why it refuses now: an identical text as long as that does not change.
     #[must_use]
     pub fn explain(&self) -> Arc<str> {
         self.inner.lock().explain()
     }
 
-    /// Has every change of state told to `listener`, and to nobody else any more.
+    /// Calls `listener`, and no other one, with every change of state.
     pub fn listen(&self, listener: Option<Listener>) {
         self.telling.listen(listener);
     }

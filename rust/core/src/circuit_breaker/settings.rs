@@ -2,48 +2,48 @@
 
 use crate::clock::{NANOS_PER_SECOND, Nanos};
 
-/// Which calls rates are taken over.
+/// The calls that rates are taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// The last so many.
+    /// A number of last calls.
     Calls(u32),
-    /// Those that ended in the last so many nanoseconds, to a twentieth of it.
+    /// Calls that ended in the last nanoseconds, in steps of a twentieth.
     Time(Nanos),
 }
 
 /// Rates over a window, any of which opens the breaker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
-    /// Over which calls.
+    /// The calls that rates are taken over.
     pub span: Span,
-    /// With fewer calls than this in the window nothing is decided; zero counts as one.
+    /// Calls in the window below which no rate opens it; zero counts as one.
     pub min_calls: u32,
-    /// The part of the calls that failed at which it opens.
+    /// The share of failed calls at which it opens.
     pub failure_rate: Option<f64>,
-    /// The part of the calls that were slow at which it opens.
+    /// The share of slow calls at which it opens.
     pub slow_rate: Option<f64>,
 }
 
 /// When it opens, for how long, and what closes it again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// So many failures in a row open it; zero: they don't.
+    /// Failures in a row that open it; zero: none do.
     pub failures: u32,
-    /// What else opens it.
+    /// Rates that open it.
     pub rates: Option<Rates>,
-    /// A call that takes longer is slow, and so is a trial: it fails then. None: no call is.
+    /// The time after which a call is slow, and a trial fails; None: never.
     pub slow_call: Option<Nanos>,
-    /// How long it stays open.
+    /// The open time.
     pub open_for: Nanos,
-    /// Each time that it opens again without having been well in between, it stays open so many times longer.
+    /// The factor by which the open time grows when it opens again before it was closed long enough.
     pub growth: f64,
-    /// It never stays open longer because of `growth` or because a failure asked for it.
+    /// The longest open time, by `growth` or as a failure asks.
     pub max_open_for: Nanos,
-    /// How many calls a half-open breaker lets through at once; zero counts as one.
+    /// Calls at once that a half-open breaker admits; zero counts as one.
     pub half_open_calls: u32,
-    /// How many of them must succeed to close it; zero counts as one.
+    /// Trials that must succeed to close it; zero counts as one.
     pub successes: u32,
-    /// A half-open breaker whose trials are all silent for so long is open again.
+    /// The time after which a half-open breaker opens again if no trial has ended.
     pub max_half_open: Nanos,
 }
 
@@ -64,7 +64,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long it stays open the n-th time in a row, counted from zero, when the failure asked for `retry_after`.
+    /// The open time of the n-th time in a row, counted from zero, where the failure asks for `retry_after`.
     pub(super) fn open_for(&self, streak: u32, retry_after: Option<Nanos>) -> Nanos {
         let asked = retry_after.map_or(0, |asked| asked.min(self.max_open_for));
         if streak == 0 || self.growth <= 1.0 {

@@ -1,4 +1,4 @@
-//! The breaker's states and what moves it between them; under the lock.
+//! The breaker's states and transitions, under the lock.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ pub enum State {
     Open,
     /// Some trial calls pass; they decide.
     HalfOpen,
-    /// Calls are refused until somebody says otherwise.
+    /// Calls are refused until a change by hand.
     ForcedOpen,
     /// Calls pass and nothing is counted.
     Disabled,
-    /// Calls pass and are counted; that opens nothing.
+    /// Calls pass and are counted, but nothing opens it.
     MetricsOnly,
 }
 
@@ -50,7 +50,7 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Inner {
     settings: Settings,
-    /// What has just happened, for whoever held the lock to tell.
+    /// Changes that the holder of the lock has to report.
     pub(super) changes: Vec<Change>,
     state: State,
     generation: u32,
@@ -60,23 +60,23 @@ pub(super) struct Inner {
     opened: u64,
     refused: u64,
     open_until: Nanos,
-    /// How long it is or was open the last time.
+    /// Its last open time.
     open_for: Nanos,
-    /// How often it opened again without having been well in between.
+    /// Times that it opened again before it was closed long enough.
     streak: u32,
-    /// When it closed the last time; zero: it has never been open.
+    /// The time when it last closed; zero: it was never open.
     closed_at: Nanos,
     /// Trials under way.
     trials: u32,
     successes: u32,
-    /// When the last trial ended, or the first of those under way began.
+    /// The time when the last trial ended, or the first running one began.
     heard_at: Nanos,
-    /// The first of the half-open periods that ended in silence, one after the other until now; zero: the last didn't.
+    /// The first of the last half-open periods in which no trial ended; zero: a trial ended in the last one.
     silent_since: u32,
-    /// Why it opened the last time, and the failure that was the last straw.
+    /// Why it last opened, and the failure that caused it.
     opened_by: Option<(Cause, Option<Arc<str>>)>,
     last_failure: Option<Arc<str>>,
-    /// What a refusal says, once somebody has asked.
+    /// The text of refusals, made when first needed.
     explained: Option<Arc<str>>,
 }
 
@@ -105,7 +105,7 @@ impl Inner {
         }
     }
 
-    /// What calls can go by without the lock.
+    /// The ticket for calls without the lock.
     pub(super) fn ticket(&self) -> Ticket {
         match self.state {
             State::Closed | State::MetricsOnly => Ticket::new(self.permit(), self.success_matters()),
@@ -114,7 +114,7 @@ impl Inner {
         }
     }
 
-    /// Whether a success may change more than how many there were: it ends a row of failures, or it is the call with
+    /// Whether a success may change more than its count: it ends a row of failures, or it is the call with
     /// which there are enough to decide.
     fn success_matters(&self) -> bool {
         let tally = self.tally();
@@ -131,7 +131,7 @@ impl Inner {
         self.window.as_ref().map_or_else(Tally::default, Window::tally)
     }
 
-    /// Until when successes may be told later, by `absorb`.
+    /// The time until which successes may be recorded later, by `absorb`.
     pub(super) fn until(&self) -> Nanos {
         self.window.as_ref().map_or(Nanos::MAX, Window::until)
     }
@@ -171,7 +171,7 @@ impl Inner {
     fn look_at_trials(&mut self, now: Nanos) {
         let silent_at = self.heard_at.saturating_add(self.settings.max_half_open);
         if self.successes >= self.settings.successes.max(1) {
-            // Fewer are asked for than when it began, and nobody is on the way to say so.
+            // Fewer successes are needed than when it began, and no trial is running that would report it.
             self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
         } else if self.trials > 0 && now >= silent_at {
             self.open(Cause::TrialsSilent(self.settings.max_half_open), None, silent_at);
@@ -197,8 +197,8 @@ impl Inner {
         }
     }
 
-    /// A trial that was given up has ended: where it succeeded that is as good as if it had in time. Otherwise calls that
-    /// take longer than trials may be silent could never close it.
+    /// Records a trial that ended after it was given up: a success counts as one in time. Otherwise calls that
+    /// take longer than `max_half_open` could never close it.
     fn hear_late(&mut self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
         let awaited = permit.is_trial() && self.silent_since > 0 && permit.generation() >= self.silent_since;
         if awaited && verdict == Verdict::Success && !self.is_slow(report) {
@@ -230,7 +230,7 @@ impl Inner {
         }
     }
 
-    /// What there is to open it for.
+    /// The cause to open it for, if there is one.
     fn reached(&self) -> Option<Cause> {
         let Settings { failures, rates, slow_call, .. } = self.settings;
         if failures > 0 && self.failures >= failures {
@@ -273,7 +273,7 @@ impl Inner {
         }
     }
 
-    /// Opens it by itself: for longer where it has not been well since the last time.
+    /// Opens it; for longer if it was not closed long enough since the last time.
     fn open(&mut self, cause: Cause, retry_after: Option<Nanos>, now: Nanos) {
         let well =
             self.state == State::Closed && (self.closed_at == 0 || now.saturating_sub(self.closed_at) >= self.open_for);
@@ -289,7 +289,7 @@ impl Inner {
         self.silent_since = silent_since;
     }
 
-    /// Puts it into a state by hand.
+    /// Sets the state by hand.
     pub(super) fn set(&mut self, state: State, now: Nanos) {
         if state == State::Open {
             self.streak = 0;
@@ -299,7 +299,7 @@ impl Inner {
         self.enter(state, Cause::ByHand, now);
     }
 
-    /// Closed, as if nothing had ever been; only how often it opened and refused stays.
+    /// Closes it and forgets all but the times that it opened and refused.
     pub(super) fn reset(&mut self, now: Nanos) {
         self.enter(State::Closed, Cause::ByHand, now);
         self.streak = 0;
@@ -309,7 +309,7 @@ impl Inner {
         self.opened_by = None;
     }
 
-    /// Other settings; what is in the window stays where it is of the same kind and size.
+    /// Applies other settings; the window stays if it has the same kind and size.
     pub(super) fn replace(&mut self, settings: Settings) {
         let span = |settings: Settings| settings.rates.map(|rates| rates.span);
         let same = span(settings) == span(self.settings);
@@ -317,7 +317,7 @@ impl Inner {
         if !same {
             self.window = span(settings).map(Window::new);
             if matches!(self.state, State::Closed | State::MetricsOnly) {
-                // Permits say whether they are counted: those of before are not.
+                // Permits say whether they are counted: earlier ones are not.
                 self.next_generation();
             }
         }
@@ -341,7 +341,7 @@ impl Inner {
         }
     }
 
-    /// Why it refuses now.
+    /// The reason of refusals now.
     pub(super) fn explain(&mut self) -> Arc<str> {
         if let Some(text) = &self.explained {
             return Arc::clone(text);
@@ -384,7 +384,7 @@ impl Inner {
         if !matches!(cause, Cause::Waited(_) | Cause::LateTrial) {
             self.silent_since = 0;
         }
-        // What opened it is still to be seen while it is open.
+        // The counts that opened it stay visible while it is open.
         if !matches!(state, State::Open | State::HalfOpen) {
             self.failures = 0;
             if let Some(window) = &mut self.window {
@@ -393,7 +393,7 @@ impl Inner {
         }
     }
 
-    /// Results of calls admitted so far are not counted any more.
+    /// Stops counting the results of calls admitted so far.
     fn next_generation(&mut self) {
         self.generation = self.generation % Permit::LAST_GENERATION + 1;
     }

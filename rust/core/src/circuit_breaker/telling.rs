@@ -1,4 +1,4 @@
-//! Telling of changes: in the order in which they happened, one at a time, outside of the breaker's lock.
+//! Reporting changes in order, one at a time, outside of the breaker's lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use parking_lot::Mutex;
 
 use super::Change;
 
-/// Told of each change of state, outside of the lock.
+/// Receives each change of state, outside of the lock.
 pub type Listener = Arc<dyn Listen>;
 
-/// Who wants to know of changes.
+/// A listener of changes.
 pub trait Listen: Send + Sync + std::fmt::Debug {
-    /// A breaker changed. It may be changed again from here; that is told when this returns.
+    /// Receives a change. It may change the breaker again; that change is reported after this returns.
     fn changed(&self, change: &Change);
 }
 
-/// Changes that have not been told. Whoever begins to tell goes on until there are none, also those of other threads.
+/// Changes to report. The reporting thread goes on until there are none, also for other threads.
 #[derive(Debug, Default)]
 pub(super) struct Telling(Mutex<State>);
 
@@ -33,7 +33,7 @@ impl Telling {
         drop(before); // outside the lock
     }
 
-    /// Under the breaker's lock, so that they come in order.
+    /// Adds a change, under the breaker's lock so that they stay in order.
     pub(super) fn queue(&self, changes: &mut Vec<Change>) {
         let mut state = self.0.lock();
         if state.listener.is_some() {
@@ -42,7 +42,7 @@ impl Telling {
         changes.clear();
     }
 
-    /// Outside of the breaker's lock.
+    /// Reports all changes, outside of the breaker's lock.
     pub(super) fn tell(&self) {
         if std::mem::replace(&mut self.0.lock().is_telling, true) {
             return;

@@ -1,22 +1,22 @@
-//! The calls that rates are taken over: the last so many, or those of the last while; fixed memory, O(1) a call.
+//! The calls that rates are taken over, by number or time, in fixed memory and O(1) a call.
 //!
-//! The last so many calls are two bits each in a ring. A time is a ring of buckets, each with the counts of a twentieth
-//! of it, and a total of all of them (as in Hystrix, and in Resilience4j's partial aggregations).
+//! A number of calls is a ring of two bits each. A time is a ring of buckets, each with the counts of a twentieth
+//! of the time, and their total (as in Hystrix, and in Resilience4j's partial aggregations).
 
 use super::Span;
 use crate::clock::Nanos;
 
-/// Into how many parts a time is divided: what is in the window is exact to one of them.
+/// The number of buckets of a time; the window is exact to one bucket.
 pub const BUCKETS: u64 = 20;
 
 /// Counts of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// All that ended in success or failure.
+    /// Calls that ended in success or failure.
     pub calls: u32,
-    /// Those that failed.
+    /// Failed calls.
     pub failed: u32,
-    /// Those that took too long, failed or not.
+    /// Slow calls, failed or not.
     pub slow: u32,
 }
 
@@ -33,13 +33,13 @@ impl Tally {
         self.slow = self.slow.saturating_sub(other.slow);
     }
 
-    /// The part of the calls that failed; None where there were none.
+    /// The share of failed calls; None: there were no calls.
     #[must_use]
     pub fn failure_rate(self) -> Option<f64> {
         (self.calls > 0).then(|| f64::from(self.failed) / f64::from(self.calls))
     }
 
-    /// The part of the calls that were slow; None where there were none.
+    /// The share of slow calls; None: there were no calls.
     #[must_use]
     pub fn slow_rate(self) -> Option<f64> {
         (self.calls > 0).then(|| f64::from(self.slow) / f64::from(self.calls))
@@ -61,7 +61,7 @@ impl Window {
         }
     }
 
-    /// What is in it, after [`Window::roll`].
+    /// Its counts, after [`Window::roll`].
     pub(super) fn tally(&self) -> Tally {
         match self {
             Self::Calls(ring) => ring.tally,
@@ -69,14 +69,14 @@ impl Window {
         }
     }
 
-    /// Forgets what is too old. A time earlier than one seen before is taken for that one.
+    /// Forgets calls that are too old. A time earlier than a previous one counts as that one.
     pub(super) fn roll(&mut self, now: Nanos) {
         if let Self::Time(buckets) = self {
             buckets.roll(now);
         }
     }
 
-    /// Successes that were not slow, in the time up to [`Window::until`].
+    /// Adds successes that were not slow, in the time up to [`Window::until`].
     pub(super) fn absorb(&mut self, successes: u32) {
         match self {
             Self::Calls(ring) => ring.absorb(successes),
@@ -84,7 +84,7 @@ impl Window {
         }
     }
 
-    /// The result of one call, after [`Window::roll`].
+    /// Adds the result of one call, after [`Window::roll`].
     pub(super) fn push(&mut self, failed: bool, slow: bool) {
         match self {
             Self::Calls(ring) => ring.push(failed, slow),
@@ -92,7 +92,7 @@ impl Window {
         }
     }
 
-    /// Until when results may be told later by `absorb`, because they fall together.
+    /// The time until which results may be added later, by `absorb`.
     pub(super) fn until(&self) -> Nanos {
         match self {
             Self::Calls(_) => Nanos::MAX,
@@ -108,7 +108,7 @@ impl Window {
     }
 }
 
-/// The last so many calls.
+/// A number of last calls.
 #[derive(Debug)]
 pub(super) struct Ring {
     size: u32,
@@ -144,7 +144,7 @@ impl Ring {
 
     fn absorb(&mut self, successes: u32) {
         if self.tally.failed == 0 && self.tally.slow == 0 {
-            // Nothing but zeros: only where the next one goes and how many there are can change.
+            // All are zeros, so only the position and the number change.
             let next = (u64::from(self.next) + u64::from(successes)) % u64::from(self.size);
             self.next = u32::try_from(next).unwrap_or(0);
             self.tally.calls = self.tally.calls.saturating_add(successes).min(self.size);
@@ -164,7 +164,7 @@ impl Ring {
     }
 }
 
-/// The calls of the last while.
+/// The calls of a last time.
 #[derive(Debug)]
 pub(super) struct Buckets {
     width: Nanos,

@@ -1,29 +1,29 @@
-//! A quantile of latencies as they come, in bounded memory, following changes.
+//! A running quantile of latencies, in bounded memory, that follows changes.
 //!
 //! DDSketch (Masson, Rim and Lee, *DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees*,
-//! VLDB 2019): counts in buckets whose bounds grow by a constant factor, so that whatever is read is off by a known part
-//! of itself at most. The range is fixed here (a microsecond to five hours), which fixes the memory as well. When as many samples
+//! VLDB 2019): counts in buckets with bounds that grow by a constant factor, which bounds the relative error of a
+//! quantile. The range is fixed (a microsecond to five hours), and so is the memory. When as many samples
 //! as the window holds have come, all counts are halved: the past fades away.
 
 use parking_lot::Mutex;
 
 use crate::clock::Nanos;
 
-/// Each bucket's upper bound is so many times its lower one: what is read is off by 5 % at most.
+/// The factor between the bounds of a bucket: a quantile is off by 5 % at most.
 const GROWTH: f64 = 1.1;
-/// What is shorter counts as this long.
+/// The least latency; shorter ones count as this long.
 const SHORTEST: f64 = 1_000.0;
 /// Up to `SHORTEST * GROWTH^BUCKETS`: about five hours.
 const BUCKETS: usize = 248;
 
-/// Which quantile, and from how many samples.
+/// The quantile, and the number of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// From 0 to 1.
+    /// The quantile, from 0 to 1.
     pub quantile: f64,
-    /// Before so many samples there is none.
+    /// The number of samples before which there is no quantile.
     pub min_samples: u32,
-    /// After so many samples those before count half.
+    /// The number of samples after which earlier ones count half.
     pub window: u32,
 }
 
@@ -33,7 +33,7 @@ struct Counts {
     total: u32,
     /// Samples since counts were halved.
     fresh: u32,
-    /// What was read last, and how many samples ago.
+    /// The last result, and the number of samples since.
     quantile: Option<(Nanos, u32)>,
 }
 
@@ -46,14 +46,14 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Without a sample.
+    /// Latencies without a sample.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let counts = Counts { buckets: [0; BUCKETS], total: 0, fresh: 0, quantile: None };
         Self { settings, growth: GROWTH.ln(), counts: Mutex::new(counts) }
     }
 
-    /// A call took so long.
+    /// Records the latency of a call.
     pub fn record(&self, took: Nanos) {
         let bucket = self.bucket(took);
         let mut counts = self.counts.lock();
@@ -74,7 +74,7 @@ impl Latencies {
         }
     }
 
-    /// The quantile, or None before enough samples; it is reckoned anew for every sixty-fourth part of the window.
+    /// The quantile, or None before enough samples; computed anew each sixty-fourth of the window.
     #[must_use]
     pub fn quantile(&self) -> Option<Nanos> {
         let mut counts = self.counts.lock();
@@ -91,7 +91,7 @@ impl Latencies {
         }
     }
 
-    /// How many samples count now.
+    /// The number of samples that count now.
     #[must_use]
     pub fn samples(&self) -> u32 {
         self.counts.lock().total
@@ -124,7 +124,7 @@ impl Latencies {
                 break;
             }
         }
-        // The middle of the bucket in the sense that it is off by the same part of either bound.
+        // The middle of the bucket, off by an equal factor from either bound.
         (SHORTEST * GROWTH.powi(place as i32) * 2.0 * GROWTH / (1.0 + GROWTH)) as Nanos
     }
 }

@@ -1,4 +1,4 @@
-//! Hedge: after how long a call is made once more beside the first.
+//! Hedge: the delay after which another attempt begins.
 
 mod latencies;
 

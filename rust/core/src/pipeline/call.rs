@@ -1,4 +1,4 @@
-//! What one call has to remember, on its caller's stack.
+//! The state of one call, on its caller's stack.
 
 use std::sync::Arc;
 
@@ -10,39 +10,39 @@ use crate::rate_limit::{AnyLimiter, Claim};
 /// Numbers that the policies of a call may keep together.
 pub(super) const SLOTS: usize = 16;
 
-/// Whoever keeps a deadline outside ends the wait by it, and says so in his own words; where it is only told, a place is
-/// waited for this much longer.
+/// Code outside ends waits at its own deadline, with its own error; so a call waits for a place
+/// this much longer.
 const GRACE: Nanos = 20_000_000;
 
-/// Where a call is in a pipeline, and what it holds there. Who drops one that has entered loses places and permits:
+/// The position of a call in a pipeline, and what it holds there. Dropping a call that has entered loses places:
 /// every call is left or abandoned.
 #[derive(Debug)]
 pub struct Call {
     /// The next stage inwards: all before it have been entered.
     pub(super) position: usize,
-    /// What of the limit before `position` was taken ahead and is still being waited for; zero: nothing.
+    /// The tokens taken ahead from the limit before `position`, which the call waits for; zero: none.
     pub(super) claim: Claim,
-    /// The attempt that a retry gave up last; zero: none.
+    /// The last attempt that a retry gave up; zero: none.
     pub(super) attempt: u32,
-    /// How often it was made again, for whichever retry.
+    /// The number of further attempts, of all retries.
     pub(super) repeats: u32,
-    /// The budget did not allow to make it again.
+    /// Whether the budget refused another attempt.
     pub(super) overdrawn: bool,
-    /// Bit n: to the retry at n, what it returned is not what was wanted.
+    /// Bit n: the result is unwanted by the retry at n.
     pub(super) unwanted: u32,
-    /// When it began.
+    /// The time when it began.
     pub(super) started: Nanos,
     /// The earliest deadline of the time limits entered; zero: none.
     deadline: Nanos,
-    /// A deadline that somebody else keeps, so that nothing is waited for beyond it; zero: none.
+    /// A deadline kept outside, beyond which the call does not wait; zero: none.
     horizon: Nanos,
-    /// The place in the queue of the stage at `position`.
+    /// The ticket in the queue of the stage at `position`.
     pub(super) ticket: Option<Arc<Ticket>>,
     pub(super) slots: [u64; SLOTS],
 }
 
 impl Call {
-    /// A call that begins now, outside of everything.
+    /// A call that begins now, outside of all stages.
     #[inline]
     #[must_use]
     pub fn new(now: Nanos) -> Self {
@@ -61,37 +61,37 @@ impl Call {
         }
     }
 
-    /// When it began.
+    /// The time when it began.
     #[must_use]
     pub fn started(&self) -> Nanos {
         self.started
     }
 
-    /// The next stage inwards; of a call in a queue the one whose it is.
+    /// The next stage inwards; of a queued call, the stage of the queue.
     #[must_use]
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// The number of the attempt that is to be repeated; the first is 1.
+    /// The number of the attempt to repeat; the first is 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// How often it was tried, repetitions included.
+    /// The number of attempts so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.repeats.saturating_add(1)
     }
 
-    /// Whether it would have been tried again, had the budget allowed it.
+    /// Whether only the budget refused another attempt.
     #[must_use]
     pub fn is_overdrawn(&self) -> bool {
         self.overdrawn
     }
 
-    /// Tells it before it is left as a success that what it returned is not what was wanted: bit n, to the retry at n.
+    /// Marks its result as unwanted before it is left as a success: bit n, by the retry at n.
     pub fn set_unwanted(&mut self, bits: u32) {
         self.unwanted = bits;
     }
@@ -103,18 +103,18 @@ impl Call {
         (self.deadline != 0).then_some(self.deadline)
     }
 
-    /// Tells it of a deadline that somebody outside keeps: nothing is waited for beyond it.
+    /// Sets a deadline kept outside, beyond which the call does not wait.
     pub fn set_horizon(&mut self, deadline: Nanos) {
         self.horizon = deadline.max(1); // before time began it has passed as well; zero would be none
     }
 
-    /// The deadline that somebody outside keeps.
+    /// The deadline kept outside.
     #[must_use]
     pub fn horizon(&self) -> Option<Nanos> {
         (self.horizon != 0).then_some(self.horizon)
     }
 
-    /// The earliest deadline for what is further inside, whoever keeps it.
+    /// The earliest deadline for inner code, kept here or outside.
     #[inline]
     #[must_use]
     pub fn around(&self) -> Option<Nanos> {
@@ -127,7 +127,7 @@ impl Call {
         self.around().map(|deadline| deadline.saturating_sub(now))
     }
 
-    /// Joins a queue, at most so long and never beyond a deadline around it.
+    /// Joins a queue, for at most a time and never beyond its deadline.
     pub(super) fn queue(&mut self, ticket: Arc<Ticket>, max_wait: Option<Nanos>, now: Nanos) -> Decision {
         self.ticket = Some(Arc::clone(&ticket));
         let limit = max_wait.map(|wait| now.saturating_add(wait));
@@ -135,7 +135,7 @@ impl Call {
         Decision::Queue(ticket, limit.into_iter().chain(self.deadline()).chain(horizon).min())
     }
 
-    /// Enters a time limit: its deadline, and behind it the one that was the earliest so far.
+    /// Enters a time limit: stores its deadline, and the earliest deadline before.
     #[inline]
     pub(super) fn set_deadline(&mut self, slot: usize, deadline: Nanos) {
         self.slots[slot] = deadline;
@@ -151,7 +151,7 @@ impl Call {
         self.deadline = self.slots[slot + 1];
     }
 
-    /// How many tokens it takes from the limit whose numbers are at `slot`.
+    /// The number of tokens it takes from the limit at `slot`.
     #[inline]
     pub(super) fn cost(&self, cost: Cost, limiter: &AnyLimiter, slot: usize) -> u64 {
         match cost {

@@ -1,4 +1,4 @@
-//! What the calls of a pipeline came to: its own statistics, and the registry's series.
+//! Counts of the calls of a pipeline: its statistics, and the registry's series.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,11 +22,11 @@ pub struct Metrics {
     pub timeout: Arc<CounterSeries>,
     /// Calls that were cancelled from outside.
     pub cancelled: Arc<CounterSeries>,
-    /// How long all of these took, in seconds, with the bounds of [`DEFAULT_SECONDS`](crate::metrics::DEFAULT_SECONDS).
+    /// The durations of all calls, in seconds, with the bounds of [`DEFAULT_SECONDS`](crate::metrics::DEFAULT_SECONDS).
     pub duration: Arc<HistogramSeries>,
 }
 
-/// What a pipeline has counted, as numbers.
+/// The totals of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Calls that returned.
@@ -45,8 +45,8 @@ pub struct Totals {
 
 /// Counters of one pipeline, kept when its policies change.
 ///
-/// A success costs one addition to the durations, which the registry's series read as well; anything else is also added
-/// to a count and a series of its own.
+/// A success costs one addition to the durations, which the registry's series read too; other outcomes also
+/// have a count and a series.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Successes counted when the pipeline was bound to another registry.
@@ -61,13 +61,13 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All zero, shown by a registry's series as well.
+    /// Counts of zero, which a registry's series show too.
     #[must_use]
     pub fn new(metrics: Option<Metrics>) -> Self {
         Self::continued(Totals::default(), metrics)
     }
 
-    /// These numbers go on in other series: when a pipeline is bound to another registry.
+    /// Continues these counts in other series, when a pipeline is bound to another registry.
     #[must_use]
     pub fn continued(totals: Totals, metrics: Option<Metrics>) -> Self {
         let durations = Arc::new(Durations::default());
@@ -87,7 +87,7 @@ impl Counts {
         }
     }
 
-    /// The numbers now.
+    /// The totals now.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals {
@@ -100,13 +100,13 @@ impl Counts {
         }
     }
 
-    /// How many calls ended whose work was done: refused and cancelled ones are not among them.
+    /// The number of ended calls without refused and cancelled ones.
     #[must_use]
     pub fn worked(&self) -> u64 {
         self.before + self.durations.count() + self.errors.load(Relaxed) + self.timeouts.load(Relaxed)
     }
 
-    /// A call ended with the error of another one that did its work.
+    /// Counts a call that ended with the error of another call, which it shared.
     pub fn shared_error(&self) {
         self.errors.fetch_add(1, Relaxed);
         if let Some(metrics) = &self.metrics {
@@ -114,7 +114,7 @@ impl Counts {
         }
     }
 
-    /// A call was cancelled while it waited for what another one would give.
+    /// Counts a call that was cancelled while it waited for another call's result.
     pub fn shared_cancelled(&self) {
         self.cancelled.fetch_add(1, Relaxed);
         if let Some(metrics) = &self.metrics {
@@ -131,7 +131,7 @@ impl Counts {
         }
     }
 
-    /// Counts what was no success.
+    /// Counts an outcome that is no success.
     #[cold]
     fn count(&self, ended: Ended) {
         let metrics = self.metrics.as_ref();

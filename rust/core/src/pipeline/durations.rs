@@ -1,4 +1,4 @@
-//! How long the calls of a pipeline took: whole nanoseconds in the buckets of its histogram.
+//! Durations of the calls of a pipeline: whole nanoseconds in the buckets of its histogram.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,7 +27,7 @@ const BOUNDS: [Nanos; BUCKETS - 1] = {
 /// in half a year.
 const CARRY: Nanos = 1 << 62;
 
-/// A distribution of durations, successes apart from the rest, so that their number needs no counter of its own.
+/// A distribution of durations, successes apart, so that their number needs no counter.
 ///
 /// A call adds to one bucket and to the sum: two atomic additions, of integers.
 #[derive(Debug, Default)]
@@ -58,14 +58,14 @@ impl Durations {
     }
 }
 
-/// The number of bounds below it. Most calls that are worth a thought about nanoseconds end below the first.
+/// The number of bounds below a duration. Most fast calls end below the first.
 #[inline]
 fn bucket(took: Nanos) -> usize {
     if took <= BOUNDS[0] { 0 } else { BOUNDS.iter().map(|bound| usize::from(*bound < took)).sum() }
 }
 
 impl CountSource for Durations {
-    /// How many succeeded.
+    /// The number of successes.
     fn count(&self) -> u64 {
         self.successes.iter().map(|count| count.load(Relaxed)).sum()
     }

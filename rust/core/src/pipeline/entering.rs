@@ -1,4 +1,4 @@
-//! The way inwards: from policy to policy, until a call may proceed or something is to be done first.
+//! The way inwards: from policy to policy, until a call may proceed or must wait.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::clock::Nanos;
 use crate::rate_limit::Reservation;
 
 impl Pipeline {
-    /// Walks inwards from where the call is, until it may proceed or something is to be done first.
+    /// Walks inwards from the call's position, until it may proceed or must wait.
     #[inline]
     pub fn enter(&self, call: &mut Call, now: Nanos) -> Decision {
         call.claim = 0; // whoever comes here again has waited for its tokens
@@ -17,7 +17,7 @@ impl Pipeline {
             let slot = stage.slot;
             let (reason, retry_after) = match &stage.policy {
                 Policy::RateLimit { limiter, cost, max_wait } => {
-                    // Whoever does not wait need not ask how long there is.
+                    // A call that does not wait needs no time left.
                     let patience = match *max_wait {
                         0 => 0,
                         max_wait => call.time_left(now).map_or(max_wait, |left| left.min(max_wait)),
@@ -95,7 +95,7 @@ impl Pipeline {
         Decision::Proceed
     }
 
-    /// The place in the queue was granted: goes on inwards.
+    /// Continues inwards after the queue granted a place.
     pub fn enter_from_queue(&self, call: &mut Call, now: Nanos) -> Decision {
         if let Some(ticket) = call.ticket.take() {
             if let Some(stage) = self.stages.get(call.position) {
@@ -111,7 +111,7 @@ impl Pipeline {
         self.enter(call, now)
     }
 
-    /// The ticket was displaced, or the caller has waited in the queue as long as it was told. A place granted at the
+    /// The ticket was displaced, or the caller has waited in the queue as long as it may. A place granted at the
     /// last moment is taken.
     pub fn stop_waiting(&self, call: &mut Call, now: Nanos) -> Decision {
         match self.leave_queue(call) {
@@ -128,15 +128,15 @@ impl Pipeline {
         }
     }
 
-    /// Whether a call in the queue, made from inside of so many calls that hold a place there, waits for itself: none of
-    /// those can end before it does.
+    /// Whether a queued call waits for itself: it is made inside of calls that hold all places, none of which
+    /// can end before it.
     #[must_use]
     pub fn waits_for_itself(&self, call: &Call, holders: u32) -> bool {
         call.ticket.is_some()
             && self.places(call.position).is_some_and(|places| holders >= places.statistics().max_concurrent)
     }
 
-    /// Refuses such a call, even where another place came free at this moment.
+    /// Refuses a call that waits for itself, even if a place came free at this moment.
     pub fn refuse_reentry(&self, call: &mut Call, now: Nanos) -> Decision {
         if let Some((_, Fate::Granted)) = self.leave_queue(call)
             && let Some(places) = self.places(call.position)

@@ -18,7 +18,7 @@ pub struct Hits {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// What is counted here, and what caches that are gone had.
+    /// Counts made here, and counts of caches that are gone.
     other: AtomicU64,
     /// Locked also while a cache's hits are taken over.
     caches: Mutex<Vec<Arc<CacheHits>>>,
@@ -29,7 +29,7 @@ struct Kept {
 pub struct CacheHits(AtomicU64);
 
 impl CacheHits {
-    /// Counts one. Only under the lock of the one cache whose hits these are: that makes a load and a store enough.
+    /// Counts a hit. Only under the lock of the cache, so that a load and a store are enough.
     #[inline]
     pub fn add_locked(&self) {
         self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
@@ -44,7 +44,7 @@ impl CountSource for Kept {
 }
 
 impl Hits {
-    /// So many `before`, which another series has; from now on in this one.
+    /// Hits counted on from `before`, which another series has.
     #[must_use]
     pub fn new(before: u64, series: Option<Arc<CounterSeries>>) -> Self {
         let kept = Arc::new(Kept::default());
@@ -54,12 +54,12 @@ impl Hits {
         Self { before, kept, series }
     }
 
-    /// A call was answered otherwise than by the in-process cache.
+    /// Counts a call that another tier answered.
     pub fn add(&self) {
         self.kept.other.fetch_add(1, Relaxed);
     }
 
-    /// All of them.
+    /// The number of hits.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.before + self.kept.count()
@@ -73,7 +73,7 @@ impl Hits {
         hits
     }
 
-    /// The cache is gone: takes over what it counted.
+    /// Takes over the count of a cache that is gone.
     pub fn take_over(&self, hits: &Arc<CacheHits>) {
         let mut caches = self.kept.caches.lock();
         if let Some(place) = caches.iter().position(|other| Arc::ptr_eq(other, hits)) {

@@ -1,4 +1,4 @@
-//! The way outwards: each policy is told how the call ended, and may have it made again.
+//! The way outwards: each policy learns how the call ended, and may repeat it.
 
 use super::outcome::Ended;
 use super::stage::Stage;
@@ -10,13 +10,13 @@ use crate::clock::{Nanos, seconds_from_nanos};
 use crate::retry::{self};
 
 impl Pipeline {
-    /// Walks outwards with how the call went.
+    /// Walks outwards with the call's outcome.
     #[inline]
     pub fn leave(&self, call: &mut Call, outcome: Outcome, now: Nanos) -> Decision {
         self.leave_saying(call, outcome, None, now)
     }
 
-    /// The same with the words of its error, which a breaker remembers.
+    /// Walks outwards, with the text of the call's error for breakers.
     #[inline]
     pub fn leave_saying(&self, call: &mut Call, outcome: Outcome, words: Option<&str>, now: Nanos) -> Decision {
         if outcome == Outcome::Success && call.unwanted == 0 {
@@ -26,7 +26,7 @@ impl Pipeline {
         self.leave_for_another_reason(call, outcome, words, now)
     }
 
-    /// What [`Self::leave_saying`] does on the common way: nothing stops a success, so only those are told who heed it.
+    /// The common path of [`Self::leave_saying`]: nothing stops a success, so only policies that heed it learn of it.
     #[inline]
     fn succeed(&self, call: &mut Call, now: Nanos) {
         let mut left = self.heeds_success & 1_u32.checked_shl(position_of(call)).map_or(u32::MAX, |bit| bit - 1);
@@ -95,7 +95,7 @@ impl Pipeline {
         }
     }
 
-    /// The caller is gone: everything that the call holds is given back.
+    /// Gives back all that an abandoned call holds.
     pub fn abandon(&self, call: &mut Call, now: Nanos) {
         if let Some((_, Fate::Granted)) = self.leave_queue(call)
             && let Some(places) = self.places(call.position)
@@ -191,7 +191,7 @@ impl Pipeline {
         None
     }
 
-    /// What a fallback is told about an ending.
+    /// The cause of an ending, for a fallback.
     fn cause(&self, ended: Ended) -> Cause {
         match ended {
             Ended::Refused(refusal) => Cause::Refused(refusal),
@@ -199,7 +199,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether the policy at `index` is to do something about an ending.
+    /// Whether the policy at `index` handles an ending.
     fn reacts_to(&self, ended: Ended, index: usize) -> bool {
         match ended {
             Ended::Success => true, // as it was asked before
@@ -210,7 +210,7 @@ impl Pipeline {
         }
     }
 
-    /// What an ending says to the adaptive limit at `index`.
+    /// The meaning of an ending to the adaptive limit at `index`.
     fn signal(&self, ended: Ended, index: usize) -> Signal {
         match ended {
             Ended::Success => Signal::Completed,
@@ -243,7 +243,7 @@ impl Pipeline {
         breaker.record(permit, Verdict::Failure, Report { took, retry_after, words }, now);
     }
 
-    /// What an ending says to the policy at `index`.
+    /// The meaning of an ending to the policy at `index`.
     #[inline]
     fn verdict(&self, ended: Ended, index: usize) -> Verdict {
         match ended {

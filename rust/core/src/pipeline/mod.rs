@@ -1,6 +1,6 @@
 //! The pipeline: policies in order, walked inwards before a call and outwards after it.
 //!
-//! What a call has to remember is in a small [`Call`] of its caller's; the policies' shared state is behind `Arc`s. A
+//! The state of a call is a small [`Call`] on its caller's stack; the policies' shared state is behind `Arc`s. A
 //! call is entered until it may proceed, and left with its outcome. In between the answer may be to wait, to queue, or
 //! to come again later: the caller does that, and nothing here ever blocks.
 
@@ -33,11 +33,11 @@ pub struct Pipeline {
     stages: Box<[Stage]>,
     own: OwnEndings,
     counts: Arc<Counts>,
-    /// Not where it is a part further inside: the outermost part counts the calls.
+    /// Whether it is the outermost part, which counts the calls.
     counts_calls: bool,
-    /// Of all further attempts.
+    /// The budget of all further attempts.
     budget: Option<Arc<Budget>>,
-    /// Bit n: the policy at n gives something back, or counts, when a call succeeds. The others need not be asked.
+    /// Bit n: the policy at n gives something back, or counts, when a call succeeds.
     heeds_success: u32,
 }
 
@@ -60,7 +60,7 @@ impl Pipeline {
         Ok(Self { stages, own, counts, counts_calls, budget, heeds_success })
     }
 
-    /// What its calls came to.
+    /// The counts of its calls.
     #[must_use]
     pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
@@ -72,19 +72,19 @@ impl Pipeline {
         self.counts_calls
     }
 
-    /// How many policies there are.
+    /// The number of policies.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stages.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no policies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
 
-    /// Tells a call the hash of its key for the keyed limit at `index`; to be done before it enters.
+    /// Sets the hash of a call's key for the keyed limit at `index`, before it enters.
     pub fn set_key(&self, call: &mut Call, index: usize, hash: u64) {
         if let Some(Stage { policy: Policy::RateLimit { limiter, .. }, slot }) = self.stages.get(index)
             && limiter.is_keyed()
@@ -93,7 +93,7 @@ impl Pipeline {
         }
     }
 
-    /// Tells a call how urgent it is to the bulkhead at `index`; to be done before it enters.
+    /// Sets a call's priority for the bulkhead at `index`, before it enters.
     pub fn set_priority(&self, call: &mut Call, index: usize, priority: i32) {
         if let Some(Stage { policy: Policy::Bulkhead { priority: Priority::OfCall, .. }, slot }) =
             self.stages.get(index)
@@ -102,7 +102,7 @@ impl Pipeline {
         }
     }
 
-    /// Tells a call how many tokens it takes from the limit at `index`; to be done before it enters.
+    /// Sets the tokens that a call takes from the limit at `index`, before it enters.
     pub fn set_cost(&self, call: &mut Call, index: usize, n: u64) {
         if let Some(Stage { policy: Policy::RateLimit { limiter, cost: Cost::Told, .. }, slot }) =
             self.stages.get(index)
@@ -112,7 +112,7 @@ impl Pipeline {
     }
 }
 
-/// How many stages it has entered; there are 32 at most.
+/// The number of stages it has entered; at most 32.
 #[inline]
 fn position_of(call: &Call) -> u32 {
     u32::try_from(call.position).unwrap_or(u32::BITS)

@@ -1,9 +1,9 @@
-//! How a call went: what callers report, and how it ended as it passes outwards.
+//! Outcomes of calls, as callers report them and as they pass outwards.
 
 use super::{Kind, Refusal};
 use crate::clock::Nanos;
 
-/// How a call went, as its caller saw it.
+/// The outcome of a call, as its caller reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The call returned.
@@ -16,21 +16,21 @@ pub enum Outcome {
     TimedOut,
 }
 
-/// An error, as far as policies care.
+/// The properties of an error that policies use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Failure {
     /// Bit n: the policy at n counts the error as a failure (a retry: as one that may pass).
     pub counts: u32,
     /// The time to wait before another attempt, where the error states one.
     pub retry_after: Option<Nanos>,
-    /// How another part of the same pipeline, further inside, ended the call.
+    /// How an inner part of the same pipeline ended the call.
     pub within: Option<Within>,
 }
 
-/// The policies that count the core's own endings: bit n for the policy at n, as in a [`Failure`].
+/// The policies that count the core's own errors: bit n for the policy at n, as in a [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnEndings {
-    /// Deadlines that passed further inside.
+    /// Deadlines that passed in inner code.
     pub timeouts: u32,
     /// Refusals by kind of policy, without and with a `retry_after`.
     pub refusals: [[u32; 2]; Kind::ALL.len()],
@@ -43,7 +43,7 @@ impl Default for OwnEndings {
     }
 }
 
-/// How another part of the same pipeline ended a call; that part counted it.
+/// How an inner part of the same pipeline ended a call, which it has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Within {
     /// A policy of this kind refused the call.

@@ -1,4 +1,4 @@
-//! One policy at its place, with its shared state and its room in a call.
+//! One policy of a pipeline, with its shared state and its slots in a call.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::clock::Nanos;
 use crate::rate_limit::AnyLimiter;
 use crate::retry::Retry;
 
-/// The policies' words.
+/// The kinds of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `rate_limit`
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::RateLimit,
         Self::CircuitBreaker,
@@ -41,7 +41,7 @@ impl Kind {
         Self::Fallback,
     ];
 
-    /// The word that users type.
+    /// The name that users type.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -56,64 +56,64 @@ impl Kind {
     }
 }
 
-/// What a call takes from a limit.
+/// The tokens that a call takes from a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
-    /// Always so many tokens.
+    /// A fixed number of tokens.
     Fixed(u64),
-    /// What the call was [told](super::Pipeline::set_cost) before it entered.
+    /// The number [set](super::Pipeline::set_cost) before the call entered.
     Told,
 }
 
-/// How urgent calls are to a bulkhead: higher goes first.
+/// The priority of calls in a bulkhead: higher goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// All are the same.
+    /// One priority for all calls.
     Same(i32),
-    /// Each call says; the call's slot holds it.
+    /// A priority for each call, in its slot.
     OfCall,
 }
 
 /// A policy with its shared state.
 #[derive(Debug, Clone)]
 pub enum Policy {
-    /// So many calls in a time; the rest wait for tokens up to a time.
+    /// A rate of calls; further calls wait for tokens up to a time.
     RateLimit {
-        /// Where the tokens come from; of a keyed one the call's slot holds the key's hash.
+        /// The limiter; the call's slot holds the key's hash for a keyed one.
         limiter: AnyLimiter,
-        /// How many tokens a call takes.
+        /// The tokens that a call takes.
         cost: Cost,
-        /// How long a call may wait for its token.
+        /// The longest wait of a call for its tokens.
         max_wait: Nanos,
     },
-    /// Refuses calls to what keeps failing.
+    /// Refuses calls that keep failing.
     CircuitBreaker {
-        /// What it knows.
+        /// The breaker.
         breaker: Arc<CircuitBreaker>,
-        /// It wants to know how long calls take.
+        /// Whether it measures the duration of calls.
         timed: bool,
     },
-    /// So many calls at once.
+    /// Bounds the calls that run at once.
     Bulkhead {
         /// The places.
         bulkhead: Arc<Bulkhead>,
-        /// How long a call may wait for one.
+        /// The longest wait of a call for a place.
         max_wait: Option<Nanos>,
-        /// Who goes first.
+        /// The priority of calls.
         priority: Priority,
     },
-    /// As many calls at once as the other side does well with.
+    /// Bounds running calls by what the server can serve.
     AdaptiveLimit {
-        /// The places, and what is learned from calls.
+        /// The places, and the estimate of their number.
         limit: Arc<AdaptiveLimit>,
-        /// How long a call may wait for one.
+        /// The longest wait of a call for a place.
         max_wait: Option<Nanos>,
     },
     /// Further attempts.
     Retry(Arc<Retry>),
     /// A time limit for everything inside.
     Timeout(Nanos),
-    /// Something else in place of what failed inside; what that is only callers know.
+    /// Another result in place of an error, which callers know.
     Fallback,
 }
 
@@ -130,7 +130,7 @@ impl Policy {
         }
     }
 
-    /// The places that a call may wait for here.
+    /// The bulkhead in which a call may wait.
     pub(super) fn places(&self) -> Option<&Bulkhead> {
         match self {
             Self::Bulkhead { bulkhead, .. } => Some(bulkhead),
@@ -144,7 +144,7 @@ impl Policy {
         matches!(self, Self::CircuitBreaker { .. } | Self::Bulkhead { .. } | Self::AdaptiveLimit { .. })
     }
 
-    /// How many numbers a call has to remember for it.
+    /// The number of slots that it needs in a call.
     fn slots(&self) -> usize {
         match self {
             Self::RateLimit { limiter, cost, .. } => usize::from(limiter.is_keyed()) + usize::from(*cost == Cost::Told),
@@ -159,22 +159,22 @@ impl Policy {
     }
 }
 
-/// A policy and where its numbers are in a call.
+/// A policy, and its slots in a call.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) policy: Policy,
     pub(super) slot: usize,
 }
 
-/// A call has room for so many policies and no more.
+/// More policies than a call has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a pipeline of {policies} policies is too long: at most {most} time limits and retries together, or twice as many others"
 )]
 pub struct TooManyPolicies {
-    /// How many there were.
+    /// The number of policies.
     pub policies: usize,
-    /// What fits.
+    /// The number that fits.
     pub most: usize,
 }
 

@@ -1,8 +1,8 @@
-//! A budget of further attempts: so many for the calls that there are, so that a failing server is not buried.
+//! A budget of further attempts, as a share of calls, so that retries do not bury a failing server.
 //!
-//! After Finagle's `RetryBudget` (Twitter): a share of the calls, and a few a second for those that call rarely. Unlike
-//! there, nothing is deposited when a call begins: what calls have earned is reckoned from their count when somebody
-//! wants to spend it, so that a call which succeeds at once pays nothing. What can be saved up is bounded as in gRPC's
+//! As Finagle's `RetryBudget` (Twitter): a share of the calls, and a few a second for rare callers. Unlike
+//! there, a call deposits nothing when it begins: the budget is computed from the count of calls when an attempt
+//! spends it, so that a call which succeeds at once pays nothing. Savings are bounded as in gRPC's
 //! `retryThrottling` (proposal A6).
 
 #[cfg(loom)]
@@ -16,45 +16,45 @@ use crate::clock::Nanos;
 /// Tokens are counted in millionths, so that a share of a call is a whole number.
 const TOKEN: u64 = 1_000_000;
 
-/// How many further attempts there may be.
+/// The settings of a budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// So many for each call that ended.
+    /// Further attempts for each call that ended.
     pub ratio: f64,
-    /// So many a second besides.
+    /// Further attempts a second besides.
     pub min_per_second: f64,
-    /// So many can be saved up; it begins with all of them.
+    /// The most that are saved; it begins with them.
     pub burst: u32,
 }
 
-/// What a budget has counted.
+/// The statistics of a budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Statistics {
-    /// What is left now.
+    /// Further attempts left now.
     pub balance: f64,
     /// Further attempts that it allowed.
     pub granted: u64,
-    /// Further attempts that it did not.
+    /// Further attempts that it refused.
     pub refused: u64,
 }
 
-/// One budget, shared by all that make further attempts. One atomic number moved by compare-and-swap.
+/// One budget, shared by retries and hedges: one atomic number, moved by compare-and-swap.
 #[derive(Debug)]
 pub struct Budget {
     settings: Settings,
     per_call: u64,
     per_second: u64,
     burst: u64,
-    /// Calls and time from which on it earns.
+    /// The number of calls and the time at which it began to earn.
     origin: (u64, Nanos),
-    /// What was spent of all that was ever earned; what could not be saved up counts as spent.
+    /// The part of all earnings that was spent; earnings beyond the burst count as spent.
     spent: AtomicU64,
     granted: AtomicU64,
     refused: AtomicU64,
 }
 
 impl Budget {
-    /// A full budget, that earns from now on, when so many calls have ended.
+    /// A full budget that earns from now on, at this number of ended calls.
     #[must_use]
     pub fn new(settings: Settings, calls: u64, now: Nanos) -> Self {
         let burst = u64::from(settings.burst) * TOKEN;
@@ -70,7 +70,7 @@ impl Budget {
         }
     }
 
-    /// The same with other settings: what is left and was counted stays, as far as it can be saved up.
+    /// This budget with other settings; its rest, up to the new burst, and its counts stay.
     #[must_use]
     pub fn replaced(&self, settings: Settings, calls: u64, now: Nanos) -> Self {
         let next = Self::new(settings, calls, now);
@@ -81,13 +81,13 @@ impl Budget {
         next
     }
 
-    /// What it was made of.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.settings
     }
 
-    /// Takes one further attempt from it, where there is one; `calls` is how many have ended so far.
+    /// Takes a further attempt, if there is one; `calls` is the number of calls ended so far.
     pub fn withdraw(&self, calls: u64, now: Nanos) -> bool {
         let earned = self.earned(calls, now);
         let least = earned.saturating_sub(self.burst);
@@ -100,7 +100,7 @@ impl Budget {
         withdrawn.is_ok()
     }
 
-    /// How it stands.
+    /// Its statistics now.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     pub fn statistics(&self, calls: u64, now: Nanos) -> Statistics {
@@ -111,7 +111,7 @@ impl Budget {
         }
     }
 
-    /// All that there ever was to spend.
+    /// All earnings so far.
     fn earned(&self, calls: u64, now: Nanos) -> u64 {
         let (calls, elapsed) = (calls.saturating_sub(self.origin.0), now.saturating_sub(self.origin.1));
         let in_time = u128::from(elapsed) * u128::from(self.per_second) / 1_000_000_000;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        /// As a bucket that is filled at each call and each step of time, and never holds more than the burst.
+        /// A bucket that is filled at each call and each step of time, and never holds more than the burst.
         #[test]
         fn it_behaves_like_a_bucket_filled_by_hand(
             ratio in 0_u32..30, per_second in 0_u32..30, burst in 0_u32..6,

@@ -7,7 +7,7 @@ const SLOTS: usize = 512;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// Where an entry is, and which of all that were ever there; cheap to copy, harmless once the entry is gone.
+/// The slot of an entry and its generation; cheap to copy, harmless once the entry is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     index: u32,
@@ -16,7 +16,7 @@ pub struct Key {
 
 #[derive(Debug)]
 struct Entry<T> {
-    /// None: free, and `next` leads to the next free one.
+    /// None: the entry is free, and `next` is the next free one.
     value: Option<T>,
     deadline: Nanos,
     generation: u32,
@@ -26,8 +26,8 @@ struct Entry<T> {
 
 /// Deadlines with values, inserted and removed in constant time.
 ///
-/// A slot holds the deadlines of one tick, and of one whole turn later, and so on: those are passed over when its tick
-/// comes. Nothing fires early: an entry is given out when the time asked about is not before its deadline.
+/// A slot holds the deadlines of one tick, and of whole turns later: the later ones are passed over when its tick
+/// comes. Nothing fires early: an entry is handed out at or after its deadline.
 #[derive(Debug)]
 pub struct Wheel<T> {
     tick: Nanos,
@@ -35,30 +35,30 @@ pub struct Wheel<T> {
     entries: Vec<Entry<T>>,
     free: u32,
     len: usize,
-    /// The tick up to which, exclusively, all due entries have been given out.
+    /// The tick before which all due entries have been handed out.
     done: u64,
 }
 
 impl<T> Wheel<T> {
-    /// Nothing in it; deadlines of the same tick share a slot.
+    /// An empty wheel; deadlines of the same tick share a slot.
     #[must_use]
     pub fn new(tick: Nanos) -> Self {
         Self { tick: tick.max(1), slots: vec![NONE; SLOTS].into(), entries: Vec::new(), free: NONE, len: 0, done: 0 }
     }
 
-    /// How many deadlines there are.
+    /// The number of deadlines.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no deadlines.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Puts a deadline in. None, and the value is dropped, only when four thousand million are there.
+    /// Adds a deadline. None, and the value is dropped, only beyond four thousand million deadlines.
     pub fn insert(&mut self, deadline: Nanos, value: T) -> Option<Key> {
         let tick = deadline / self.tick;
         if self.len == 0 {
@@ -77,7 +77,7 @@ impl<T> Wheel<T> {
         Some(Key { index, generation: self.entries[index as usize].generation })
     }
 
-    /// Takes an entry out; None where it is gone already.
+    /// Takes out an entry; None: it is gone already.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let entry = self.entries.get(key.index as usize)?;
         if entry.generation != key.generation || entry.value.is_none() {
@@ -86,13 +86,13 @@ impl<T> Wheel<T> {
         self.unlink(key.index)
     }
 
-    /// Takes out what is due at `now`, and hands it to `fire` in the order of ticks.
+    /// Takes out the entries due at `now`, and hands them to `fire` in the order of ticks.
     pub fn expire(&mut self, now: Nanos, mut fire: impl FnMut(T)) {
         let last = now / self.tick;
         if self.len == 0 || last < self.done {
             return;
         }
-        // After a long pause every slot is looked at once, not once for each turn that was missed.
+        // After a long pause each slot is read once, not once for each turn that was missed.
         let first = self.done.max(last.saturating_sub(SLOTS as u64 - 1));
         for tick in first..=last {
             let mut index = self.slots[self.slot(tick)];
@@ -109,7 +109,7 @@ impl<T> Wheel<T> {
         self.done = last; // entries later within this tick are still to come
     }
 
-    /// The earliest deadline; looks at one turn of slots, and at all entries only where all are further away.
+    /// The earliest deadline; reads one turn of slots, and all entries only if all are further away.
     #[must_use]
     pub fn earliest(&self) -> Option<Nanos> {
         if self.len == 0 {
