@@ -69,3 +69,17 @@ def test_the_index_names_every_page_of_the_docs() -> None:
 
 def test_the_readme_leads_to_the_index() -> None:
     assert ROOT / "docs" / "README.md" in {target.resolve() for target, _ in targets(ROOT / "README.md")}
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"\b(?:rust|python|plugins|tests|benches|docs)/[\w/.]+\b/?", text)
+    assert len(named) > 40
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_a_walk_of_the_architecture_names_each_file_once() -> None:
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    walks = [re.findall(r"<b>(\w+/[\w/.]+)</b>", walk) for walk in re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)]
+    assert min(len(walk) for walk in walks if walk) > 5
+    assert [path for walk in walks for path in set(walk) if walk.count(path) > 1] == []
