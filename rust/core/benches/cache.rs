@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use corten_core::cache::{Eviction, MemoryCache, Removed, Terms};
+use corten_core::cache::{EntryOptions, Eviction, MemoryCache, Removed};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const ENTRIES: u64 = 10_000;
@@ -21,7 +21,7 @@ fn put(cache: &mut MemoryCache<u64, u64>, key: u64) {
     let hash = cache.spread(key);
     let position = cache.position(hash, |other| *other == key);
     let mut removed = Removed::none();
-    cache.insert(position, hash, (key, key), Terms::plain(0, 3_600 * SECOND), SECOND, &mut removed);
+    cache.insert(position, hash, (key, key), EntryOptions::until(0, 3_600 * SECOND), SECOND, &mut removed);
 }
 
 fn get(cache: &mut MemoryCache<u64, u64>, key: u64) {

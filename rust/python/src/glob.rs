@@ -4,7 +4,7 @@ use corten_core::cache::Glob as Pattern;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// A pattern over names.
+/// A pattern over texts, such as `user:*`.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct Glob(Pattern);
 

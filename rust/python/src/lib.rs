@@ -10,7 +10,6 @@ mod deadline;
 mod fastcall;
 mod glob;
 mod hedge;
-mod keys;
 mod metrics;
 mod pipeline;
 mod rate_limit;

@@ -1,17 +1,17 @@
-//! A lock for a few nanoseconds' work: one atomic exchange to take it, one plain store to give it back.
+//! A lock for a few nanoseconds' work: one atomic exchange to take it, one store to release it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::lock_api::{GuardSend, RawMutex};
 
-/// Under the GIL it is never contended, since nobody gives the GIL up while holding it; without one it spins for a
-/// little and then lets others run. A general lock has to ask, when it is given back, whether somebody sleeps on it: a
-/// second atomic exchange, which is a fifth of a cache hit.
+/// Never contended under the GIL, which no holder of this lock releases; without a GIL a waiter spins briefly and then
+/// yields to other threads. A general lock needs a second atomic exchange on release, to find sleeping waiters: a fifth
+/// of a cache hit.
 pub(crate) struct Spin(AtomicBool);
 
-/// A value behind such a lock.
+/// A value behind a spin lock.
 pub(crate) type Mutex<T> = parking_lot::lock_api::Mutex<Spin, T>;
-/// The lock, taken.
+/// The guard of a taken lock.
 pub(crate) type MutexGuard<'a, T> = parking_lot::lock_api::MutexGuard<'a, Spin, T>;
 
 impl Spin {

@@ -1,4 +1,4 @@
-//! Who has to go: S3-FIFO and LRU.
+//! Eviction by S3-FIFO and LRU.
 
 use super::memory_cache::MemoryCache;
 use super::slots::Removed;
@@ -6,26 +6,26 @@ use crate::clock::Nanos;
 
 /// Hits beyond this number are not counted.
 pub(super) const MOST_FREQUENT: u8 = 3;
-/// Hits in the small queue that earn a place in the main one.
+/// Hits in the small queue that move an entry to the main queue.
 const PROMOTED_FROM: u8 = 2;
-/// The small queue's share of the cache is one in so many.
+/// The small queue's share of the cache is one part in this number.
 const SMALL_SHARE: usize = 10;
 
-/// The rule by which entries make room for others.
+/// The rule that chooses the entry to evict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Eviction {
-    /// Three queues, first in first out: what is new waits in a small one, what was hit there twice moves to the main
-    /// one, and what left the small one lately comes back straight into the main one (Yang, Zhang, Qiu, Yue and
-    /// Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023). A hit is one store, and a scan passes
-    /// through the small queue without touching the rest.
+    /// Three queues, first in, first out: new entries wait in the small queue, entries with two hits there move to the
+    /// main queue, and entries that left the small queue lately return straight to the main queue (Yang, Zhang, Qiu,
+    /// Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023). A hit is one store, and a scan
+    /// passes through the small queue without touching the main one.
     #[default]
     S3Fifo,
-    /// The one that was used longest ago.
+    /// Evicts the least recently used entry.
     Lru,
 }
 
 impl<K, V> MemoryCache<K, V> {
-    /// Makes room: one entry leaves.
+    /// Evicts one entry.
     pub(super) fn evict_one(&mut self, now: Nanos, removed: &mut Removed<K, V>) {
         match self.eviction {
             Eviction::S3Fifo if self.small_has_its_share() || self.main.len == 0 => self.evict_small(now, removed),

@@ -1,6 +1,6 @@
-//! The ghost queue of S3-FIFO: which entries left young lately, without their keys and values.
+//! The ghost queue of S3-FIFO: hashes of entries that left the small queue lately.
 
-/// A set holds so many; with half as many sets as fingerprints to remember one in twenty is forgotten early.
+/// Fingerprints in a set. With half as many sets as fingerprints to remember, one in twenty is forgotten early.
 const WAYS: usize = 4;
 
 /// One fingerprint, and when it was added.
@@ -10,21 +10,21 @@ struct Memory {
     stamp: u32,
 }
 
-/// The last so many hashes that were added and not taken out since: most of them, and none that is older.
+/// Most of the last `capacity` hashes that were added and not taken since, and no older ones.
 ///
-/// A table of small sets, as the paper has it in place of a queue: adding one overwrites the oldest of its set, so that
-/// nothing need be moved or taken out as time goes on. Sixteen bytes for each hash to remember, from the first one on.
+/// A table of small sets, which the paper proposes in place of a queue: a new hash overwrites the oldest one in its set,
+/// so that no hash is ever moved or removed. Sixteen bytes for each hash to remember, allocated with the first one.
 #[derive(Debug, Default)]
 pub(super) struct Ghost {
     sets: Vec<[Memory; WAYS]>,
-    /// How many were ever added, and `capacity` more, so that what is zero is old; wraps.
+    /// The number of hashes ever added, plus `capacity`, so that a stamp of zero is old; wraps.
     now: u32,
     capacity: u32,
 }
 
 impl Ghost {
     pub(super) fn new(capacity: usize) -> Self {
-        // Ages are told apart within half of what a stamp can count.
+        // Ages can be compared within half the range of a stamp.
         let capacity = u32::try_from(capacity).unwrap_or(u32::MAX).min(u32::MAX / 2);
         Self { sets: Vec::new(), now: capacity, capacity }
     }
@@ -37,7 +37,7 @@ impl Ghost {
         if self.sets.is_empty() {
             self.sets = vec![Default::default(); self.capacity.div_ceil(2) as usize];
         }
-        let (now, (set, print)) = (self.now, self.place(hash));
+        let (now, (set, print)) = (self.now, self.set_and_print(hash));
         let mut oldest = 0;
         let mut age = 0;
         for (way, memory) in self.sets[set].iter().enumerate() {
@@ -54,13 +54,13 @@ impl Ghost {
         self.now = now.wrapping_add(1);
     }
 
-    /// Whether the hash was in; it is not afterwards.
+    /// Removes a hash, and returns whether it was there.
     #[inline]
     pub(super) fn take(&mut self, hash: u64) -> bool {
         if self.sets.is_empty() {
             return false;
         }
-        let (now, capacity, (set, print)) = (self.now, self.capacity, self.place(hash));
+        let (now, capacity, (set, print)) = (self.now, self.capacity, self.set_and_print(hash));
         for memory in &mut self.sets[set] {
             if memory.print == print {
                 let is_young = now.wrapping_sub(memory.stamp) <= capacity;
@@ -75,11 +75,11 @@ impl Ghost {
         *self = Self::new(self.capacity as usize);
     }
 
-    /// The set, by the high half scaled to their number (Lemire, "Fast random integer generation in an interval",
-    /// 2019), and the low half.
+    /// Returns the set of a hash and its fingerprint: the high half scaled to the number of sets (Lemire, "Fast random
+    /// integer generation in an interval", 2019), and the low half.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the halves")]
-    fn place(&self, hash: u64) -> (usize, u32) {
+    fn set_and_print(&self, hash: u64) -> (usize, u32) {
         let scaled = (u128::from(hash >> 32) * self.sets.len() as u128) >> 32;
         (scaled as usize, hash as u32)
     }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     proptest! {
-        /// None that was not added, or was taken out, or after which as many others came as it remembers.
+        /// Remembers no hash that was not added, was taken, or was followed by `capacity` others.
         #[test]
         fn remembers_none_but_the_last_ones(
             capacity in 1..50_usize,

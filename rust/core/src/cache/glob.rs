@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A pattern: `*` is any text, `?` any one character, a backslash makes the next character plain.
+/// A pattern: `*` is any text, `?` any one character, a backslash takes the next character literally.
 ///
 /// Matching takes at most pattern × text steps, whatever the pattern: there are no nested repetitions to explode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Glob {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// It ends with a backslash that makes nothing plain.
+    /// The pattern ends with a single backslash.
     pub fn new(pattern: &str) -> Result<Self, UnfinishedEscape> {
         let mut pieces = Vec::new();
         let mut letters = pattern.chars();
@@ -45,7 +45,7 @@ impl Glob {
         Ok(Self(pieces))
     }
 
-    /// Whether the whole text is as the pattern says. Only the last `*` met is ever tried again, which is enough.
+    /// Returns whether the whole text matches. Only the last `*` is ever retried, which is enough.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let pieces = &self.0;
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition, tried out from every place.
+    /// The definition, tried from every position.
     fn naive(pattern: &[char], text: &[char]) -> bool {
         match (pattern, text) {
             ([], []) => true,

@@ -1,23 +1,23 @@
-//! Taking out what is no longer so: by place, by tag, by pattern.
+//! Invalidating entries by position, tag or pattern.
 
 use super::glob::Glob;
 use super::memory_cache::{MemoryCache, Position};
 
 impl<K, V> MemoryCache<K, V> {
-    /// Takes an entry out because it is no longer so.
+    /// Removes an entry, and counts an invalidation.
     pub fn invalidate(&mut self, position: Position) -> Option<(K, V)> {
         let pair = self.remove(position);
         self.counts.invalidations += u64::from(pair.is_some());
         pair
     }
 
-    /// Takes out the entries that have a tag.
+    /// Removes the entries that have a tag.
     pub fn invalidate_tag(&mut self, tag: &str) -> Vec<(K, V)> {
         let slots = self.tags.slots_of(tag);
         self.invalidate_all(slots)
     }
 
-    /// Takes out the entries that have a tag which is as the pattern says.
+    /// Removes the entries that have a tag that matches the pattern.
     pub fn invalidate_tags_like(&mut self, pattern: &Glob) -> Vec<(K, V)> {
         let mut slots = self.tags.slots_where(|name| pattern.matches(name));
         slots.sort_unstable();
@@ -25,7 +25,7 @@ impl<K, V> MemoryCache<K, V> {
         self.invalidate_all(slots)
     }
 
-    /// The tags of an entry.
+    /// Returns the tags of an entry.
     pub fn tags_of(&self, position: Position) -> impl Iterator<Item = &str> {
         self.slots.at(position.0).tags().map(|tag| self.tags.name(tag))
     }

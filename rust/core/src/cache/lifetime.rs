@@ -1,23 +1,23 @@
-//! How long an entry is good, how long it may still help out after that, and when to make it anew ahead of time.
+//! Times of an entry: when it expires, how long it may be used stale, and when to refresh it early.
 
 use super::memory_cache::NEVER;
 use crate::clock::Nanos;
 
-/// `-ln` of a random number is more than this once in nine million times: entries younger than so many costs before
-/// their end are not asked about at all.
+/// `-ln` of a random number is more than this once in nine million times: early refreshes are not considered more than
+/// this many costs before an entry expires.
 const FURTHEST: f64 = 16.0;
 
-/// What a cache gives its entries on their way.
+/// Settings from which a cache computes the times of its entries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lifetime {
-    /// How long an entry is good unless it says otherwise; None: until it is evicted.
+    /// The default time to live; none: until the entry is evicted.
     pub ttl: Option<Nanos>,
-    /// The part of a time to live that is random, from 0 to 1: it is shortened by up to so much, so that what came in
-    /// together does not leave together.
+    /// The largest part of a time to live, from 0 to 1, by which it is shortened at random, so that entries inserted
+    /// together do not expire together.
     pub jitter: f64,
-    /// How long an entry may be given out after that by who asks for stale ones.
+    /// How long an expired entry may be used as a stale one.
     pub stale: Nanos,
-    /// How eager to make an entry anew before its time is over: 0 not at all, 1 as the paper of [`Times::due`] has it.
+    /// How eagerly to refresh an entry before it expires: 0 never, 1 as in the paper of [`Times::due`].
     pub eagerness: f64,
 }
 
@@ -28,7 +28,7 @@ impl Default for Lifetime {
 }
 
 impl Lifetime {
-    /// The times of an entry that comes in now and took `cost` to make. `random` is from 0 to 1.
+    /// Returns the times of an entry inserted now that took `cost` to compute. `random` is from 0 to 1.
     #[must_use]
     pub fn times(&self, ttl: Option<Nanos>, now: Nanos, cost: Nanos, random: f64) -> Times {
         let Some(mut ttl) = ttl.or(self.ttl).filter(|&ttl| ttl != NEVER) else {
@@ -54,46 +54,46 @@ impl Lifetime {
 /// The moments in the life of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// Before this it is good, and nobody need think about it: the one time that a hit looks at.
+    /// Until this time the entry is good and not due for a refresh: the one time that a hit compares.
     pub good_until: Nanos,
-    /// From now on it is good no more, only better than nothing.
+    /// From this time the entry is stale.
     pub expires: Nanos,
-    /// From now on it is worth nothing.
+    /// From this time the entry may not be used at all.
     pub gone: Nanos,
-    /// What it cost to make, by the eagerness.
+    /// The time it took to compute the value, times the eagerness.
     pub lead: Nanos,
 }
 
-/// How good an entry is at a moment.
+/// The state of an entry at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// Good.
     Good,
-    /// Good; but who asked is to make it anew, so that it is there when this one's time is over.
+    /// Good, and the caller is to refresh it before it expires.
     Due,
-    /// Its time is over; it may be given out where nothing better can be had.
+    /// Expired; may be used where no good value can be had.
     Stale,
-    /// Worth nothing.
+    /// Expired, and too old to be used as stale.
     Gone,
 }
 
 impl Times {
-    /// The times of what is good until it is evicted.
+    /// The times of an entry that never expires.
     pub const FOREVER: Self = Self { good_until: NEVER, expires: NEVER, gone: NEVER, lead: 0 };
 
-    /// The times of what is good until then, and worth nothing from then on.
+    /// The times of an entry that is good until `expires` and never stale.
     #[must_use]
     pub const fn until(expires: Nanos) -> Self {
         Self { good_until: expires, expires, gone: expires, lead: 0 }
     }
 
-    /// Whether they are more than one moment.
+    /// Returns whether the entry is good until one moment and gone from then on.
     #[must_use]
-    pub const fn is_plain(&self) -> bool {
+    pub const fn is_one_moment(&self) -> bool {
         self.good_until == self.gone
     }
 
-    /// How good it is now. `random` is from 0 to 1, and asked only where it decides.
+    /// Returns the state of the entry now. Calls `random` (from 0 to 1) only where it decides.
     pub fn freshness(&self, now: Nanos, random: impl FnOnce() -> f64) -> Freshness {
         if now < self.good_until {
             Freshness::Good
@@ -108,9 +108,9 @@ impl Times {
         }
     }
 
-    /// Whether who asks now is to make the entry anew: "XFetch" (Vattani, Chierichetti and Lowenstein, "Optimal
-    /// Probabilistic Cache Stampede Prevention", VLDB 2015). The nearer the end and the dearer the value, the likelier;
-    /// with many who ask, one of them does so about one cost before the end.
+    /// Returns whether this caller is to refresh the entry: "XFetch" (Vattani, Chierichetti and Lowenstein, "Optimal
+    /// Probabilistic Cache Stampede Prevention", VLDB 2015). More likely the nearer the expiry and the more costly the
+    /// value; with many callers, one of them refreshes about one cost before the expiry.
     fn due(&self, now: Nanos, random: f64) -> bool {
         let ahead = scaled(self.lead, -random.max(f64::MIN_POSITIVE).ln());
         now.saturating_add(ahead) >= self.expires

@@ -1,4 +1,4 @@
-//! The cache itself: a table from hashes to slots, and queues through the slots.
+//! The cache: a table from hashes to slots, and queues through the slots.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -13,57 +13,56 @@ use super::tags::Tags;
 use crate::clock::Nanos;
 use crate::random;
 
-/// The time at which what has no time to live expires.
+/// The expiry of an entry without a time to live.
 pub const NEVER: Nanos = Nanos::MAX;
 
-/// Where an entry is; good until the cache is changed.
+/// The position of an entry, valid until the cache is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position(pub(super) u32);
 
-/// What a lookup found.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Lookup<'a, K, V> {
-    /// A value that is good.
+    /// A good value.
     Hit(&'a V),
-    /// A value that is good, and that who asks is to make anew, so that it is there when this one's time is over.
+    /// A good value that the caller is to refresh before it expires.
     Due(&'a V),
-    /// An entry whose time had passed; it is no longer in the cache.
+    /// An expired entry, removed from the cache.
     Expired((K, V)),
-    /// Nothing.
+    /// No entry, or a stale one.
     Miss,
 }
 
-/// On which terms an entry comes in. Small, and nothing but numbers for most: they are on the way of every insert.
+/// Weight, times and tags of an entry to insert. Small, because every insert passes it on.
 #[derive(Debug)]
-pub struct Terms {
+pub struct EntryOptions {
     pub(super) weight: u64,
     pub(super) good_until: Nanos,
     pub(super) more: Option<Box<More>>,
 }
 
-/// What few entries have.
+/// Tags, and times that are more than one moment.
 #[derive(Debug)]
 pub(super) struct More {
     pub(super) times: Times,
     pub(super) tags: Vec<Box<str>>,
 }
 
-impl Terms {
-    /// What it weighs, how long it is good, and names under which it can be taken out with others: at most
-    /// [`MOST_TAGS`](super::MOST_TAGS) of them are kept.
+impl EntryOptions {
+    /// Options with tags, of which at most [`MOST_TAGS`](super::MOST_TAGS) are kept.
     #[inline]
     #[must_use]
     pub fn new(weight: u64, times: Times, tags: Vec<Box<str>>) -> Self {
-        if times.is_plain() && tags.is_empty() {
-            return Self::plain(weight, times.expires);
+        if times.is_one_moment() && tags.is_empty() {
+            return Self::until(weight, times.expires);
         }
         Self { weight, good_until: times.good_until, more: Some(Box::new(More { times, tags })) }
     }
 
-    /// Those of what weighs so much, is good until a moment, and has no tags.
+    /// Options of an entry that is good until a moment and has no tags.
     #[inline]
     #[must_use]
-    pub const fn plain(weight: u64, expires: Nanos) -> Self {
+    pub const fn until(weight: u64, expires: Nanos) -> Self {
         Self { weight, good_until: expires, more: None }
     }
 }
@@ -72,7 +71,7 @@ fn ghosts(max_entries: usize, eviction: Eviction) -> usize {
     if eviction == Eviction::S3Fifo { max_entries - max_entries / 10 } else { 0 }
 }
 
-/// A bounded cache; the caller locks it, tells the time, brings hashes and comparisons, and drops what it hands back.
+/// A bounded cache; the caller locks it, passes time, hashes and comparisons, and drops the entries it returns.
 ///
 /// A change is made in two steps, so that keys can be compared elsewhere in between: [`position`](Self::position) finds
 /// an entry, then [`hit`](Self::hit), [`insert`](Self::insert) or [`remove`](Self::remove) act on it.
@@ -116,19 +115,19 @@ impl<K, V> MemoryCache<K, V> {
         }
     }
 
-    /// The same with times for its entries.
+    /// Sets the lifetime of entries.
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Other times for entries that come from now on; those that are there keep theirs.
+    /// Sets the lifetime of entries inserted from now on.
     pub fn set_lifetime(&mut self, lifetime: Lifetime) {
         self.lifetime = lifetime;
     }
 
-    /// Other caps. What has to go for them is handed back.
+    /// Sets the caps, and returns the entries evicted for them.
     pub fn resize(&mut self, max_entries: usize, max_weight: Option<u64>, now: Nanos) -> Removed<K, V> {
         self.max_entries = max_entries.clamp(1, u32::MAX as usize - 1);
         self.max_weight = max_weight;
@@ -138,13 +137,13 @@ impl<K, V> MemoryCache<K, V> {
         removed
     }
 
-    /// The times of an entry that comes in now, took `cost` to make and is good for `ttl`; None: as the cache has it.
+    /// Returns the times of an entry inserted now that took `cost` to compute; a `ttl` of none is the cache's own.
     pub fn times(&mut self, ttl: Option<Nanos>, now: Nanos, cost: Nanos) -> Times {
         let random = self.next_random();
         self.lifetime.times(ttl, now, cost, random)
     }
 
-    /// Spreads a hash that may be as plain as the number it belongs to, by a random seed: a folded multiplication.
+    /// Spreads a hash by a random seed and a folded multiplication: Python's hash of a number is the number.
     #[inline]
     #[must_use]
     pub fn spread(&self, hash: u64) -> u64 {
@@ -154,7 +153,7 @@ impl<K, V> MemoryCache<K, V> {
         folded
     }
 
-    /// Where the entry is whose key has this (spread) hash and is `same`, whether or not its time has passed.
+    /// Returns the position of the entry with this spread hash whose key is `same`, expired or not.
     #[inline]
     pub fn position(&self, hash: u64, mut same: impl FnMut(&K) -> bool) -> Option<Position> {
         let found = self.table.find(hash, |&index| {
@@ -164,7 +163,7 @@ impl<K, V> MemoryCache<K, V> {
         found.map(|&index| Position(index))
     }
 
-    /// Looks an entry up and counts a hit or a miss. `now` is asked only where the entry has a time to live.
+    /// Looks an entry up and counts a hit or a miss. Calls `now` only where the entry has a time to live.
     #[inline]
     pub fn hit(&mut self, position: Option<Position>, now: impl FnOnce() -> Nanos) -> Lookup<'_, K, V> {
         let Some(Position(index)) = position else {
@@ -175,7 +174,7 @@ impl<K, V> MemoryCache<K, V> {
         if good_until != NEVER {
             let now = now();
             if good_until <= now {
-                return self.late(index, now);
+                return self.hit_after_good_until(index, now);
             }
         }
         self.count_hit(index);
@@ -197,9 +196,9 @@ impl<K, V> MemoryCache<K, V> {
         }
     }
 
-    /// What is past the time before which nobody need think about it.
+    /// Looks up an entry after its `good_until`.
     #[cold]
-    fn late(&mut self, index: u32, now: Nanos) -> Lookup<'_, K, V> {
+    fn hit_after_good_until(&mut self, index: u32, now: Nanos) -> Lookup<'_, K, V> {
         let random = self.next_random();
         let freshness = self.slots.at(index).times().freshness(now, || random);
         match freshness {
@@ -229,14 +228,14 @@ impl<K, V> MemoryCache<K, V> {
         self.counts.misses += 1;
         self.counts.expirations += 1;
         let slot = self.slots.at(index);
-        // It was wanted, and will likely be put in anew at once: what was in the main queue comes back there.
+        // The caller will likely insert a new value at once: an entry of the main queue returns to the main queue.
         if self.eviction == Eviction::S3Fifo && !slot.in_small {
             self.ghost.add(slot.hash);
         }
         self.detach(index).map_or(Lookup::Miss, Lookup::Expired)
     }
 
-    /// The value at a position if it is good; counts nothing and saves it from nothing.
+    /// Returns the value at a position if it is good; counts nothing and does not delay its eviction.
     pub fn peek(&self, position: Position, now: impl FnOnce() -> Nanos) -> Option<&V> {
         let slot = self.slots.at(position.0);
         if slot.good_until != NEVER && slot.times().expires <= now() {
@@ -245,8 +244,7 @@ impl<K, V> MemoryCache<K, V> {
         slot.pair.as_ref().map(|(_, value)| value)
     }
 
-    /// The value at a position if it is better than nothing, and whether it is good. One that is good no more is counted
-    /// as given out stale.
+    /// Returns the value at a position if it is good or stale, and whether it is good. Counts a stale value.
     pub fn stale(&mut self, position: Position, now: Nanos) -> Option<(&V, bool)> {
         let slot = self.slots.at(position.0);
         let times = slot.times();
@@ -258,26 +256,25 @@ impl<K, V> MemoryCache<K, V> {
         slot.pair.as_ref().map(|(_, value)| (value, good))
     }
 
-    /// Whether what is at a position is better than nothing; counts nothing.
+    /// Returns whether the value at a position is good or stale; counts nothing.
     pub fn has_stale(&self, position: Position, now: Nanos) -> bool {
         let gone = self.slots.at(position.0).times().gone;
         gone == NEVER || now < gone
     }
 
-    /// Puts a value in, in the place of the one at `position` (which is where `key` was found, if it was). What had to
-    /// go is in `removed`: a replaced value (with the key that was not needed), evicted entries, or the new pair itself
-    /// where it alone weighs more than the cache may.
+    /// Inserts a value, or replaces the value at `position`, where the key was found. Adds to `removed` the replaced value
+    /// (with the key that was not needed), evicted entries, or the new pair itself if it weighs more than the cache may.
     #[inline]
     pub fn insert(
         &mut self,
         position: Option<Position>,
         hash: u64,
         pair: (K, V),
-        mut terms: Terms,
+        mut options: EntryOptions,
         now: Nanos,
         removed: &mut Removed<K, V>,
     ) {
-        let weight = terms.weight;
+        let weight = options.weight;
         if self.max_weight.is_some_and(|most| weight > most) {
             self.counts.rejections += 1;
             if let Some(old) = position.and_then(|position| self.remove(position)) {
@@ -286,9 +283,9 @@ impl<K, V> MemoryCache<K, V> {
             removed.push(pair);
             return;
         }
-        // Where nothing bounds the sum, it must not overflow.
+        // Without a cap the sum of weights must not overflow.
         if self.max_weight.is_none() && weight > u64::from(u32::MAX) {
-            terms.weight = weight.min(u64::MAX / self.max_entries as u64);
+            options.weight = weight.min(u64::MAX / self.max_entries as u64);
         }
         self.counts.inserts += 1;
         match position {
@@ -298,25 +295,25 @@ impl<K, V> MemoryCache<K, V> {
                 }
                 let others = self.weight().saturating_sub(self.slots.at(index).weight);
                 if self.max_weight.is_some_and(|most| weight > most - others.min(most)) {
-                    self.replace_by_heavier(index, pair, terms, now, removed);
-                } else if let Some(old) = self.replace(index, pair, terms) {
+                    self.replace_by_heavier(index, pair, options, now, removed);
+                } else if let Some(old) = self.replace(index, pair, options) {
                     removed.push(old);
                 }
             }
             None => {
-                self.make_room(1, terms.weight, now, removed);
+                self.make_room(1, options.weight, now, removed);
                 let in_small = self.eviction == Eviction::S3Fifo && !self.ghost.take(hash);
-                self.add(hash, pair, terms, in_small);
+                self.add(hash, pair, options, in_small);
             }
         }
     }
 
-    /// Takes an entry out, whether or not its time has passed.
+    /// Removes an entry, expired or not.
     pub fn remove(&mut self, position: Position) -> Option<(K, V)> {
         self.detach(position.0)
     }
 
-    /// Takes out all entries whose time has passed. Walks all slots.
+    /// Removes all expired entries. Walks all slots.
     pub fn expire(&mut self, now: Nanos) -> Vec<(K, V)> {
         let passed: Vec<u32> =
             self.slots.used().filter(|(_, slot)| slot.times().gone <= now).map(|(index, _)| index).collect();
@@ -325,7 +322,7 @@ impl<K, V> MemoryCache<K, V> {
         removed
     }
 
-    /// Takes everything out, and forgets what was there before.
+    /// Removes all entries, and forgets the ghost queue.
     pub fn clear(&mut self) -> Vec<(K, V)> {
         self.table = HashTable::new();
         (self.small, self.main) = (Queue::new(), Queue::new());
@@ -334,42 +331,42 @@ impl<K, V> MemoryCache<K, V> {
         self.slots.take_all().collect()
     }
 
-    /// The entries that are good, in no particular order.
+    /// Returns the good entries, in no particular order.
     pub fn iter(&self, now: Nanos) -> impl Iterator<Item = (&K, &V)> {
         let good = self.slots.used().filter(move |(_, slot)| slot.times().expires > now);
         good.filter_map(|(_, slot)| slot.pair.as_ref()).map(|(key, value)| (key, value))
     }
 
-    /// All entries, for who must see every reference.
+    /// Returns all entries, for the garbage collector.
     pub fn all(&self) -> impl Iterator<Item = (&K, &V)> {
         self.slots.used().filter_map(|(_, slot)| slot.pair.as_ref()).map(|(key, value)| (key, value))
     }
 
-    /// Entries now, with those whose time has passed but which nobody has met since.
+    /// Returns the number of entries, including expired ones that no lookup has met since.
     #[must_use]
     pub fn len(&self) -> usize {
         self.small.len + self.main.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The most entries it holds.
+    /// Returns the cap on entries.
     #[must_use]
     pub fn max_entries(&self) -> usize {
         self.max_entries
     }
 
-    /// The most its entries may weigh together.
+    /// Returns the cap on the weight of all entries.
     #[must_use]
     pub fn max_weight(&self) -> Option<u64> {
         self.max_weight
     }
 
-    /// What was counted so far, and what it holds now.
+    /// Returns the counts and the present size.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         Statistics { entries: self.len(), weight: self.weight(), tags: self.tags.len(), ..self.counts }
@@ -388,10 +385,10 @@ impl<K, V> MemoryCache<K, V> {
         }
     }
 
-    /// A new value for an entry; counts as a use of it, not as a hit. Gives back the key that was not needed.
-    fn replace(&mut self, index: u32, (key, value): (K, V), terms: Terms) -> Option<(K, V)> {
-        let (weight, old_weight) = (terms.weight, self.slots.at(index).weight);
-        self.slots.renew_terms(index, terms, &mut self.tags);
+    /// Replaces the value of an entry, which counts as a use, not as a hit. Returns the key that was not needed.
+    fn replace(&mut self, index: u32, (key, value): (K, V), options: EntryOptions) -> Option<(K, V)> {
+        let (weight, old_weight) = (options.weight, self.slots.at(index).weight);
+        self.slots.set_options(index, options, &mut self.tags);
         let slot = self.slots.at_mut(index);
         let in_small = slot.in_small;
         let old = slot.pair.as_mut().map(|pair| (key, std::mem::replace(&mut pair.1, value)));
@@ -404,12 +401,13 @@ impl<K, V> MemoryCache<K, V> {
         old
     }
 
-    /// A new value that others must make room for. The entry is away while they do, or it might be the one that goes.
+    /// Replaces a value by a heavier one, for which other entries are evicted. Removes the entry first, so that it is not
+    /// evicted itself.
     fn replace_by_heavier(
         &mut self,
         index: u32,
         (key, value): (K, V),
-        terms: Terms,
+        options: EntryOptions,
         now: Nanos,
         removed: &mut Removed<K, V>,
     ) {
@@ -423,14 +421,14 @@ impl<K, V> MemoryCache<K, V> {
             }
             None => (key, value),
         };
-        self.make_room(1, terms.weight, now, removed);
-        let index = self.add(hash, pair, terms, in_small);
+        self.make_room(1, options.weight, now, removed);
+        let index = self.add(hash, pair, options, in_small);
         self.slots.at_mut(index).frequency = frequency;
     }
 
-    /// Puts an entry that there is room for into the table, a slot and the front of a queue.
-    fn add(&mut self, hash: u64, pair: (K, V), terms: Terms, in_small: bool) -> u32 {
-        let index = self.slots.add(hash, pair, terms, &mut self.tags);
+    /// Adds an entry to the table, a slot and the front of a queue; the caller has made room.
+    fn add(&mut self, hash: u64, pair: (K, V), options: EntryOptions, in_small: bool) -> u32 {
+        let index = self.slots.add(hash, pair, options, &mut self.tags);
         let slots = &self.slots;
         self.table.insert_unique(hash, index, |&index| slots.at(index).hash);
         self.slots.at_mut(index).in_small = in_small;
@@ -439,7 +437,7 @@ impl<K, V> MemoryCache<K, V> {
         index
     }
 
-    /// Takes an entry out of the table, its queue and its slot.
+    /// Removes an entry from the table, its queue and its slot.
     pub(super) fn detach(&mut self, index: u32) -> Option<(K, V)> {
         let slot = self.slots.at(index);
         let (hash, in_small) = (slot.hash, slot.in_small);

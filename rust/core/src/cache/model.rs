@@ -74,7 +74,7 @@ impl Model {
         self.small.iter().chain(&self.main)
     }
 
-    /// What is better than nothing, and whether it is good.
+    /// Returns a value that is good or stale, and whether it is good.
     fn stale(&mut self, key: u64, now: Nanos) -> Option<(u32, bool)> {
         let entry = self.all().find(|entry| entry.key == key && entry.gone > now)?;
         let found = (entry.value, entry.expires > now);
@@ -205,11 +205,11 @@ fn insert<V>(
     position: Option<Position>,
     hash: u64,
     pair: (u64, V),
-    terms: Terms,
+    options: EntryOptions,
     now: Nanos,
 ) -> Removed<u64, V> {
     let mut removed = Removed::none();
-    cache.insert(position, hash, pair, terms, now, &mut removed);
+    cache.insert(position, hash, pair, options, now, &mut removed);
     removed
 }
 
@@ -273,7 +273,7 @@ proptest! {
                     let position = cache.position(hash, |other| *other == key);
                     let names = tags.iter().map(|tag| name(*tag)).collect();
                     put += 1;
-                    let removed = insert(&mut cache, position, hash, (key, number), Terms::new(weight, times, names), now);
+                    let removed = insert(&mut cache, position, hash, (key, number), EntryOptions::new(weight, times, names), now);
                     handed_back += removed.into_iter().count();
                     tags.sort_unstable();
                     tags.dedup();
@@ -364,7 +364,7 @@ fn get(cache: &mut MemoryCache<u64, u64>, key: u64) -> bool {
 fn put(cache: &mut MemoryCache<u64, u64>, key: u64) {
     let hash = cache.spread(key);
     let position = cache.position(hash, |other| *other == key);
-    drop(insert(cache, position, hash, (key, key), Terms::plain(1, NEVER), 0));
+    drop(insert(cache, position, hash, (key, key), EntryOptions::until(1, NEVER), 0));
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn what_was_just_put_in_anew_stays_however_much_heavier_it_is() {
         for (key, weight) in [(0, 0), (1, 1), (0, 1)] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(insert(&mut cache, position, hash, (key, key), Terms::plain(weight, NEVER), 0));
+            drop(insert(&mut cache, position, hash, (key, key), EntryOptions::until(weight, NEVER), 0));
         }
         assert_eq!(cache.all().collect::<Vec<_>>(), [(&0, &0)], "{eviction:?}");
         assert_eq!((cache.statistics().weight, cache.statistics().evictions), (1, 1));
@@ -405,7 +405,7 @@ fn weights_however_large_never_overflow_their_sum() {
         for key in [1, 2, 3, 1, 2, 4] {
             let hash = cache.spread(key);
             let position = cache.position(hash, |other| *other == key);
-            drop(insert(&mut cache, position, hash, (key, key), Terms::plain(u64::MAX, NEVER), 0));
+            drop(insert(&mut cache, position, hash, (key, key), EntryOptions::until(u64::MAX, NEVER), 0));
             assert!(get(&mut cache, key));
         }
         assert_eq!(cache.statistics().weight, u64::MAX);
@@ -427,8 +427,8 @@ fn tags_go_with_their_entries_however_many_there_were() {
     let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::S3Fifo);
     for key in 0..100_000 {
         let hash = cache.spread(key);
-        let terms = Terms::new(1, Times::FOREVER, vec![format!("user:{key}").into(), "all".into()]);
-        drop(insert(&mut cache, None, hash, (key, key), terms, 0));
+        let options = EntryOptions::new(1, Times::FOREVER, vec![format!("user:{key}").into(), "all".into()]);
+        drop(insert(&mut cache, None, hash, (key, key), options, 0));
         assert!(cache.statistics().tags <= 101);
     }
     assert_eq!(cache.invalidate_tag("user:99999").len(), 1);
@@ -440,7 +440,7 @@ fn tags_go_with_their_entries_however_many_there_were() {
 fn an_entry_keeps_no_more_tags_than_it_may() {
     let mut cache: MemoryCache<u64, u64> = MemoryCache::new(100, None, Eviction::Lru);
     let tags = (0..1_000).map(|tag| format!("{tag}").into()).collect();
-    drop(insert(&mut cache, None, 1, (1, 1), Terms::new(1, Times::FOREVER, tags), 0));
+    drop(insert(&mut cache, None, 1, (1, 1), EntryOptions::new(1, Times::FOREVER, tags), 0));
     assert_eq!(cache.statistics().tags, MOST_TAGS);
 }
 

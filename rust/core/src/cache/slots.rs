@@ -1,23 +1,23 @@
-//! Where entries live: numbered slots, threaded into queues by number.
+//! Storage of entries: numbered slots, linked into queues by number.
 
 use super::lifetime::Times;
-use super::memory_cache::{More, Terms};
+use super::memory_cache::{EntryOptions, More};
 use super::tags::{Member, Membership, Tags};
 use crate::clock::Nanos;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// One entry with its place in a queue.
+/// One entry with its links in a queue.
 #[derive(Debug)]
 pub(super) struct Slot<K, V> {
     pub(super) hash: u64,
     /// None for a slot that is free.
     pub(super) pair: Option<(K, V)>,
-    /// Before this a hit looks no further.
+    /// Until this time a hit checks no other time.
     pub(super) good_until: Nanos,
     pub(super) weight: u64,
-    /// What few entries have, so that a slot is one line of the processor's cache.
+    /// Boxed, because few entries have it and a slot is one cache line.
     extra: Option<Box<Extra>>,
     older: u32,
     newer: u32,
@@ -26,7 +26,7 @@ pub(super) struct Slot<K, V> {
     pub(super) in_small: bool,
 }
 
-/// What an entry has that is more than good until a moment.
+/// Tags of an entry, and its times where they are more than one moment.
 #[derive(Debug)]
 struct Extra {
     times: Times,
@@ -34,12 +34,12 @@ struct Extra {
 }
 
 impl<K, V> Slot<K, V> {
-    /// All its times.
+    /// Returns all times of the entry.
     pub(super) fn times(&self) -> Times {
         self.extra.as_ref().map_or(Times::until(self.good_until), |extra| extra.times)
     }
 
-    /// The numbers of its tags.
+    /// Returns the numbers of the entry's tags.
     pub(super) fn tags(&self) -> impl Iterator<Item = u32> {
         self.extra.iter().flat_map(|extra| &extra.tags).map(|membership| membership.tag)
     }
@@ -66,7 +66,7 @@ impl Queue {
         Self { newest: NONE, oldest: NONE, len: 0, weight: 0 }
     }
 
-    /// The slot that came first.
+    /// Returns the oldest slot.
     pub(super) fn oldest(&self) -> Option<u32> {
         (self.oldest != NONE).then_some(self.oldest)
     }
@@ -76,7 +76,7 @@ impl Queue {
         slot.older = self.newest;
         slot.newer = NONE;
         self.len += 1;
-        // Only a cache whose cap was taken away can come so far.
+        // Saturates only in a cache that has lost its cap on weight.
         self.weight = self.weight.saturating_add(slot.weight);
         match self.newest {
             NONE => self.oldest = index,
@@ -99,7 +99,7 @@ impl Queue {
         self.weight = self.weight.saturating_sub(weight);
     }
 
-    /// As if it had just come; nothing to do for the one that has.
+    /// Makes a slot the newest; does nothing for the slot that is the newest.
     #[inline]
     pub(super) fn renew<K, V>(&mut self, slots: &mut Slots<K, V>, index: u32) {
         if self.newest != index {
@@ -114,7 +114,7 @@ impl<K, V> Slots<K, V> {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 
-    /// The slot with a number that this gave out.
+    /// Returns the slot of a number that `add` returned.
     #[inline]
     pub(super) fn at(&self, index: u32) -> &Slot<K, V> {
         &self.slots[index as usize]
@@ -126,16 +126,16 @@ impl<K, V> Slots<K, V> {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, hash: u64, pair: (K, V), terms: Terms, tags: &mut Tags) -> u32 {
+    pub(super) fn add(&mut self, hash: u64, pair: (K, V), options: EntryOptions, tags: &mut Tags) -> u32 {
         let index = self.vacant();
-        // Field by field: a slot built elsewhere and copied here costs more than all else that is done with it.
+        // Field by field: copying a finished slot costs more than all other steps together.
         let slot = self.at_mut(index);
         slot.hash = hash;
         slot.pair = Some(pair);
-        slot.good_until = terms.good_until;
-        slot.weight = terms.weight;
+        slot.good_until = options.good_until;
+        slot.weight = options.weight;
         slot.frequency = 0;
-        if let Some(more) = terms.more {
+        if let Some(more) = options.more {
             self.add_extra(index, *more, tags);
         }
         index
@@ -162,12 +162,12 @@ impl<K, V> Slots<K, V> {
         index
     }
 
-    /// New terms for an entry that stays; its weight is the queue's business.
-    pub(super) fn renew_terms(&mut self, index: u32, terms: Terms, tags: &mut Tags) {
+    /// Sets the options of an entry; the caller updates the weight of the queue.
+    pub(super) fn set_options(&mut self, index: u32, options: EntryOptions, tags: &mut Tags) {
         self.drop_extra(index, tags);
         let slot = self.at_mut(index);
-        (slot.weight, slot.good_until) = (terms.weight, terms.good_until);
-        if let Some(more) = terms.more {
+        (slot.weight, slot.good_until) = (options.weight, options.good_until);
+        if let Some(more) = options.more {
             self.add_extra(index, *more, tags);
         }
     }
@@ -187,31 +187,31 @@ impl<K, V> Slots<K, V> {
     #[inline]
     fn drop_extra(&mut self, index: u32, tags: &mut Tags) {
         if self.at(index).extra.is_some() {
-            self.drop_extra_that_is(index, tags);
+            self.drop_extra_slowly(index, tags);
         }
     }
 
     #[cold]
-    fn drop_extra_that_is(&mut self, index: u32, tags: &mut Tags) {
+    fn drop_extra_slowly(&mut self, index: u32, tags: &mut Tags) {
         if let Some(extra) = self.at_mut(index).extra.take() {
             for &membership in &extra.tags {
                 if let Some(moved) = tags.leave(membership) {
-                    self.tell(moved, membership.place);
+                    self.set_member_index(moved, membership.index);
                 }
             }
         }
     }
 
-    /// Another entry left: where this one is now among those with one of its tags.
-    fn tell(&mut self, member: Member, place: u32) {
+    /// Stores the new index of an entry among the members of a tag, after another entry left.
+    fn set_member_index(&mut self, member: Member, index: u32) {
         if let Some(extra) = &mut self.at_mut(member.slot).extra
             && let Some(membership) = extra.tags.get_mut(member.nth())
         {
-            membership.place = place;
+            membership.index = index;
         }
     }
 
-    /// The slots that hold something, by number.
+    /// Returns the slots in use, with their numbers.
     pub(super) fn used(&self) -> impl Iterator<Item = (u32, &Slot<K, V>)> {
         (0..).zip(&self.slots).filter(|(_, slot)| slot.pair.is_some())
     }
@@ -222,7 +222,7 @@ impl<K, V> Slots<K, V> {
     }
 }
 
-/// What has left the cache, for the caller to drop. Most often one pair, so the first is kept without allocating.
+/// Entries that left the cache, for the caller to drop. The first one, often the only one, needs no allocation.
 #[derive(Debug)]
 #[must_use = "drop it where foreign code may run"]
 pub struct Removed<K, V> {
@@ -231,7 +231,7 @@ pub struct Removed<K, V> {
 }
 
 impl<K, V> Removed<K, V> {
-    /// Nothing yet.
+    /// Returns an empty collection.
     pub const fn none() -> Self {
         Self { first: None, more: Vec::new() }
     }
@@ -244,13 +244,13 @@ impl<K, V> Removed<K, V> {
         }
     }
 
-    /// How many pairs.
+    /// Returns the number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }
 
-    /// Whether nothing has left.
+    /// Returns whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first.is_none()

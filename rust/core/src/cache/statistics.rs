@@ -1,30 +1,30 @@
-//! What a cache has counted.
+//! Counts of a cache.
 
-/// Counts since the cache was made, and what it holds now.
+/// Counts since the cache was made, and its present size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Lookups that found a value.
     pub hits: u64,
-    /// Lookups that found none, or one whose time had passed.
+    /// Lookups that found no value, or an expired one.
     pub misses: u64,
-    /// Values put in, new and replaced ones.
+    /// Values inserted, new and replaced ones.
     pub inserts: u64,
-    /// Entries that left to make room.
+    /// Entries removed to make room.
     pub evictions: u64,
-    /// Entries that left because their time had passed.
+    /// Entries removed because they had expired.
     pub expirations: u64,
-    /// Values not taken because they alone weigh more than the whole cache may.
+    /// Values refused because each alone weighs more than the whole cache may.
     pub rejections: u64,
-    /// Entries given out though their time had passed, for want of better.
+    /// Expired entries returned because no good value could be had.
     pub stale: u64,
-    /// Hits whose caller was chosen to make the entry anew ahead of time.
+    /// Hits whose caller was chosen to refresh the entry early.
     pub refreshes: u64,
-    /// Entries taken out because what they say is no longer so: by key, tag or pattern.
+    /// Entries invalidated by key, tag or pattern.
     pub invalidations: u64,
-    /// Entries now, with those whose time has passed but which nobody has met since.
+    /// Entries now, including expired ones that no lookup has met since.
     pub entries: usize,
-    /// Their weight.
+    /// The weight of all entries.
     pub weight: u64,
-    /// The different tags they have.
+    /// Distinct tags of all entries.
     pub tags: usize,
 }

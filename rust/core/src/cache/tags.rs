@@ -1,20 +1,20 @@
-//! Which entries have which tags: both ways, so that an entry takes its tags along when it leaves.
+//! Tags of entries and entries of tags, so that an entry that leaves takes its tags along.
 
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 
-/// An entry has no more tags than this.
+/// The most tags of one entry.
 pub const MOST_TAGS: usize = 64;
 
-/// One tag of an entry: the tag's number, and the entry's place among those that have it.
+/// One tag of an entry: the tag's number, and the entry's index among the tag's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Membership {
     pub(super) tag: u32,
-    pub(super) place: u32,
+    pub(super) index: u32,
 }
 
-/// An entry's slot, and which of its tags it is.
+/// An entry's slot, and the tag's index among the entry's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) slot: u32,
@@ -34,7 +34,7 @@ struct Tag {
     members: Vec<Member>,
 }
 
-/// The tags that some entry has. As large as the entries' tags together: a tag that nobody has is forgotten.
+/// The tags in use. Its size is bounded by the tags of all entries: a tag without members is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     by_name: HashTable<u32>,
@@ -44,12 +44,12 @@ pub(super) struct Tags {
 }
 
 impl Tags {
-    /// How many tags there are.
+    /// Returns the number of tags.
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Gives an entry its tags, each once and no more than fit.
+    /// Gives an entry its tags, each once, at most [`MOST_TAGS`].
     pub(super) fn join(&mut self, slot: u32, names: Vec<Box<str>>) -> Box<[Membership]> {
         let mut memberships: Vec<Membership> = Vec::with_capacity(names.len().min(MOST_TAGS));
         for name in names {
@@ -60,18 +60,18 @@ impl Tags {
             }
             let members = &mut self.tags[tag as usize].members;
             #[expect(clippy::cast_possible_truncation, reason = "as many as entries at most, and as an entry's tags")]
-            let (place, nth) = (members.len() as u32, memberships.len() as u32);
+            let (index, nth) = (members.len() as u32, memberships.len() as u32);
             members.push(Member { slot, nth });
-            memberships.push(Membership { tag, place });
+            memberships.push(Membership { tag, index });
         }
         memberships.into_boxed_slice()
     }
 
-    /// Takes one tag from an entry. The member that came into its place, if one did, has to be told.
+    /// Takes one tag from an entry. Returns the member that moved to the freed index, which the caller must update.
     pub(super) fn leave(&mut self, membership: Membership) -> Option<Member> {
         let members = &mut self.tags[membership.tag as usize].members;
-        members.swap_remove(membership.place as usize);
-        let moved = members.get(membership.place as usize).copied();
+        members.swap_remove(membership.index as usize);
+        let moved = members.get(membership.index as usize).copied();
         if members.len() < members.capacity() / 4 {
             members.shrink_to(members.len() * 2);
         }
@@ -79,20 +79,20 @@ impl Tags {
         moved
     }
 
-    /// The slots of the entries that have a tag.
+    /// Returns the slots of the entries that have a tag.
     pub(super) fn slots_of(&self, name: &str) -> Vec<u32> {
         let hash = self.hasher.hash_one(name);
         let found = self.by_name.find(hash, |&tag| &*self.tags[tag as usize].name == name);
         found.map_or_else(Vec::new, |&tag| self.members(tag).collect())
     }
 
-    /// The slots of the entries that have a tag of such a name; one with several of them comes several times.
+    /// Returns the slots of the entries that have a wanted tag; an entry with several such tags comes several times.
     pub(super) fn slots_where(&self, mut wanted: impl FnMut(&str) -> bool) -> Vec<u32> {
         let tags = self.by_name.iter().filter(|&&tag| wanted(&self.tags[tag as usize].name));
         tags.flat_map(|&tag| self.members(tag)).collect()
     }
 
-    /// The name of a tag that some entry has.
+    /// Returns the name of a tag.
     pub(super) fn name(&self, tag: u32) -> &str {
         &self.tags[tag as usize].name
     }

@@ -1,13 +1,13 @@
-//! Comparing keys without running anybody's code.
+//! Comparing keys without running Python code.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString, PyTuple};
 use pyo3::{PyTypeInfo as _, ffi};
 
-/// Whether two keys are equal, as far as that can be told without calling `__eq__`: identical objects, exact `str`,
-/// `int` and `bytes`, and exact tuples of those. None: only Python knows.
+/// Compares two keys without calling `__eq__`: identical objects, exact `str`, `int` and `bytes`, and exact tuples of
+/// these types. Returns none where only Python can compare.
 #[inline]
-pub(crate) fn equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<bool> {
+pub(super) fn equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<bool> {
     if one.is(other) {
         return Some(true);
     }
@@ -17,20 +17,20 @@ pub(crate) fn equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<
     if kind == text && other_kind == text {
         return Some(texts_equal(one, other));
     }
-    let plain = [text, PyInt::type_object_raw(py), PyBytes::type_object_raw(py)];
-    if plain.contains(&kind) && plain.contains(&other_kind) {
-        // Text and the bytes of it have the same hash, and comparing them may warn: they are never equal.
+    let exact = [text, PyInt::type_object_raw(py), PyBytes::type_object_raw(py)];
+    if exact.contains(&kind) && exact.contains(&other_kind) {
+        // Text and its bytes have the same hash and are never equal; Python may warn when it compares them.
         return if kind == other_kind { one.eq(other).ok() } else { Some(false) };
     }
     if kind == other_kind { tuples_equal(one, other) } else { None }
 }
 
-/// As `dict` compares them: the same characters always have the same representation (PEP 393).
+/// Compares as `dict` does: equal texts have equal representations (PEP 393).
 #[inline]
 fn texts_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
     let (one, other) = (one.as_ptr(), other.as_ptr());
-    // SAFETY: both are exact `str` and alive, and were hashed, which makes their representation ready. The data is as
-    // many units as the text is long, and the kind is the size of a unit.
+    // SAFETY: both are exact `str` and alive, and were hashed, which makes their representation ready. The data has
+    // one unit for each character, and the kind is the size of a unit.
     unsafe {
         let (length, kind) = (ffi::PyUnicode_GET_LENGTH(one), ffi::PyUnicode_KIND(one));
         if length != ffi::PyUnicode_GET_LENGTH(other) || kind != ffi::PyUnicode_KIND(other) {
@@ -48,7 +48,7 @@ fn tuples_equal(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> Option<bool
         return Some(false);
     }
     for (item, other_item) in one.iter_borrowed().zip(other.iter_borrowed()) {
-        // Tuples in tuples are left to Python: they may be as deep as one likes.
+        // Python compares tuples in tuples, which may be nested to any depth.
         if item.is_exact_instance_of::<PyTuple>() && !item.is(other_item) {
             return None;
         }
