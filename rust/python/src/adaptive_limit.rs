@@ -7,7 +7,7 @@ use corten_core::clock::nanos_from_seconds;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// What an adaptive limit learned and the places that it has, kept when the pipeline around it is compiled again.
+/// The places of an adaptive limit and its learned values, kept when its pipeline is compiled again.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct AdaptiveLimit {
     pub(crate) inner: Arc<Core>,
@@ -16,7 +16,7 @@ pub(crate) struct AdaptiveLimit {
 /// In the order of `corten.pipeline.AdaptiveLimitStatistics`.
 type Statistics = (f64, u32, u32, Option<f64>, Option<f64>, bool, u64, u64, u64, u32, u64);
 
-/// What Python says: algorithm; initial, least, greatest, waiting; tolerance, smoothing, backoff, tolerated drops; the
+/// The policy's numbers: algorithm; initial, least, greatest, waiting; tolerance, smoothing, backoff, tolerated drops;
 /// seconds of a slow call and between probes.
 type Numbers = (String, (u32, u32, u32, u32), (f64, f64, f64, f64), (Option<f64>, f64));
 
@@ -27,18 +27,18 @@ impl AdaptiveLimit {
         Ok(Self { inner: Arc::new(Core::new(settings(numbers)?)) })
     }
 
-    /// Other settings from now on; the limit and what was learned stay as far as they allow.
+    /// Apply other settings; the limit and learned values stay as far as they allow.
     fn replace(&self, numbers: Numbers) -> PyResult<()> {
         self.inner.replace(settings(numbers)?);
         Ok(())
     }
 
-    /// Goes on from another limit.
+    /// Set the limit.
     fn set_limit(&self, limit: f64) {
         self.inner.set_limit(limit);
     }
 
-    /// Forgets limit and latencies.
+    /// Forget limit and latencies.
     fn reset(&self) {
         self.inner.reset();
     }

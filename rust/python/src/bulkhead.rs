@@ -6,10 +6,10 @@ use corten_core::bulkhead::Bulkhead as Core;
 use corten_core::clock::{nanos_from_seconds, seconds_from_nanos};
 use pyo3::prelude::*;
 
-/// Counts and times, in the order of `corten.pipeline.BulkheadStatistics`.
+/// The fields of `corten.pipeline.BulkheadStatistics`, in their order.
 type Statistics = (u32, u32, u32, u32, u32, u32, u64, u64, u64, u64, f64, f64);
 
-/// The places of one bulkhead, kept when the pipeline around it is compiled again.
+/// The places of one bulkhead, kept when its pipeline is compiled again.
 #[pyclass(frozen, weakref, module = "corten._core")]
 pub(crate) struct Bulkhead {
     pub(crate) inner: Arc<Core>,
@@ -25,12 +25,12 @@ impl Bulkhead {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Another size from now on; who waits and has room now is woken.
+    /// Apply another size; waiters with a place now are woken.
     fn resize(&self, max_concurrent: u32, max_waiting: u32) {
         self.inner.resize(max_concurrent, max_waiting);
     }
 
-    /// So many seconds of waiting are worth a step of priority; None: no wait is.
+    /// Set the seconds of waiting that raise the priority by one; None: none do.
     fn set_ageing(&self, ageing: Option<f64>) {
         self.inner.set_ageing(ageing.map(nanos_from_seconds));
     }

@@ -4,7 +4,7 @@ use corten_core::chaos::{Chaos as Core, Instead, Settings};
 use corten_core::clock::{nanos_from_seconds, seconds_from_nanos};
 use pyo3::prelude::*;
 
-/// The decisions of one chaos policy.
+/// The injections of one chaos policy.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct Chaos {
     inner: Core,
@@ -12,7 +12,7 @@ pub(crate) struct Chaos {
 
 #[pymethods]
 impl Chaos {
-    /// Rates are shares from 0 to 1, times seconds; `errors` is how many kinds there are. It counts on from `previous`.
+    /// Rates are shares from 0 to 1, times seconds; `errors` is the number of errors. It counts on from `previous`.
     #[new]
     #[pyo3(signature = (seed, error_rate, errors, result_rate, latency_rate, latency, max_latency, previous=None))]
     #[expect(clippy::too_many_arguments, reason = "one for each field of the policy")]
@@ -41,8 +41,8 @@ impl Chaos {
         Self { inner }
     }
 
-    /// What is done to the next call: None for nothing, else the seconds it waits, and then the number of its error, -1
-    /// for another result, or None for being made.
+    /// Decide about the next call: None, or the seconds that it waits with the index of its error, -1
+    /// for another result, or None if it is made.
     fn decide(&self) -> Option<(f64, Option<i64>)> {
         let injection = self.inner.decide();
         let instead = match injection.instead {
@@ -53,7 +53,7 @@ impl Chaos {
         (injection.latency > 0 || instead.is_some()).then(|| (seconds_from_nanos(injection.latency), instead))
     }
 
-    /// Calls, and of those delayed ones, errors, other results.
+    /// The numbers of calls, delayed calls, errors and other results.
     fn statistics(&self) -> (u64, u64, u64, u64) {
         let seen = self.inner.statistics();
         (seen.calls, seen.delayed, seen.errors, seen.results)

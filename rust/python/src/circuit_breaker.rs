@@ -14,12 +14,12 @@ use pyo3::types::PyString;
 
 use crate::clock::Clock;
 
-/// The state of one circuit breaker, kept when the pipeline around it is compiled again.
+/// The state of one circuit breaker, kept when its pipeline is compiled again.
 #[pyclass(frozen, weakref, module = "corten._core")]
 pub(crate) struct CircuitBreaker {
     pub(crate) inner: Arc<Core>,
     name: String,
-    /// What refusals say, without secrets, as long as the core says the same.
+    /// The text of refusals without secrets, kept until the core's text changes.
     reason: Mutex<Option<(Arc<str>, Py<PyString>)>>,
 }
 
@@ -39,20 +39,20 @@ type Seen = (
 #[pymethods]
 impl CircuitBreaker {
     /// `numbers`: failures, open for, half-open calls, successes, growth, max open for, max half open, slow call. `window`:
-    /// calls or else seconds, the least number of calls, failure rate, slow rate. `name` is what refusals call it.
+    /// calls or else seconds, the least number of calls, failure rate, slow rate. Refusals contain `name`.
     #[new]
     #[pyo3(signature = (numbers, window=None, name=String::new()))]
     fn new(numbers: Numbers, window: Option<Window>, name: String) -> Self {
         Self { inner: Arc::new(Core::new(settings(numbers, window))), name, reason: Mutex::new(None) }
     }
 
-    /// Other settings from now on.
+    /// Apply other settings.
     #[pyo3(signature = (numbers, window=None))]
     fn replace(&self, numbers: Numbers, window: Option<Window>) {
         self.inner.replace(settings(numbers, window));
     }
 
-    /// Puts it into a state by hand.
+    /// Set the state by hand.
     fn set(&self, state: &str, clock: &Clock) -> PyResult<()> {
         let found = State::from_word(state).ok_or_else(|| {
             PyValueError::new_err(format!(
@@ -64,13 +64,13 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// Closes it and forgets what it has seen.
+    /// Close it, and forget all but the times that it opened and refused.
     fn reset(&self, clock: &Clock) {
         self.inner.reset(clock.inner.now());
     }
 
-    /// State, failures in a row, what is in the window (calls, failed, slow, failure rate, slow rate), how often it
-    /// opened and refused, seconds until it is half open (None unless it is open), why it opened, the last failure.
+    /// State, failures in a row, the window (calls, failed, slow, failure rate, slow rate), the times that it
+    /// opened and refused, seconds until it is half open (None unless it is open), the reason, the last failure.
     fn statistics(&self, clock: &Clock) -> Seen {
         let now = clock.inner.now();
         let seen = self.inner.statistics(now);
@@ -89,14 +89,14 @@ impl CircuitBreaker {
         )
     }
 
-    /// Has `listener(before, after, reason, failure)` called at each change of state; None: nobody.
+    /// Call `listener(before, after, reason, failure)` at each change of state; None: no listener.
     fn listen(&self, listener: Option<Py<PyAny>>) {
         self.inner.listen(listener.map(|callback| Arc::new(Callback(callback)) as Listener));
     }
 }
 
 impl CircuitBreaker {
-    /// What a refusal says: why it opened, and the last failure without secrets.
+    /// The text of a refusal: why it opened, and the last failure without secrets.
     pub(crate) fn reason(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
         let text = self.inner.explain();
         if let Some((known, shown)) = self.reason.lock().as_ref()

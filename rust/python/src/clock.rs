@@ -6,7 +6,7 @@ use corten_core::clock::{AnyClock, Clock as _, FakeClock, SystemClock, nanos_fro
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-/// The clock of an argument `clock=None`: a `corten.clock.Clock`, or the compiled one inside of it.
+/// The clock of an argument: a `corten.clock.Clock`, or the compiled clock inside of it.
 pub(crate) fn clock_of(clock: Option<&Bound<'_, PyAny>>) -> PyResult<AnyClock> {
     let Some(clock) = clock else { return Ok(AnyClock::System(SystemClock)) };
     let core = match clock.cast::<Clock>() {
@@ -16,7 +16,7 @@ pub(crate) fn clock_of(clock: Option<&Bound<'_, PyAny>>) -> PyResult<AnyClock> {
     Ok(core.get().inner.clone())
 }
 
-/// Monotonic seconds: the machine's, or a fake one that only `advance` moves.
+/// Monotonic seconds: of the machine, or of a fake clock that only `advance` moves.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct Clock {
     pub(crate) inner: AnyClock,

@@ -1,7 +1,7 @@
-//! The deadline around the code that runs: what pipelines further inside, and plugins, see.
+//! The deadline of the running code, for inner pipelines and for plugins.
 //!
-//! A pipeline drives its coroutine step by step, so the deadline is a thread's: set for the length of a step, and put
-//! back after it. That costs two stores where a context variable would cost a tenth of a microsecond.
+//! A pipeline drives its coroutine step by step, so the deadline belongs to the thread: set for each step, and put
+//! back after it. That costs two stores; a context variable would cost a tenth of a microsecond.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 thread_local! {
-    /// On the machine's clock; zero: none.
+    /// The deadline on the machine's clock; zero: none.
     static SYSTEM: Cell<Nanos> = const { Cell::new(0) };
-    /// On a clock of a test.
+    /// The deadline on a test's clock.
     static FAKE: RefCell<Option<(Arc<FakeClock>, Nanos)>> = const { RefCell::new(None) };
 }
 
-/// The context variable of `corten.deadline`, from when somebody first set a deadline by it: only then it is looked at.
+/// The context variable of `corten.deadline`, once it was first set; before that it is not read.
 static BY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// The thread's deadline on the machine's clock. Finding what is a thread's own is a call into the dynamic linker, so a
+/// The thread's deadline on the machine's clock. Finding a thread-local is a call into the dynamic linker, so a
 /// crossing does it once.
 pub(crate) type Here = Cell<Nanos>;
 
-/// Does something with the thread's deadline at hand.
+/// Calls a function with the thread's deadline.
 #[inline]
 pub(crate) fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
     SYSTEM.with(act)
 }
 
-/// Puts back what was there before.
+/// Puts back the deadline before.
 pub(crate) enum Around<'a> {
     Nothing,
     System(&'a Here, Nanos),
     Fake(Option<(Arc<FakeClock>, Nanos)>),
 }
 
-/// Makes `deadline` the one around what runs until the guard is dropped; an earlier one stays.
+/// Sets a deadline until the guard is dropped; an earlier one stays in force.
 #[inline]
 pub(crate) fn around<'a>(here: &'a Here, clock: &AnyClock, deadline: Option<Nanos>) -> Around<'a> {
     let Some(deadline) = deadline else { return Around::Nothing };
@@ -71,7 +71,7 @@ impl Drop for Around<'_> {
     }
 }
 
-/// The deadline around the caller, as far as it is known without asking Python and is of this clock.
+/// The caller's deadline on this clock, as far as it is known without calling Python.
 #[inline]
 pub(crate) fn horizon(here: &Here, clock: &AnyClock) -> Option<Nanos> {
     match clock {
@@ -91,14 +91,14 @@ pub(crate) fn by_context(py: Python<'_>) -> bool {
     BY_CONTEXT.get(py).is_some_and(|variable| is_set(variable.bind(py)))
 }
 
-/// Whether a context variable holds something else than None. What goes wrong here goes wrong again, with words, where
-/// its value is asked for.
+/// Whether a context variable holds a value other than None. An error here is raised again, with a text, where
+/// its value is read.
 fn is_set(variable: &Bound<'_, PyAny>) -> bool {
     let mut value: *mut ffi::PyObject = std::ptr::null_mut();
     // SAFETY: the variable is alive and borrowed for the call, no default is given, and `value` is a valid place for a
     // pointer, which is left null or owns a reference.
     let found = unsafe { ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &raw mut value) };
-    // SAFETY: as said, null or a new reference.
+    // SAFETY: as above, null or a new reference.
     let value = unsafe { Bound::from_owned_ptr_or_opt(variable.py(), value) };
     if found < 0 {
         drop(PyErr::take(variable.py()));
@@ -107,7 +107,7 @@ fn is_set(variable: &Bound<'_, PyAny>) -> bool {
     value.is_some_and(|value| !value.is_none())
 }
 
-/// Seconds until the deadline of the pipelines around the caller; None where there is none.
+/// Return the seconds until the deadline of the pipelines around the caller; None: there is none.
 #[pyfunction]
 pub(crate) fn pipeline_time_left() -> Option<f64> {
     let left = |deadline: Nanos, now: Nanos| seconds_from_nanos(deadline.saturating_sub(now));
@@ -116,7 +116,7 @@ pub(crate) fn pipeline_time_left() -> Option<f64> {
     fake.into_iter().chain(system).reduce(f64::min)
 }
 
-/// From now on pipelines ask `corten.deadline` for deadlines that context variables hold.
+/// Have pipelines read deadlines from the context variable from now on.
 #[pyfunction]
 pub(crate) fn deadlines_by_context(variable: Bound<'_, PyAny>) -> PyResult<()> {
     let py = variable.py();

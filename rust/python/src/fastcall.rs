@@ -1,7 +1,7 @@
-//! Methods that read their arguments from CPython's vector, for verbs of some nanoseconds.
+//! Methods that read their arguments from CPython's vector, for calls of some nanoseconds.
 //!
-//! PyO3 gathers keyword arguments into a dictionary, which costs more than all of what a counter does. Here they are
-//! read where the interpreter left them (PEP 590). This file holds the `unsafe` of it; [`Method`] is safe to implement.
+//! PyO3 gathers keyword arguments into a dictionary, which costs more than adding to a counter. Here they are
+//! read where the interpreter left them (PEP 590). All `unsafe` for that is here; [`Method`] is safe to implement.
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,45 +14,45 @@ use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::{PyString, PyType};
 use pyo3::{PyClass, PyTypeInfo};
 
-/// A method that gives back None.
+/// A method that returns None.
 pub(crate) trait Method: 'static {
-    /// The class that has it.
+    /// The class of the method.
     type Class: PyClass<Frozen = True> + Sync;
-    /// Its name.
+    /// The name of the method.
     const NAME: &'static CStr;
     /// Its signature, as the interpreter reads it: `name($self, …)\n--\n\n`.
     const SIGNATURE: &'static CStr;
 
-    /// Does it.
+    /// Runs the method.
     fn call(this: &Self::Class, arguments: &Arguments<'_, '_>) -> PyResult<()>;
 }
 
-/// A method of one positional argument that gives back an object, called without a vector in between (`METH_O`).
+/// A method of one positional argument that returns an object, called without a vector (`METH_O`).
 ///
-/// PyO3 has not attached the thread by its own count: a `Py` that is dropped in `call` is let go only later. What owns
-/// some goes inside of `Python::attach`, which is for the rare ways out.
+/// PyO3 has not attached the thread by its own count: a `Py` dropped in `call` is released only later. Code that owns
+/// a `Py` goes inside of `Python::attach`, which is for rare paths.
 pub(crate) trait Unary: 'static {
-    /// The class that has it.
+    /// The class of the method.
     type Class: PyClass<Frozen = True> + Sync;
-    /// Its name.
+    /// The name of the method.
     const NAME: &'static CStr;
     /// Its signature, as the interpreter reads it, and its documentation: `name($self, argument, /)\n--\n\n…`.
     const DOC: &'static CStr;
 
-    /// Does it.
+    /// Runs the method.
     fn call<'py>(this: &Bound<'py, Self::Class>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>;
 }
 
-/// A method without arguments, in the same way (`METH_NOARGS`).
+/// A method without arguments that returns an object (`METH_NOARGS`).
 pub(crate) trait Nullary: 'static {
-    /// The class that has it.
+    /// The class of the method.
     type Class: PyClass<Frozen = True> + Sync;
-    /// Its name.
+    /// The name of the method.
     const NAME: &'static CStr;
     /// Its signature and its documentation: `name($self)\n--\n\n…`.
     const DOC: &'static CStr;
 
-    /// Does it.
+    /// Runs the method.
     fn call<'py>(this: &Bound<'py, Self::Class>) -> PyResult<Bound<'py, PyAny>>;
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Arguments<'a, 'py> {
     py: Python<'py>,
     positional: &'a [*mut ffi::PyObject],
     values: &'a [*mut ffi::PyObject],
-    /// The names of `values`: a tuple of exact strings of the same length; null where there are none.
+    /// The names of `values`: a tuple of exact strings of equal length; null if there are none.
     names: *mut ffi::PyObject,
 }
 
@@ -72,7 +72,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         self.py
     }
 
-    /// The only positional argument; None where there is none.
+    /// The only positional argument, or None.
     #[inline]
     pub(crate) fn optional(&self, method: &CStr) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
         match self.positional {
@@ -105,7 +105,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         Err(PyTypeError::new_err(format!("{}() takes no keyword arguments", method.to_string_lossy())))
     }
 
-    /// How many keyword arguments there are.
+    /// The number of keyword arguments.
     #[inline]
     pub(crate) fn keywords(&self) -> usize {
         self.values.len()
@@ -118,7 +118,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         unsafe { ffi::PyTuple_GET_ITEM(self.names, index as isize) }
     }
 
-    /// The keyword argument of this (interned) name, looked for first where `index` says.
+    /// The keyword argument of this (interned) name, expected at `index`.
     #[inline]
     pub(crate) fn keyword(&self, index: usize, name: &Py<PyString>) -> Option<Borrowed<'a, 'py, PyAny>> {
         let place = if index < self.values.len() && ptr::eq(self.name(index), name.as_ptr()) {
@@ -132,7 +132,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
         Some(unsafe { Borrowed::from_ptr(self.py, self.values[place]) })
     }
 
-    /// Names that were made at run time (`**{name: value}`) are not always interned.
+    /// Finds a name made at run time (`**{name: value}`), which may not be interned.
     #[cold]
     fn place_of_equal(&self, name: &Py<PyString>) -> Option<usize> {
         let name = name.bind(self.py).to_str().ok()?;
@@ -181,9 +181,9 @@ pub(crate) fn install_nullary<M: Nullary>(py: Python<'_>) -> PyResult<()> {
 
 fn add(class: &Bound<'_, PyType>, name: &CStr, definition: ffi::PyMethodDef) -> PyResult<()> {
     let py = class.py();
-    // The interpreter keeps a pointer to the definition for as long as the class lives: until the process ends.
+    // The interpreter keeps a pointer to the definition as long as the class lives: until the process ends.
     let definition = Box::leak(Box::new(definition));
-    // SAFETY: both are valid, and what is given back is a new reference or null with an error set
+    // SAFETY: both are valid, and the result is a new reference or null with an error set
     let method = unsafe {
         let method = ffi::PyDescr_NewMethod(class.as_type_ptr(), ptr::from_mut(definition));
         Bound::from_owned_ptr_or_err(py, method)?
@@ -191,7 +191,7 @@ fn add(class: &Bound<'_, PyType>, name: &CStr, definition: ffi::PyMethodDef) -> 
     class.setattr(PyString::new(py, &name.to_string_lossy()), method)
 }
 
-/// What the interpreter calls.
+/// The function that the interpreter calls.
 unsafe extern "C" fn enter<M: Method>(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
@@ -226,7 +226,7 @@ unsafe extern "C" fn enter<M: Method>(
     }
 }
 
-/// What the interpreter calls for a method of one argument.
+/// The function that the interpreter calls for a method of one argument.
 unsafe extern "C" fn enter_unary<M: Unary>(
     this: *mut ffi::PyObject,
     argument: *mut ffi::PyObject,
@@ -243,7 +243,7 @@ unsafe extern "C" fn enter_unary<M: Unary>(
     give(outcome)
 }
 
-/// What the interpreter calls for a method without arguments.
+/// The function that the interpreter calls for a method without arguments.
 unsafe extern "C" fn enter_nullary<M: Nullary>(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls a method attached to it
     let py = unsafe { Python::assume_attached() };

@@ -1,4 +1,4 @@
-//! Binding of [`corten_core::hedge`]: a quantile of latencies as they come.
+//! Binding of [`corten_core::hedge`]: a running quantile of latencies.
 
 use corten_core::clock::{nanos_from_seconds, seconds_from_nanos};
 use corten_core::hedge::{self, Settings};
@@ -17,7 +17,7 @@ impl Latencies {
         Self { inner: hedge::Latencies::new(Settings { quantile, min_samples, window }) }
     }
 
-    /// A call took so many seconds.
+    /// Record the latency of a call, in seconds.
     #[pyo3(signature = (seconds, /))]
     fn record(&self, seconds: f64) {
         self.inner.record(nanos_from_seconds(seconds));
@@ -28,7 +28,7 @@ impl Latencies {
         self.inner.quantile().map(seconds_from_nanos)
     }
 
-    /// How many samples count now.
+    /// The number of samples that count now.
     fn samples(&self) -> u32 {
         self.inner.samples()
     }

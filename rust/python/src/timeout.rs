@@ -11,29 +11,29 @@ use pyo3::{ffi, intern};
 use crate::clock::Clock;
 use crate::spin::Mutex;
 
-/// Deadlines that fall into the same tick share a wake-up, so that a deadline is met up to so much late. With a fake
-/// clock each is met exactly.
+/// Deadlines of one tick share a wake-up, so that a deadline is met at most one tick late. With a fake
+/// clock each deadline is met exactly.
 const TICK: Nanos = 5_000_000;
 
 struct State {
     wheel: Wheel<Waiting>,
-    /// When the loop's next timer goes off; zero: there is none. Timers set before for a later time stay and do
+    /// The time of the loop's next timer; zero: there is none. Earlier timers for a later time stay and do
     /// nothing: to cancel them one would have to hold them, and they hold the loop.
     wakes_at: Nanos,
 }
 
-/// A task to cancel at its deadline. Not a reference of its own, or a loop that was closed on it would never be let go,
-/// nor what it holds; nor a weak one, which is an object to be made for each call. The [`Armed`] that put it in holds
-/// the task, and takes this out of the wheel before it lets that go: what is in the wheel is alive.
+/// A task to cancel at its deadline. Not a strong reference, or a closed loop with a suspended call would never be
+/// freed; nor a weak one, which is an object made for each call. The [`Armed`] that inserted it holds
+/// the task, and removes this from the wheel before it releases the task: tasks in the wheel are alive.
 struct Waiting(*mut ffi::PyObject);
 
-// SAFETY: only an address; who makes a reference of it is attached to the interpreter.
+// SAFETY: only an address; code that makes a reference of it is attached to the interpreter.
 unsafe impl Send for Waiting {}
 
 impl Waiting {
-    /// A reference of its own; to be asked for under the lock of the wheel that it is, or was until now, in.
+    /// A strong reference; call it under the lock of the wheel that has, or just had, this task.
     fn task<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        // SAFETY: the task is alive, as is said above: letting it go needs the lock that the caller holds
+        // SAFETY: the task is alive: releasing it needs the lock that the caller holds
         unsafe { Borrowed::from_ptr(py, self.0) }.to_owned()
     }
 }
@@ -43,7 +43,7 @@ pub(crate) struct Armed {
     timers: Py<Timers>,
     task: Py<PyAny>,
     key: Key,
-    /// How many cancellations the task had been asked for before.
+    /// The number of cancellations requested of the task before.
     cancelling: i64,
 }
 
@@ -68,13 +68,13 @@ impl Timers {
         self.state.lock().wheel.len()
     }
 
-    /// A clock of a test holds the timers that were set by it.
+    /// Visits the clock, for a test's clock holds its timers.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.face)
     }
 
-    /// The loop's timer that was set for that time went off: cancels the tasks whose time is over, and sets the timer for
-    /// the next. The loop goes by a clock of its own, so that it may go off before that time as well as after it.
+    /// Handles a timer of the loop: cancels tasks past their deadline, and sets the timer for
+    /// the next deadline. The loop has a clock of its own, so the timer may go off before its time or after it.
     fn tick(slf: &Bound<'_, Self>, set_for: Nanos) -> PyResult<()> {
         let (mut due, this, py) = (Vec::new(), slf.get(), slf.py());
         let next = {
@@ -86,7 +86,7 @@ impl Timers {
             }
             state.wheel.earliest()
         };
-        // One task's odd `cancel` must not keep the others from their deadlines, nor the timer from the next.
+        // An error of one task's `cancel` must not affect other deadlines, nor the next timer.
         let mut cancelled = Ok(());
         for task in due {
             cancelled = cancelled.and(task.call_method0(intern!(py, "cancel")).map(drop));
@@ -96,7 +96,7 @@ impl Timers {
 }
 
 impl Timers {
-    /// Has `task` cancelled at `deadline` unless it is disarmed before.
+    /// Cancels `task` at `deadline` unless it is disarmed before.
     #[inline]
     pub(crate) fn arm(slf: &Bound<'_, Self>, deadline: Nanos, task: &Bound<'_, PyAny>) -> PyResult<Armed> {
         let py = slf.py();
@@ -114,7 +114,7 @@ impl Timers {
         Ok(armed)
     }
 
-    /// Sees to it that the loop's timer goes off for `deadline`, not before it.
+    /// Sets the loop's timer for `deadline`, not before it.
     fn wake_at(slf: &Bound<'_, Self>, deadline: Nanos) -> PyResult<()> {
         let this = slf.get();
         let exact = matches!(this.clock, AnyClock::Fake(_));
@@ -146,12 +146,12 @@ impl Timers {
 }
 
 impl Armed {
-    /// Takes the deadline out. True where it had passed and the task's cancellation was its doing alone: then a
-    /// `CancelledError` that arrived stands for it. Counts as `asyncio.timeout` does, so that a cancellation from
-    /// outside stays one.
+    /// Takes out the deadline. True if it had passed and it alone cancelled the task: then a
+    /// `CancelledError` that arrived is the timeout's. Counts as `asyncio.timeout` does, so that a cancellation from
+    /// outside stays a cancellation.
     #[inline]
     pub(crate) fn disarm(self, py: Python<'_>) -> PyResult<bool> {
-        // What is not in the wheel any more has been cancelled by it.
+        // A task that is no longer in the wheel has been cancelled.
         if self.take_out() { Ok(false) } else { self.uncancel(py) }
     }
 
@@ -166,7 +166,7 @@ impl Armed {
         self.timers.get().state.lock().wheel.remove(self.key).is_some()
     }
 
-    /// What it holds, for the garbage collector.
+    /// Visits its references, for the garbage collector.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.timers)?;
         visit.call(&self.task)

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::metrics::Registry;
 
-/// What the calls of one pipeline came to, also written to a registry's series.
+/// Counts of the calls of one pipeline, also written to a registry's series.
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct PipelineCounts {
     pub(crate) inner: Arc<Counts>,
@@ -18,7 +18,7 @@ pub(crate) struct PipelineCounts {
 
 #[pymethods]
 impl PipelineCounts {
-    /// Goes on from `previous` where one is given: the same pipeline, bound to another registry.
+    /// Continues `previous`, if given: of this pipeline, bound to another registry.
     #[new]
     #[pyo3(signature = (name, registry, previous=None))]
     fn new(name: &str, registry: &Registry, previous: Option<&Self>) -> PyResult<Self> {
@@ -51,27 +51,27 @@ impl PipelineCounts {
         Ok(Self { inner: Arc::new(Counts::continued(totals, Some(metrics))), hits: Arc::new(hits) })
     }
 
-    /// A call was answered without being made: by the shared tier, or by another call for the same key.
+    /// Count a call answered without being made: by the shared tier, or by another call for its key.
     fn hit(&self) {
         self.hits.add();
     }
 
-    /// A call got the error of another call for the same key.
+    /// Count a call that got the error of another call for its key.
     fn shared_error(&self) {
         self.inner.shared_error();
     }
 
-    /// A call was cancelled while it waited for another call for the same key.
+    /// Count a call that was cancelled while it waited for another call for its key.
     fn shared_cancelled(&self) {
         self.inner.shared_cancelled();
     }
 
-    /// How many calls were answered without being made.
+    /// The number of calls answered without being made.
     fn hit_count(&self) -> u64 {
         self.hits.count()
     }
 
-    /// Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word.
+    /// Successes, errors, timeouts, cancelled, retries, and refusals by kind of policy.
     fn totals(&self) -> (u64, u64, u64, u64, u64, Vec<(&'static str, u64)>) {
         let totals = self.inner.totals();
         let refused = Kind::ALL.into_iter().map(Kind::word).zip(totals.refused).filter(|(_, count)| *count > 0);

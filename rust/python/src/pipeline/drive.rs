@@ -4,14 +4,14 @@ use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
-/// What a coroutine did.
+/// The result of a step of a coroutine.
 pub(super) enum Sent {
     Returned(Py<PyAny>),
     Yielded(Py<PyAny>),
     Raised(PyErr),
 }
 
-/// What a coroutine did first; the error it raised is left with the thread.
+/// The result of the first step of a coroutine; its error stays set on the thread.
 pub(super) enum First<'py> {
     Returned(Bound<'py, PyAny>),
     Yielded(Bound<'py, PyAny>),
@@ -50,7 +50,7 @@ pub(super) fn send(coroutine: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> Se
     }
 }
 
-/// Throws an exception into a suspended coroutine, which may go on, suspend again, or end.
+/// Throws an exception into a suspended coroutine, which may continue, suspend again, or end.
 pub(super) fn throw(coroutine: &Bound<'_, PyAny>, error: PyErr) -> Sent {
     let py = coroutine.py();
     match coroutine.call_method1(intern!(py, "throw"), (error.into_value(py),)) {
@@ -66,7 +66,7 @@ pub(super) fn throw(coroutine: &Bound<'_, PyAny>, error: PyErr) -> Sent {
     }
 }
 
-/// Closes a coroutine: one that never began raises no "never awaited" warning then.
+/// Closes a coroutine, so that one that never began raises no "never awaited" warning.
 pub(super) fn close(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
     coroutine.call_method0(intern!(coroutine.py(), "close")).map(drop)
 }

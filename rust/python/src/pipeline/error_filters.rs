@@ -1,4 +1,4 @@
-//! Which errors count for which policy.
+//! Filters: which errors count for which policy.
 
 use corten_core::clock::nanos_from_seconds;
 use corten_core::pipeline::{Failure, Kind, Outcome, OwnEndings, Reason, Refusal, Within};
@@ -10,42 +10,42 @@ use pyo3::types::{PyBool, PyString, PyTuple};
 
 use super::to_python::{deadline_exceeded, deadline_type, refused, refused_type};
 
-/// What a policy asks of an error.
+/// The question of a policy about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// A breaker: whether it is a failure.
+    /// Of a breaker: whether it is a failure.
     Failure,
-    /// A retry: whether it may pass.
+    /// Of a retry: whether it may pass.
     MayPass,
-    /// A fallback: whether to give something in its place.
+    /// Of a fallback: whether to replace it.
     Fallback,
-    /// A retry around a function that must not be done twice: nothing that the function raised is repeated.
+    /// Of a retry around a function that is not idempotent: no error of the function is repeated.
     Nothing,
-    /// An adaptive limit: whether it may come of too many calls.
+    /// Of an adaptive limit: whether overload may cause it.
     Overload,
 }
 
 /// The rule of one policy.
 pub(super) struct Filter {
     pub(super) asks: Asks,
-    /// These types; empty, and without a predicate: the defaults.
+    /// Types that count; empty, and without a predicate: the defaults.
     pub(super) on: Py<PyTuple>,
-    /// Never these.
+    /// Types that never count.
     pub(super) ignore: Py<PyTuple>,
-    /// Those for which it is true as well.
+    /// A function, true for further errors that count.
     pub(super) predicate: Option<Py<PyAny>>,
-    /// Results for which it is true are not what was wanted.
+    /// A function, true for unwanted results.
     pub(super) on_result: Option<Py<PyAny>>,
 }
 
-/// The rules of a pipeline's policies, and the pipeline's name, by which it knows its own refusals.
+/// The rules of a pipeline's policies, and the pipeline's name, which marks its own refusals.
 pub(super) struct Filters {
     pub(super) name: Py<PyString>,
     pub(super) filters: Vec<(usize, Filter)>,
 }
 
 impl Filters {
-    /// How a call went that raised: cancellation and exits are no errors.
+    /// The outcome of a call that raised: cancellation and exits are no errors.
     pub(super) fn outcome(&self, error: &Bound<'_, PyAny>) -> PyResult<Outcome> {
         if error.is_instance_of::<PyException>() {
             self.failure(error).map(Outcome::Failed)
@@ -70,7 +70,7 @@ impl Filters {
         Ok(Failure { counts, retry_after, within: self.within(error, refused)? })
     }
 
-    /// For which policies a result is not what was wanted.
+    /// The policies to which a result is unwanted.
     pub(super) fn unwanted(&self, result: &Bound<'_, PyAny>) -> PyResult<u32> {
         let mut bits = 0;
         for (index, filter) in &self.filters {
@@ -89,13 +89,13 @@ impl Filters {
         self.filters.iter().any(|(_, filter)| filter.on_result.is_some() && filter.asks != Asks::Nothing)
     }
 
-    /// For which policies the core's own endings count: found out on examples of them. A predicate that can't judge
-    /// one, because it expects errors of another type, says no.
+    /// The policies for which the core's own errors count, found by examples. A predicate that can't judge
+    /// an example, because it expects errors of another type, says no.
     pub(super) fn own_endings(&self, py: Python<'_>) -> OwnEndings {
         let counts = |error: PyErr, says_when| {
             let error = error.value(py);
             let refused = refused_type(py).and_then(|kind| error.is_instance(kind)).unwrap_or(false);
-            // What is refused here has not begun, so that it may be repeated where nothing else may.
+            // A refused call has not begun, so it may be repeated even if it is not idempotent.
             let begun = !refused;
             let counting = |filter: &Filter| filter.counts(error, refused, says_when, begun).unwrap_or(false);
             let counting = self.filters.iter().filter(|(_, filter)| counting(filter));
@@ -113,10 +113,10 @@ impl Filters {
         own
     }
 
-    /// A refusal by a part of this pipeline further inside.
+    /// A refusal by an inner part of this pipeline.
     fn within(&self, error: &Bound<'_, PyAny>, refused: bool) -> PyResult<Option<Within>> {
         let py = error.py();
-        // A subclass of the user's may have left our attributes out.
+        // A user's subclass may lack the attributes.
         let text = |name| match error.getattr_opt(name)?.map(Bound::cast_into::<PyString>) {
             Some(Ok(text)) => Ok::<_, PyErr>(Some(text)),
             _ => Ok(None),
@@ -171,7 +171,7 @@ impl Filter {
         if self.predicate.is_some() || !self.on.bind(py).is_empty() {
             let named = error.is_instance(self.on.bind(py))?;
             return match &self.predicate {
-                // To a breaker a refusal is no failure, unless it is named.
+                // A refusal is no failure to a breaker, unless it is named.
                 Some(_) if refused && self.asks == Asks::Failure => Ok(named),
                 Some(predicate) if !named => predicate.bind(py).call1((error,))?.is_truthy(),
                 _ => Ok(named),
@@ -190,7 +190,7 @@ impl Filter {
     }
 }
 
-/// `ValueError: its words`, at most a page of them; only the type where its words can't be had.
+/// An error's type and text, at most a page; only the type if it has no readable text.
 pub(super) fn described(error: &Bound<'_, PyAny>) -> String {
     const LONGEST: usize = 2_000;
     let kind = error.get_type();

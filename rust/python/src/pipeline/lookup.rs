@@ -1,4 +1,4 @@
-//! Asking a cache before anything else happens.
+//! Looking into a cache, before a call begins.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ pub(crate) struct CacheLookup {
     cache: Py<MemoryCache>,
     hits: Option<(Arc<Hits>, Arc<CacheHits>)>,
     miss: Py<PyAny>,
-    /// Says what is wrong with a key, as the exception to raise.
+    /// Makes the exception for a wrong key.
     explain: Py<PyAny>,
 }
 
 #[pymethods]
 impl CacheLookup {
-    /// `counts` only where the cache is the outermost policy: further inside a hit is a success of what is outside.
+    /// `counts` only if the cache is the outermost policy: an inner hit is a success of the outer policies.
     #[new]
     fn new(cache: Py<MemoryCache>, counts: Option<&PipelineCounts>, miss: Py<PyAny>, explain: Py<PyAny>) -> Self {
         let hits = counts.map(|counts| (Arc::clone(&counts.hits), counts.hits.of_cache()));
@@ -38,7 +38,7 @@ impl CacheLookup {
     }
 }
 
-/// The value for a key, or the object that stands for a miss.
+/// The value for a key, or the object for a miss.
 pub(crate) struct Ask;
 
 impl Unary for Ask {
