@@ -1,4 +1,4 @@
-"""The compiled core. Private: the faces are in `corten`; a test holds this file to the extension."""
+"""The compiled core, private to Corten and documented in `rust/python`. A test holds this file to the extension."""
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextvars import ContextVar
@@ -315,8 +315,7 @@ class Glob:
     """
 
     def __new__(cls, pattern: str, /) -> Glob: ...
-    def matches(self, text: str, /) -> bool:
-        """Whether the whole text is as the pattern says."""
+    def matches(self, text: str, /) -> bool: ...
 
 class Limiter:
     """One limit for all callers; the core of `corten.rate_limit.Limiter`. Never blocks."""
@@ -324,42 +323,18 @@ class Limiter:
     def __new__(
         cls, algorithm: str, rate: str | float, burst: int | None = None, clock: AppClock | None = None
     ) -> Self: ...
-    def try_acquire(self, n: int = 1) -> float:
-        """Take ``n`` tokens: 0.0 when they were taken, else the seconds until they may be there.
-
-        :raises ValueError: ``n`` is more than there can ever be
-        """
-    def reserve(self, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]:
-        """Take ``n`` tokens if they are there in time, ahead of time where they are not there yet.
-
-        Gives whether they were taken, the seconds to wait, and the claim: not 0 where there is something to wait for.
-
-        :raises ValueError: ``n`` is more than there can ever be
-        """
-    def cancel(self, claim: int, n: int = 1) -> None:
-        """Give back tokens that are not waited for any more, as far as no later claim would suffer."""
-    def estimate(self, n: int = 1) -> float:
-        """What `try_acquire` would say; takes and counts nothing.
-
-        :raises ValueError: ``n`` is more than there can ever be
-        """
-    def tokens(self) -> float:
-        """The tokens left now."""
-    def add_tokens(self, n: int = 1) -> None:
-        """Give tokens back, or as a present; there are never more than it holds."""
-    def replace(self, rate: str | float, burst: int | None = None) -> None:
-        """Another limit from now on; tokens stay in buckets, what was used stays used in windows.
-
-        :raises ValueError: not a limit; then nothing has changed
-        """
+    def try_acquire(self, n: int = 1) -> float: ...
+    def reserve(self, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]: ...
+    def cancel(self, claim: int, n: int = 1) -> None: ...
+    def estimate(self, n: int = 1) -> float: ...
+    def tokens(self) -> float: ...
+    def add_tokens(self, n: int = 1) -> None: ...
+    def replace(self, rate: str | float, burst: int | None = None) -> None: ...
     @property
-    def rate(self) -> float:
-        """Tokens a second."""
+    def rate(self) -> float: ...
     @property
-    def burst(self) -> int:
-        """The most tokens there can be."""
-    def statistics(self) -> RateLimitStatistics:
-        """Requests admitted and refused so far."""
+    def burst(self) -> int: ...
+    def statistics(self) -> RateLimitStatistics: ...
 
 class KeyedLimiter:
     """One limit for each key, in bounded memory; the core of `corten.rate_limit.KeyedLimiter`. Never blocks."""
@@ -372,38 +347,20 @@ class KeyedLimiter:
         capacity: int = 1_048_576,
         clock: AppClock | None = None,
     ) -> Self: ...
-    def try_acquire(self, key: object, n: int = 1) -> float:
-        """Take ``n`` tokens of a key: 0.0 when they were taken, else the seconds until they may be there.
-
-        :raises ValueError: ``n`` is more than there can ever be
-        :raises TypeError: the key is not hashable
-        """
-    def reserve(self, key: object, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]:
-        """Take ``n`` tokens of a key if they are there in time: whether, the seconds to wait, and the claim."""
-    def cancel(self, key: object, claim: int, n: int = 1) -> None:
-        """Give back tokens that are not waited for any more, as far as no later claim would suffer."""
-    def estimate(self, key: object, n: int = 1) -> float:
-        """What `try_acquire` would say; takes and counts nothing."""
-    def tokens(self, key: object) -> float:
-        """The tokens that a key has left now."""
-    def add_tokens(self, key: object, n: int = 1) -> None:
-        """Give a key tokens back; there are never more than it holds."""
-    def replace(self, rate: str | float, burst: int | None = None) -> None:
-        """Another limit from now on; every key keeps its tokens, or in windows what it used."""
+    def try_acquire(self, key: object, n: int = 1) -> float: ...
+    def reserve(self, key: object, n: int = 1, max_wait: float = ...) -> tuple[bool, float, int]: ...
+    def cancel(self, key: object, claim: int, n: int = 1) -> None: ...
+    def estimate(self, key: object, n: int = 1) -> float: ...
+    def tokens(self, key: object) -> float: ...
+    def add_tokens(self, key: object, n: int = 1) -> None: ...
+    def replace(self, rate: str | float, burst: int | None = None) -> None: ...
     @property
-    def rate(self) -> float:
-        """Tokens a second for each key."""
+    def rate(self) -> float: ...
     @property
-    def burst(self) -> int:
-        """The most tokens that a key can have."""
+    def burst(self) -> int: ...
     @property
-    def capacity(self) -> int:
-        """Keys for which there is room."""
-    def statistics(self, thorough: bool = True) -> RateLimitStatistics:
-        """Requests admitted and refused so far, evictions, live keys, capacity and memory.
-
-        :param thorough: count live keys however many slots are to be looked at: a million take tens of milliseconds
-        """
+    def capacity(self) -> int: ...
+    def statistics(self, thorough: bool = True) -> RateLimitStatistics: ...
 
 __version__: str
 
@@ -421,20 +378,9 @@ class Chaos:
         latency: float,
         max_latency: float,
         previous: Chaos | None = None,
-    ) -> Chaos:
-        """Rates are shares from 0 to 1, times seconds; ``errors`` is how many kinds there are.
-
-        It counts on from ``previous``.
-        """
-
-    def decide(self) -> tuple[float, int | None] | None:
-        """What is done to the next call; None: nothing.
-
-        Else the seconds it waits, and then the number of its error, -1 for another result, or None for being made.
-        """
-
-    def statistics(self) -> tuple[int, int, int, int]:
-        """Calls, and of those delayed ones, errors, other results."""
+    ) -> Chaos: ...
+    def decide(self) -> tuple[float, int | None] | None: ...
+    def statistics(self) -> tuple[int, int, int, int]: ...
 
 BreakerNumbers: TypeAlias = tuple[int, float, int, int, float, float, float, float | None]
 """Failures in a row (0: none), open for, half-open calls, successes, growth, max open for, max half open, slow call."""
@@ -448,15 +394,9 @@ class CircuitBreaker:
     def __new__(
         cls, numbers: BreakerNumbers, window: BreakerWindow | None = None, name: str = ""
     ) -> CircuitBreaker: ...
-    def replace(self, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> None:
-        """Other settings from now on; the state stays, and the window where it is of the same kind and size."""
-    def set(self, state: str, clock: Clock) -> None:
-        """Put it into a state by hand.
-
-        :raises ValueError: there is no such state
-        """
-    def reset(self, clock: Clock) -> None:
-        """Close it and forget what it has seen."""
+    def replace(self, numbers: BreakerNumbers, window: BreakerWindow | None = None) -> None: ...
+    def set(self, state: str, clock: Clock) -> None: ...
+    def reset(self, clock: Clock) -> None: ...
     def statistics(
         self, clock: Clock
     ) -> tuple[
@@ -468,13 +408,8 @@ class CircuitBreaker:
         float | None,
         str | None,
         str | None,
-    ]:
-        """State, failures in a row, window, opened, refused, seconds until half open, why it opened, last failure.
-
-        The window: calls, failed, slow, failure rate, slow rate.
-        """
-    def listen(self, listener: Callable[[BreakerState, BreakerState, str, str | None], object] | None) -> None:
-        """Have ``listener(before, after, reason, failure)`` called at each change of state; None: nobody."""
+    ]: ...
+    def listen(self, listener: Callable[[BreakerState, BreakerState, str, str | None], object] | None) -> None: ...
 
 _Numbers: TypeAlias = tuple[
     str, tuple[int, int, int, int], tuple[float, float, float, float], tuple[float | None, float]
@@ -485,28 +420,21 @@ class AdaptiveLimit:
     """What an adaptive limit learned and its places, kept when the pipeline around it is compiled again."""
 
     def __new__(cls, numbers: _Numbers) -> AdaptiveLimit: ...
-    def replace(self, numbers: _Numbers) -> None:
-        """Other settings from now on; the limit and what was learned stay as far as they allow."""
-    def set_limit(self, limit: float) -> None:
-        """Go on from another limit."""
-    def reset(self) -> None:
-        """Forget limit and latencies."""
+    def replace(self, numbers: _Numbers) -> None: ...
+    def set_limit(self, limit: float) -> None: ...
+    def reset(self) -> None: ...
     def statistics(
         self,
-    ) -> tuple[float, int, int, float | None, float | None, bool, int, int, int, int, int]:
-        """The fields of `corten.pipeline.AdaptiveLimitStatistics`."""
+    ) -> tuple[float, int, int, float | None, float | None, bool, int, int, int, int, int]: ...
 
 @final
 class Bulkhead:
     """The places of one bulkhead, kept when the pipeline around it is compiled again."""
 
     def __new__(cls, max_concurrent: int, max_waiting: int, ageing: float | None = None) -> Bulkhead: ...
-    def resize(self, max_concurrent: int, max_waiting: int) -> None:
-        """Another size from now on; who waits and has room now is woken."""
-    def set_ageing(self, ageing: float | None) -> None:
-        """So many seconds of waiting are worth a step of priority; None: no wait is."""
-    def statistics(self) -> tuple[int, int, int, int, int, int, int, int, int, int, float, float]:
-        """The fields of `corten.pipeline.BulkheadStatistics`."""
+    def resize(self, max_concurrent: int, max_waiting: int) -> None: ...
+    def set_ageing(self, ageing: float | None) -> None: ...
+    def statistics(self) -> tuple[int, int, int, int, int, int, int, int, int, int, float, float]: ...
 
 @final
 class Timers:
@@ -514,8 +442,7 @@ class Timers:
 
     def __new__(cls, core: Clock, face: AppClock) -> Timers: ...
     def __len__(self) -> int: ...
-    def tick(self, set_for: int) -> None:
-        """Cancel the tasks whose time is over, and set the loop's timer for the next."""
+    def tick(self, set_for: int) -> None: ...
 
 @final
 class Retry:
@@ -524,16 +451,13 @@ class Retry:
     @staticmethod
     def growing(
         max_attempts: int, limits: tuple[float, float | None], initial: float, multiplier: float, jitter: float
-    ) -> Retry:
-        """Repeat with backoffs that grow by a factor."""
+    ) -> Retry: ...
     @staticmethod
     def listed(
         max_attempts: int, limits: tuple[float, float | None], backoffs: Sequence[float], jitter: float
-    ) -> Retry:
-        """Repeat with listed backoffs, of which the last one repeats."""
+    ) -> Retry: ...
     @staticmethod
-    def decorrelated(max_attempts: int, limits: tuple[float, float | None], initial: float) -> Retry:
-        """Repeat with backoffs between the initial one and three times the last."""
+    def decorrelated(max_attempts: int, limits: tuple[float, float | None], initial: float) -> Retry: ...
 
 @final
 class RetryBudget:
@@ -548,46 +472,35 @@ class RetryBudget:
         counts: PipelineCounts,
         previous: RetryBudget | None = None,
     ) -> RetryBudget: ...
-    def withdraw(self, counts: PipelineCounts) -> bool:
-        """Take one further attempt from it; False where there is none."""
-    def statistics(self, counts: PipelineCounts) -> tuple[float, int, int]:
-        """What is left, how many were allowed and how many were not."""
+    def withdraw(self, counts: PipelineCounts) -> bool: ...
+    def statistics(self, counts: PipelineCounts) -> tuple[float, int, int]: ...
 
 @final
 class Latencies:
     """The latencies of one function's calls: a quantile of them, in bounded memory."""
 
     def __new__(cls, quantile: float, min_samples: int, window: int) -> Latencies: ...
-    def record(self, seconds: float, /) -> None:
-        """A call took so many seconds."""
-    def quantile(self) -> float | None:
-        """The quantile in seconds, or None before enough samples."""
-    def samples(self) -> int:
-        """How many samples count now."""
+    def record(self, seconds: float, /) -> None: ...
+    def quantile(self) -> float | None: ...
+    def samples(self) -> int: ...
 
 @final
 class PipelineCounts:
     """What the calls of one pipeline came to, also written to a registry's series."""
 
     def __new__(cls, name: str, registry: Registry, previous: PipelineCounts | None = None) -> PipelineCounts: ...
-    def hit(self) -> None:
-        """Count a call that was answered without being made."""
-    def hit_count(self) -> int:
-        """How many calls were answered without being made."""
-    def shared_error(self) -> None:
-        """Count a call that got the error of another one for the same key."""
-    def shared_cancelled(self) -> None:
-        """Count a call that was cancelled while it waited for another one for the same key."""
-    def totals(self) -> tuple[int, int, int, int, int, list[tuple[str, int]]]:
-        """Successes, errors, timeouts, cancelled, retries, and refusals by the policy's word."""
+    def hit(self) -> None: ...
+    def hit_count(self) -> int: ...
+    def shared_error(self) -> None: ...
+    def shared_cancelled(self) -> None: ...
+    def totals(self) -> tuple[int, int, int, int, int, list[tuple[str, int]]]: ...
 
 @final
 class Stage:
     """A policy that the core decides, for a :class:`Segment`. Durations are in seconds."""
 
     @staticmethod
-    def rate_limit(limiter: Limiter | KeyedLimiter, max_wait: float, cost: int | None) -> Stage:
-        """Take tokens from a limiter; without a ``cost`` each call brings its own."""
+    def rate_limit(limiter: Limiter | KeyedLimiter, max_wait: float, cost: int | None) -> Stage: ...
     @staticmethod
     def circuit_breaker(
         breaker: CircuitBreaker,
@@ -595,19 +508,16 @@ class Stage:
         ignore: tuple[type[BaseException], ...],
         predicate: Callable[..., Any] | None,
         timed: bool,
-    ) -> Stage:
-        """Refuse calls while a breaker is open; ``timed`` where slow calls count."""
+    ) -> Stage: ...
     @staticmethod
-    def bulkhead(bulkhead: Bulkhead, max_wait: float | None, priority: int | None) -> Stage:
-        """Take a place in a bulkhead; without a ``priority`` each call brings its own."""
+    def bulkhead(bulkhead: Bulkhead, max_wait: float | None, priority: int | None) -> Stage: ...
     @staticmethod
     def adaptive_limit(
         limit: AdaptiveLimit,
         max_wait: float | None,
         on: tuple[type[BaseException], ...],
         ignore: tuple[type[BaseException], ...],
-    ) -> Stage:
-        """Take a place in an adaptive limit."""
+    ) -> Stage: ...
     @staticmethod
     def retry(
         retry: Retry,
@@ -615,18 +525,15 @@ class Stage:
         ignore: tuple[type[BaseException], ...],
         predicate: Callable[..., Any] | None,
         on_result: Callable[..., Any] | None,
-    ) -> Stage:
-        """Repeat attempts that fail, or whose result ``on_result`` calls unwanted."""
+    ) -> Stage: ...
     @staticmethod
     def fallback(
         on: tuple[type[BaseException], ...],
         ignore: tuple[type[BaseException], ...],
         predicate: Callable[..., Any] | None,
-    ) -> Stage:
-        """Ask Python for a result in place of an error."""
+    ) -> Stage: ...
     @staticmethod
-    def timeout(seconds: float) -> Stage:
-        """Limit the time of everything further inside."""
+    def timeout(seconds: float) -> Stage: ...
 
 @final
 class Segment:
@@ -646,20 +553,11 @@ class Segment:
     ) -> Segment: ...
     @property
     def counts(self) -> PipelineCounts: ...
-    def run(self, coroutine: Coroutine[Any, Any, Any], /) -> Any:
-        """Admit a coroutine that has not begun, take its first step and account.
-
-        Return its result, or a `Call` whose action says what comes next. A refused coroutine is closed.
-        """
+    def run(self, coroutine: Coroutine[Any, Any, Any], /) -> Any: ...
     def run_keyed(
         self, coroutine: Coroutine[Any, Any, Any], inputs: tuple[object, ...], horizon: float | None = None, /
-    ) -> Any:
-        """Do as :meth:`run`, with inputs of the call in the order of the segment's ``inputs``.
-
-        The call waits for nothing beyond ``horizon``, a deadline that the caller keeps.
-        """
-    def admit(self, inputs: tuple[object, ...], /) -> Call:
-        """Ask for admission without a coroutine."""
+    ) -> Any: ...
+    def admit(self, inputs: tuple[object, ...], /) -> Call: ...
 
 @final
 class Call:
@@ -668,51 +566,32 @@ class Call:
     @property
     def action(
         self,
-    ) -> Literal["proceed", "wait", "queue", "retry", "fall_back", "resume", "enter_scopes", "done"]:
-        """What to do next: a decision of the core, or ``resume``, ``enter_scopes``, ``done``."""
+    ) -> Literal["proceed", "wait", "queue", "retry", "fall_back", "resume", "enter_scopes", "done"]: ...
     @property
-    def seconds(self) -> float:
-        """Seconds to wait before the call enters, or enters again."""
+    def seconds(self) -> float: ...
     @property
-    def until(self) -> float | None:
-        """The time until which to wait in the queue; None: without limit."""
+    def until(self) -> float | None: ...
     @property
-    def stage(self) -> int | None:
-        """The index of the stage whose fallback is asked, or whose queue the call is in."""
+    def stage(self) -> int | None: ...
     @property
-    def error(self) -> BaseException | None:
-        """The error that a fallback replaces."""
+    def error(self) -> BaseException | None: ...
     def __await__(self) -> Call: ...
     def __iter__(self) -> Call: ...
     def __next__(self) -> Any: ...
     def send(self, value: object) -> Any: ...
     def throw(self, kind: object, value: object = None, traceback: TracebackType | None = None) -> Any: ...
     def close(self) -> None: ...
-    def result(self) -> Any:
-        """Return the result, or the call itself if ``action`` says what comes next."""
-    def on_grant(self, wake: Callable[[], object]) -> bool:
-        """Have ``wake`` called, from any thread, when the ticket is granted or lost; True where it has happened."""
-    def refuse_itself(self, holders: int) -> None:
-        """Raise the refusal of a queued call if all places are held by its callers, of which there are ``holders``."""
-    def resume(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Continue after a wait, or with a fallback's function; return the result or the call.
-
-        ``make(*args, **kwargs)`` makes another coroutine where the last one is used up.
-        """
-    def use_fallback(self, value: object) -> Any:
-        """End the call with the value of its fallback; return the value, or the call where it is tried again."""
-    def no_fallback(self) -> Any:
-        """Raise the error that no fallback replaced, or return the call where it is tried again."""
-    def enter(self) -> None:
-        """Continue after a wait without a coroutine; ``action`` is ``proceed`` once the call is admitted."""
-    def succeeded(self) -> None:
-        """Report that the admitted call succeeded."""
-    def returned(self, value: object) -> bool:
-        """Report the result of the admitted call; True where it is tried again because the result is unwanted."""
-    def failed(self, error: BaseException) -> bool:
-        """Report the error of the admitted call; True where it is tried again."""
-    def abandon(self) -> None:
-        """Give back what the call holds and end its coroutine; do nothing where the call is over."""
+    def result(self) -> Any: ...
+    def on_grant(self, wake: Callable[[], object]) -> bool: ...
+    def refuse_itself(self, holders: int) -> None: ...
+    def resume(self, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def use_fallback(self, value: object) -> Any: ...
+    def no_fallback(self) -> Any: ...
+    def enter(self) -> None: ...
+    def succeeded(self) -> None: ...
+    def returned(self, value: object) -> bool: ...
+    def failed(self, error: BaseException) -> bool: ...
+    def abandon(self) -> None: ...
 
 @final
 class CacheLookup:
@@ -725,15 +604,10 @@ class CacheLookup:
         miss: object,
         explain: Callable[[Any, TypeError], TypeError],
     ) -> CacheLookup: ...
-    def lookup(self, key: object, /) -> Any:
-        """The value, or the object that stands for a miss."""
+    def lookup(self, key: object, /) -> Any: ...
 
-def pipeline_time_left() -> float | None:
-    """Seconds until the deadline of the pipelines around the caller; None where there is none."""
-
-def deadlines_by_context(variable: ContextVar[Any]) -> None:
-    """From now on pipelines ask `corten.deadline` for a deadline where this holds something else than None."""
-
+def pipeline_time_left() -> float | None: ...
+def deadlines_by_context(variable: ContextVar[Any]) -> None: ...
 def merge_snapshots(snapshots: Sequence[Sequence[object]], gauges: str) -> list[_InstrumentRow]: ...
 def render_snapshot(instruments: Sequence[object]) -> str: ...
 def parse_rate(text: str) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from corten.policies.cache import Cache
 from corten.policies.chaos import Chaos
@@ -16,28 +18,9 @@ if TYPE_CHECKING:
     from corten.pipeline.stages.stage import Compiled
 
 
-def _cache(policy: Cache) -> Layer:
-    from corten.pipeline.layers.cache import CacheLayer
-
-    return CacheLayer(policy)
-
-
-def _chaos(policy: Chaos) -> Layer:
-    from corten.pipeline.layers.chaos import ChaosLayer
-
-    return ChaosLayer(policy)
-
-
-def _middleware(policy: Middleware) -> Layer:
-    from corten.pipeline.layers.middleware import MiddlewareLayer
-
-    return MiddlewareLayer(policy)
-
-
-def _hedge(policy: Hedge) -> Layer:
-    from corten.pipeline.layers.hedge import HedgeLayer
-
-    return HedgeLayer(policy)
+def _layer(policy_type: type[Any], policy: Any) -> Layer:
+    room = import_module(f"corten.pipeline.layers.{policy_type.kind}")
+    return cast("Layer", getattr(room, f"{policy_type.__name__}Layer")(policy))
 
 
 def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, index: int) -> Layer | None:
@@ -49,12 +32,9 @@ def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext,
 
 
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
-    Cache: _cache,
-    Chaos: _chaos,
-    Middleware: _middleware,
-    Hedge: _hedge,
+    policy: partial(_layer, policy) for policy in (Cache, Chaos, Middleware, Hedge)
 }
-"""Makes a layer of a policy."""
+"""Makes a layer of a policy, by the class such as ``CacheLayer`` in the module or room of the policy's kind."""
 
 SHARED_LAYERS: Mapping[type, Callable[[Any, Compiled, PipelineContext, int], Layer | None]] = {
     RateLimit: _rate_limit,

@@ -1,9 +1,11 @@
-"""Which module compiles which policy; loaded when first used."""
+"""Which policies become stages of the core; the module of each is loaded when first used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from corten.policies.adaptive_limit import AdaptiveLimit
 from corten.policies.bulkhead import Bulkhead
@@ -17,55 +19,12 @@ if TYPE_CHECKING:
     from corten.pipeline.stages.stage import StageCompiler
 
 
-def _adaptive_limit() -> StageCompiler:
-    from corten.pipeline.stages import adaptive_limit
-
-    return adaptive_limit
-
-
-def _bulkhead() -> StageCompiler:
-    from corten.pipeline.stages import bulkhead
-
-    return bulkhead
-
-
-def _circuit_breaker() -> StageCompiler:
-    from corten.pipeline.stages import circuit_breaker
-
-    return circuit_breaker
-
-
-def _fallback() -> StageCompiler:
-    from corten.pipeline.stages import fallback
-
-    return fallback
-
-
-def _rate_limit() -> StageCompiler:
-    from corten.pipeline.stages import rate_limit
-
-    return rate_limit
-
-
-def _retry() -> StageCompiler:
-    from corten.pipeline.stages import retry
-
-    return retry
-
-
-def _timeout() -> StageCompiler:
-    from corten.pipeline.stages import timeout
-
-    return timeout
+def _compiler(kind: str) -> StageCompiler:
+    return cast("StageCompiler", import_module(f"corten.pipeline.stages.{kind}"))
 
 
 STAGES: Mapping[type, Callable[[], StageCompiler]] = {
-    AdaptiveLimit: _adaptive_limit,
-    Bulkhead: _bulkhead,
-    CircuitBreaker: _circuit_breaker,
-    Fallback: _fallback,
-    RateLimit: _rate_limit,
-    Retry: _retry,
-    Timeout: _timeout,
+    policy: partial(_compiler, policy.kind)
+    for policy in (AdaptiveLimit, Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry, Timeout)
 }
-"""What compiles each policy, once it is called."""
+"""Loads the compiler of each policy: the module of this room with the name of the policy's kind."""

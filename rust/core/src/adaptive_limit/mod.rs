@@ -62,7 +62,6 @@ pub struct AdaptiveLimit {
 
 impl AdaptiveLimit {
     /// A limit that has learned nothing yet.
-    #[must_use]
     pub fn new(settings: Settings) -> Self {
         let estimate = Estimate::new(settings);
         Self {
@@ -79,7 +78,6 @@ impl AdaptiveLimit {
     }
 
     /// The places, for waiters in the queue.
-    #[must_use]
     pub fn places(&self) -> &Bulkhead {
         &self.places
     }
@@ -140,7 +138,6 @@ impl AdaptiveLimit {
     }
 
     /// Its statistics now.
-    #[must_use]
     pub fn statistics(&self) -> Statistics {
         let places = self.places.statistics();
         let estimate = self.estimate.lock();

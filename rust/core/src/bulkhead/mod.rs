@@ -89,7 +89,6 @@ fn waiting(word: u64) -> u64 {
 
 impl Bulkhead {
     /// All places are free. Zero places count as one.
-    #[must_use]
     pub fn new(max_concurrent: u32, max_waiting: u32) -> Self {
         Self {
             word: AtomicU64::new(0),
@@ -219,7 +218,6 @@ impl Bulkhead {
 
     /// Leaves the queue, and returns the state of the ticket: `Waiting` if it waited until now; `Granted` if a
     /// place was granted already, which must be given back.
-    #[must_use]
     pub fn cancel(&self, ticket: &Ticket) -> Fate {
         let mut queue = self.queue.lock();
         if queue.remove(ticket) {
@@ -262,7 +260,6 @@ impl Bulkhead {
 
     /// The number of calls that hold a place.
     #[inline]
-    #[must_use]
     pub fn running(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "half of a word")]
         let running = running(self.word.load(Ordering::Relaxed)) as u32;
@@ -270,7 +267,6 @@ impl Bulkhead {
     }
 
     /// Its statistics now.
-    #[must_use]
     pub fn statistics(&self) -> Statistics {
         let word = self.word.load(Ordering::Acquire);
         #[expect(clippy::cast_possible_truncation, reason = "halves of a word")]

@@ -45,19 +45,16 @@ impl Ticket {
     }
 
     /// Its state now.
-    #[must_use]
     pub fn fate(&self) -> Fate {
         self.state.lock().fate
     }
 
     /// Whether it was granted a place.
-    #[must_use]
     pub fn is_granted(&self) -> bool {
         self.fate() == Fate::Granted
     }
 
     /// The time when it joined the queue.
-    #[must_use]
     pub fn since(&self) -> Nanos {
         self.since
     }

@@ -46,7 +46,6 @@ impl Glob {
     }
 
     /// Returns whether the whole text matches. Only the last `*` is ever retried, which is enough.
-    #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let pieces = &self.0;
         let mut rest = text.chars();

@@ -29,7 +29,6 @@ impl Default for Lifetime {
 
 impl Lifetime {
     /// Returns the times of an entry inserted now that took `cost` to compute. `random` is from 0 to 1.
-    #[must_use]
     pub fn times(&self, ttl: Option<Nanos>, now: Nanos, cost: Nanos, random: f64) -> Times {
         let Some(mut ttl) = ttl.or(self.ttl).filter(|&ttl| ttl != NEVER) else {
             return Times::FOREVER;
@@ -82,13 +81,11 @@ impl Times {
     pub const FOREVER: Self = Self { good_until: NEVER, expires: NEVER, gone: NEVER, lead: 0 };
 
     /// The times of an entry that is good until `expires` and never stale.
-    #[must_use]
     pub const fn until(expires: Nanos) -> Self {
         Self { good_until: expires, expires, gone: expires, lead: 0 }
     }
 
     /// Returns whether the entry is good until one moment and gone from then on.
-    #[must_use]
     pub const fn is_one_moment(&self) -> bool {
         self.good_until == self.gone
     }

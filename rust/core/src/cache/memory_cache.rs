@@ -51,7 +51,6 @@ pub(super) struct More {
 impl EntryOptions {
     /// Options with tags, of which at most [`MOST_TAGS`](super::MOST_TAGS) are kept.
     #[inline]
-    #[must_use]
     pub fn new(weight: u64, times: Times, tags: Vec<Box<str>>) -> Self {
         if times.is_one_moment() && tags.is_empty() {
             return Self::until(weight, times.expires);
@@ -61,7 +60,6 @@ impl EntryOptions {
 
     /// Options of an entry that is good until a moment and has no tags.
     #[inline]
-    #[must_use]
     pub const fn until(weight: u64, expires: Nanos) -> Self {
         Self { weight, good_until: expires, more: None }
     }
@@ -95,7 +93,6 @@ pub struct MemoryCache<K, V> {
 
 impl<K, V> MemoryCache<K, V> {
     /// An empty cache for at most `max_entries` entries (from 1 to 2³²−2) that together weigh at most `max_weight`.
-    #[must_use]
     pub fn new(max_entries: usize, max_weight: Option<u64>, eviction: Eviction) -> Self {
         let max_entries = max_entries.clamp(1, u32::MAX as usize - 1);
         Self {
@@ -116,7 +113,6 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     /// Sets the lifetime of entries.
-    #[must_use]
     pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
         self
@@ -145,7 +141,6 @@ impl<K, V> MemoryCache<K, V> {
 
     /// Spreads a hash by a random seed and a folded multiplication: Python's hash of a number is the number.
     #[inline]
-    #[must_use]
     pub fn spread(&self, hash: u64) -> u64 {
         let product = u128::from(hash ^ self.seed) * u128::from(0x9E37_79B9_7F4A_7C15_u64);
         #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
@@ -343,31 +338,26 @@ impl<K, V> MemoryCache<K, V> {
     }
 
     /// Returns the number of entries, including expired ones that no lookup has met since.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.small.len + self.main.len
     }
 
     /// Returns whether there are no entries.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns the cap on entries.
-    #[must_use]
     pub fn max_entries(&self) -> usize {
         self.max_entries
     }
 
     /// Returns the cap on the weight of all entries.
-    #[must_use]
     pub fn max_weight(&self) -> Option<u64> {
         self.max_weight
     }
 
     /// Returns the counts and the present size.
-    #[must_use]
     pub fn statistics(&self) -> Statistics {
         Statistics { entries: self.len(), weight: self.weight(), tags: self.tags.len(), ..self.counts }
     }

@@ -245,13 +245,11 @@ impl<K, V> Removed<K, V> {
     }
 
     /// Returns the number of pairs.
-    #[must_use]
     pub fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }
 
     /// Returns whether there are no pairs.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }

@@ -77,13 +77,11 @@ pub struct Chaos {
 
 impl Chaos {
     /// Begins the sequence of a seed.
-    #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self { settings, seed, number: AtomicU64::new(0), counts: Arc::default() }
     }
 
     /// This chaos with other settings and another sequence; counts stay.
-    #[must_use]
     pub fn continued(settings: Settings, seed: u64, previous: &Self) -> Self {
         Self { counts: Arc::clone(&previous.counts), ..Self::new(settings, seed) }
     }
@@ -105,7 +103,6 @@ impl Chaos {
     }
 
     /// The counts, under these settings and earlier ones.
-    #[must_use]
     pub fn statistics(&self) -> Statistics {
         let counts = &*self.counts;
         Statistics {

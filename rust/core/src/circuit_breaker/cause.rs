@@ -32,7 +32,6 @@ pub enum Cause {
 
 impl Cause {
     /// The cause in words, for events, errors and dashboards.
-    #[must_use]
     pub fn text(self) -> String {
         let seconds = seconds_from_nanos;
         match self {

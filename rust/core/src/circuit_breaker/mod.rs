@@ -59,13 +59,11 @@ impl Permit {
     }
 
     /// The permit as a number, for a slot of a call.
-    #[must_use]
     pub fn bits(self) -> u64 {
         u64::from(self.0)
     }
 
     /// Back from [`Permit::bits`].
-    #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "it was a u32")]
         let number = bits as u32;
@@ -142,7 +140,6 @@ pub struct CircuitBreaker {
 
 impl CircuitBreaker {
     /// A closed breaker.
-    #[must_use]
     pub fn new(settings: Settings) -> Self {
         let inner = Inner::new(settings);
         Self {
@@ -193,13 +190,11 @@ impl CircuitBreaker {
     }
 
     /// Its statistics now.
-    #[must_use]
     pub fn statistics(&self, now: Nanos) -> Statistics {
         self.change(|inner| inner.statistics(now))
     }
 
     /// Why it refuses now: an identical text as long as that does not change.
-    #[must_use]
     pub fn explain(&self) -> Arc<str> {
         self.inner.lock().explain()
     }

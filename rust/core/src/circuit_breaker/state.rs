@@ -26,7 +26,6 @@ pub enum State {
 
 impl State {
     /// The state's name as settings, metrics and events spell it.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -39,7 +38,6 @@ impl State {
     }
 
     /// The state of that name.
-    #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::Disabled, Self::MetricsOnly]
             .into_iter()

@@ -34,13 +34,11 @@ impl Tally {
     }
 
     /// The share of failed calls; None: there were no calls.
-    #[must_use]
     pub fn failure_rate(self) -> Option<f64> {
         (self.calls > 0).then(|| f64::from(self.failed) / f64::from(self.calls))
     }
 
     /// The share of slow calls; None: there were no calls.
-    #[must_use]
     pub fn slow_rate(self) -> Option<f64> {
         (self.calls > 0).then(|| f64::from(self.slow) / f64::from(self.calls))
     }

@@ -12,7 +12,6 @@ pub struct FakeClock {
 
 impl FakeClock {
     /// A clock that shows `start`.
-    #[must_use]
     pub fn new(start: Nanos) -> Self {
         Self { now: AtomicU64::new(start) }
     }

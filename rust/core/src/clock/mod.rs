@@ -50,7 +50,6 @@ impl Clock for AnyClock {
 }
 
 /// Seconds as nanoseconds: not-a-number and negatives are zero, what does not fit is the largest value.
-#[must_use]
 pub fn nanos_from_seconds(seconds: f64) -> Nanos {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and that is meant")]
     let nanos = (seconds * 1e9).round() as u64;
@@ -58,7 +57,6 @@ pub fn nanos_from_seconds(seconds: f64) -> Nanos {
 }
 
 /// Nanoseconds as seconds.
-#[must_use]
 pub fn seconds_from_nanos(nanos: Nanos) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a quarter of a microsecond after a hundred days")]
     let seconds = nanos as f64 / 1e9;

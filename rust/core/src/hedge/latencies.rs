@@ -47,7 +47,6 @@ pub struct Latencies {
 
 impl Latencies {
     /// Latencies without a sample.
-    #[must_use]
     pub fn new(settings: Settings) -> Self {
         let counts = Counts { buckets: [0; BUCKETS], total: 0, fresh: 0, quantile: None };
         Self { settings, growth: GROWTH.ln(), counts: Mutex::new(counts) }
@@ -75,7 +74,6 @@ impl Latencies {
     }
 
     /// The quantile, or None before enough samples; computed anew each sixty-fourth of the window.
-    #[must_use]
     pub fn quantile(&self) -> Option<Nanos> {
         let mut counts = self.counts.lock();
         if counts.total < self.settings.min_samples || counts.total == 0 {
@@ -92,7 +90,6 @@ impl Latencies {
     }
 
     /// The number of samples that count now.
-    #[must_use]
     pub fn samples(&self) -> u32 {
         self.counts.lock().total
     }

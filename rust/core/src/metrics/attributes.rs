@@ -18,7 +18,6 @@ pub struct Attributes {
 
 impl Attributes {
     /// Attributes from names and values in any order.
-    #[must_use]
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut pairs: Box<[(Box<str>, Box<str>)]> =
             pairs.into_iter().map(|(name, value)| (Box::from(name), Box::from(value))).collect();
@@ -37,7 +36,6 @@ impl Attributes {
     }
 
     /// The attributes of the overflow series.
-    #[must_use]
     pub fn overflow() -> Self {
         Self::new([(OVERFLOW_ATTRIBUTE, "true")])
     }
@@ -53,7 +51,6 @@ impl Attributes {
     }
 
     /// `a="x",b="y"`, escaped: the text between the braces in the text format.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }

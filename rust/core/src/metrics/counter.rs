@@ -49,7 +49,6 @@ impl CounterSeries {
     }
 
     /// The sum so far: whole unless a fraction was ever added.
-    #[must_use]
     pub fn value(&self) -> Value {
         let whole = self.external_sources.with(|sources| {
             sources.iter().fold(self.whole.load(Relaxed), |sum, source| sum.wrapping_add(source.count()))

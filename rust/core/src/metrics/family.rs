@@ -66,19 +66,16 @@ impl<S: Series> Family<S> {
     }
 
     /// The name without the suffixes of the text format.
-    #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
     /// The description, for people.
-    #[must_use]
     pub fn description(&self) -> &Arc<str> {
         &self.description
     }
 
     /// `seconds`, `bytes`, or empty.
-    #[must_use]
     pub fn unit(&self) -> &Arc<str> {
         &self.unit
     }
@@ -88,7 +85,6 @@ impl<S: Series> Family<S> {
     }
 
     /// Names of the attributes in the order of their declaration, or None before it.
-    #[must_use]
     pub fn attribute_names(&self) -> Option<&[Box<str>]> {
         self.names.get().map(|names| &**names)
     }
@@ -171,7 +167,6 @@ impl<S: Series> Family<S> {
     }
 
     /// Every series, the overflow series among them, sorted by attributes.
-    #[must_use]
     pub fn all(&self) -> Vec<Arc<S>> {
         let table = self.table.read();
         let mut all = Vec::with_capacity(table.sorted.len() + 1);
@@ -184,25 +179,21 @@ impl<S: Series> Family<S> {
     }
 
     /// The number of series without the overflow series.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.table.read().sorted.len()
     }
 
     /// Whether there is no series yet.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How often a series was the overflow series because of the cap.
-    #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.overflowed.load(Relaxed)
     }
 
     /// The error for attributes that differ from the instrument's.
-    #[must_use]
     pub fn wrong_attributes(&self, given: Vec<String>) -> MetricsError {
         let expected = self.attribute_names().unwrap_or_default().iter().map(ToString::to_string).collect();
         MetricsError::WrongAttributes { name: self.name.to_string(), expected, given }

@@ -35,7 +35,6 @@ pub struct Gathering {
 
 impl Gathering {
     /// Starts from a snapshot of the registry's own instruments.
-    #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let mut samples = HashMap::new();
         for instrument in snapshot.instruments() {
@@ -84,7 +83,6 @@ impl Gathering {
     }
 
     /// The snapshot with all measurements.
-    #[must_use]
     pub fn finish(self) -> Snapshot {
         self.snapshot
     }

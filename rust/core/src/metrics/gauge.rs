@@ -29,7 +29,6 @@ impl GaugeSeries {
     }
 
     /// The current value.
-    #[must_use]
     pub fn value(&self) -> f64 {
         self.value.get()
     }

@@ -42,13 +42,11 @@ impl Bounds {
     }
 
     /// The bounds.
-    #[must_use]
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// The bounds as the text format writes them.
-    #[must_use]
     pub fn texts(&self) -> &[Box<str>] {
         &self.texts
     }
@@ -75,7 +73,6 @@ pub type Histogram = Family<HistogramSeries>;
 
 impl Histogram {
     /// The upper bounds of the buckets.
-    #[must_use]
     pub fn bounds(&self) -> &[f64] {
         self.shape().values()
     }
@@ -124,7 +121,6 @@ impl HistogramSeries {
     }
 
     /// The distribution so far. The sum may lack values that another thread is recording at this moment.
-    #[must_use]
     pub fn point(&self) -> HistogramPoint {
         self.external_sources.with(|sources| {
             let mut counts: Box<[u64]> = self.counts.iter().map(|count| count.load(Relaxed)).collect();

@@ -49,7 +49,6 @@ pub enum Kind {
 
 impl Kind {
     /// The kind's name in the text format.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",

@@ -9,7 +9,6 @@ use super::snapshot::{HistogramPoint, InstrumentSnapshot, Snapshot, Value};
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Writes a snapshot as OpenMetrics text, which ends with `# EOF`.
-#[must_use]
 pub fn render(snapshot: &Snapshot) -> String {
     let lines: usize = snapshot.instruments().map(|instrument| instrument.series.len() + 3).sum();
     let mut text = String::with_capacity(lines * 80);

@@ -63,7 +63,6 @@ impl Default for Registry {
 
 impl Registry {
     /// Makes a registry of instruments with at most `max_series` series each, and an overflow series.
-    #[must_use]
     pub fn new(max_series: usize) -> Self {
         Self { max_series, instruments: RwLock::default() }
     }
@@ -115,7 +114,6 @@ impl Registry {
 
     /// All instruments now, sorted. Threads go on measuring meanwhile: each value is whole, but two values may be a
     /// moment apart.
-    #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let instruments: Vec<Instrument> = self.instruments.read().by_name.values().cloned().collect();
         let mut overflowed = Vec::new();
@@ -146,7 +144,6 @@ impl Registry {
     }
 
     /// The size of the registry.
-    #[must_use]
     pub fn statistics(&self) -> RegistryStatistics {
         let instruments = self.instruments.read();
         RegistryStatistics {

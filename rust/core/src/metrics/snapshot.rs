@@ -62,7 +62,6 @@ pub struct HistogramPoint {
 
 impl HistogramPoint {
     /// Makes a distribution from its parts, or None if the bounds are invalid or the counts don't fit them.
-    #[must_use]
     pub fn new(bounds: &[f64], counts: Vec<u64>, sum: f64) -> Option<Self> {
         let bounds = Bounds::new("", bounds).ok()?;
         (counts.len() == bounds.values().len() + 1).then(|| Self {
@@ -73,7 +72,6 @@ impl HistogramPoint {
     }
 
     /// The number of values.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }

@@ -44,7 +44,6 @@ pub struct Call {
 impl Call {
     /// A call that begins now, outside of all stages.
     #[inline]
-    #[must_use]
     pub fn new(now: Nanos) -> Self {
         Self {
             position: 0,
@@ -62,31 +61,26 @@ impl Call {
     }
 
     /// The time when it began.
-    #[must_use]
     pub fn started(&self) -> Nanos {
         self.started
     }
 
     /// The next stage inwards; of a queued call, the stage of the queue.
-    #[must_use]
     pub fn position(&self) -> usize {
         self.position
     }
 
     /// The number of the attempt to repeat; the first is 1.
-    #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// The number of attempts so far.
-    #[must_use]
     pub fn attempts(&self) -> u32 {
         self.repeats.saturating_add(1)
     }
 
     /// Whether only the budget refused another attempt.
-    #[must_use]
     pub fn is_overdrawn(&self) -> bool {
         self.overdrawn
     }
@@ -98,7 +92,6 @@ impl Call {
 
     /// The earliest deadline of the time limits around it.
     #[inline]
-    #[must_use]
     pub fn deadline(&self) -> Option<Nanos> {
         (self.deadline != 0).then_some(self.deadline)
     }
@@ -109,14 +102,12 @@ impl Call {
     }
 
     /// The deadline kept outside.
-    #[must_use]
     pub fn horizon(&self) -> Option<Nanos> {
         (self.horizon != 0).then_some(self.horizon)
     }
 
     /// The earliest deadline for inner code, kept here or outside.
     #[inline]
-    #[must_use]
     pub fn around(&self) -> Option<Nanos> {
         self.deadline().into_iter().chain(self.horizon()).min()
     }

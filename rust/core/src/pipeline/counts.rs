@@ -62,13 +62,11 @@ pub struct Counts {
 
 impl Counts {
     /// Counts of zero, which a registry's series show too.
-    #[must_use]
     pub fn new(metrics: Option<Metrics>) -> Self {
         Self::continued(Totals::default(), metrics)
     }
 
     /// Continues these counts in other series, when a pipeline is bound to another registry.
-    #[must_use]
     pub fn continued(totals: Totals, metrics: Option<Metrics>) -> Self {
         let durations = Arc::new(Durations::default());
         if let Some(metrics) = &metrics {
@@ -88,7 +86,6 @@ impl Counts {
     }
 
     /// The totals now.
-    #[must_use]
     pub fn totals(&self) -> Totals {
         Totals {
             successes: self.before + self.durations.count(),
@@ -101,7 +98,6 @@ impl Counts {
     }
 
     /// The number of ended calls without refused and cancelled ones.
-    #[must_use]
     pub fn worked(&self) -> u64 {
         self.before + self.durations.count() + self.errors.load(Relaxed) + self.timeouts.load(Relaxed)
     }

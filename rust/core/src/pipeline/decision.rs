@@ -34,7 +34,6 @@ pub enum Decision {
 
 impl Decision {
     /// The decision's name in Python.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Proceed => "proceed",
@@ -95,7 +94,6 @@ pub enum Reason {
 
 impl Reason {
     /// The reason in words, for the error.
-    #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::NoToken => "no token is left",

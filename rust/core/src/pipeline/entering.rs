@@ -130,7 +130,6 @@ impl Pipeline {
 
     /// Whether a queued call waits for itself: it is made inside of calls that hold all places, none of which
     /// can end before it.
-    #[must_use]
     pub fn waits_for_itself(&self, call: &Call, holders: u32) -> bool {
         call.ticket.is_some()
             && self.places(call.position).is_some_and(|places| holders >= places.statistics().max_concurrent)

@@ -45,7 +45,6 @@ impl CountSource for Kept {
 
 impl Hits {
     /// Hits counted on from `before`, which another series has.
-    #[must_use]
     pub fn new(before: u64, series: Option<Arc<CounterSeries>>) -> Self {
         let kept = Arc::new(Kept::default());
         if let Some(series) = &series {
@@ -60,13 +59,11 @@ impl Hits {
     }
 
     /// The number of hits.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.before + self.kept.count()
     }
 
     /// A count for one cache.
-    #[must_use]
     pub fn of_cache(&self) -> Arc<CacheHits> {
         let hits = Arc::new(CacheHits::default());
         self.kept.caches.lock().push(Arc::clone(&hits));

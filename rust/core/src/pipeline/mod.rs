@@ -61,25 +61,21 @@ impl Pipeline {
     }
 
     /// The counts of its calls.
-    #[must_use]
     pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 
     /// Whether it is the outermost part, which counts the pipeline's calls.
-    #[must_use]
     pub fn counts_calls(&self) -> bool {
         self.counts_calls
     }
 
     /// The number of policies.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.stages.len()
     }
 
     /// Whether there are no policies.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }

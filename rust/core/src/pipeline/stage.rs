@@ -42,7 +42,6 @@ impl Kind {
     ];
 
     /// The name that users type.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::RateLimit => "rate_limit",

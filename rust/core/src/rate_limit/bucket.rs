@@ -35,7 +35,6 @@ pub struct Bucket<P> {
 
 impl<P: Pacing> Bucket<P> {
     /// A full bucket.
-    #[must_use]
     pub fn new(limit: Limit) -> Self {
         Self {
             arrival: AtomicU64::new(0),
@@ -52,7 +51,6 @@ impl<P: Pacing> Bucket<P> {
 
     /// The limit now.
     #[inline]
-    #[must_use]
     pub fn limit(&self) -> Limit {
         loop {
             let before = self.version.load(Ordering::Acquire);

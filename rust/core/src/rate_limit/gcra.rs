@@ -16,7 +16,6 @@ pub struct Limit {
 
 impl Limit {
     /// So many tokens a second, and at most `burst` at once; a burst of zero counts as one.
-    #[must_use]
     pub fn new(rate: Rate, burst: u64) -> Self {
         Self { interval: rate.interval_nanos(), burst: burst.max(1) }
     }
@@ -33,14 +32,12 @@ impl Limit {
     }
 
     /// Tokens a second, as they come out of whole nanoseconds.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "an interval is at most 1e17")]
     pub fn per_second(&self) -> f64 {
         1e9 / self.interval as f64
     }
 
     /// Tokens a full bucket holds.
-    #[must_use]
     pub fn burst(&self) -> u64 {
         self.burst
     }

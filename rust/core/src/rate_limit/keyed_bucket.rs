@@ -70,7 +70,6 @@ pub struct KeyedBucket<P> {
 
 impl<P: Pacing> KeyedBucket<P> {
     /// Room for `capacity` keys (at least one), all full.
-    #[must_use]
     pub fn new(limit: Limit, capacity: usize) -> Self {
         let capacity = capacity.max(1);
         let sets = capacity.saturating_mul(SLOTS_PER_KEY).div_ceil(WAYS);
@@ -91,13 +90,11 @@ impl<P: Pacing> KeyedBucket<P> {
 
     /// The hash by which this bucket knows a key: keyed by this bucket's own random seed.
     #[inline]
-    #[must_use]
     pub fn hash<K: Hash + ?Sized>(&self, key: &K) -> u64 {
         self.hasher.hash_one(key).max(1)
     }
 
     /// The limit now.
-    #[must_use]
     pub fn limit(&self) -> Limit {
         *self.limit.read()
     }

@@ -128,7 +128,6 @@ impl AnyLimiter {
     }
 
     /// Whether it counts by keys.
-    #[must_use]
     #[inline]
     pub fn is_keyed(&self) -> bool {
         match self {
@@ -149,7 +148,6 @@ impl AnyLimiter {
     }
 
     /// The limiter behind its interface.
-    #[must_use]
     pub fn get(&self) -> &dyn Limiter {
         match self {
             Self::TokenBucket(bucket) => &**bucket,

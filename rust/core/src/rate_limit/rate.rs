@@ -69,13 +69,11 @@ impl Rate {
     }
 
     /// Tokens a second.
-    #[must_use]
     pub fn as_per_second(self) -> f64 {
         self.per_second
     }
 
     /// The burst where none is said: the number before the slash, rounded up; `"5/min"` lets five through at once.
-    #[must_use]
     pub fn default_burst(self) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -87,13 +85,11 @@ impl Rate {
     }
 
     /// The number before the slash; of a rate that was given as a number a second, that number.
-    #[must_use]
     pub fn count(self) -> f64 {
         self.count
     }
 
     /// The time behind the slash in nanoseconds, rounded to whole ones.
-    #[must_use]
     pub fn period_nanos(self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
         let nanos = (1e9 * self.count / self.per_second).round() as u64;
@@ -101,7 +97,6 @@ impl Rate {
     }
 
     /// Nanoseconds between two tokens, rounded to whole ones: exact to 0.05 % up to a million a second.
-    #[must_use]
     pub fn interval_nanos(self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e17 by the range")]
         let nanos = (1e9 / self.per_second).round() as u64;

@@ -39,14 +39,12 @@ impl Quota {
     }
 
     /// Tokens a second.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a period is at most 1e17")]
     pub fn per_second(&self) -> f64 {
         f64::from(self.count) * 1e9 / self.period as f64
     }
 
     /// Tokens in each window.
-    #[must_use]
     pub fn count(&self) -> u64 {
         u64::from(self.count)
     }

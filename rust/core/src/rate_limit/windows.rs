@@ -67,14 +67,12 @@ fn reserve<C: Counting>(quota: &Quota, used: &mut Used, n: u64, max_wait: Nanos,
 
 impl<C: Counting> Window<C> {
     /// Nothing used yet.
-    #[must_use]
     pub fn new(quota: Quota) -> Self {
         let state = State { quota, used: Used::default(), counts: Counts::default() };
         Self { state: Mutex::new(state), counting: PhantomData }
     }
 
     /// The quota now.
-    #[must_use]
     pub fn quota(&self) -> Quota {
         self.state.lock().quota
     }
@@ -184,7 +182,6 @@ pub struct KeyedWindow<C> {
 
 impl<C: Counting> KeyedWindow<C> {
     /// Room for `capacity` keys (at least one), nothing used yet.
-    #[must_use]
     pub fn new(quota: Quota, capacity: usize) -> Self {
         let capacity = capacity.max(1);
         let sets = capacity.saturating_mul(SLOTS_PER_KEY).div_ceil(WAYS);
@@ -200,7 +197,6 @@ impl<C: Counting> KeyedWindow<C> {
     }
 
     /// The quota now.
-    #[must_use]
     pub fn quota(&self) -> Quota {
         self.shards[0].lock().quota
     }

@@ -55,7 +55,6 @@ pub struct Budget {
 
 impl Budget {
     /// A full budget that earns from now on, at this number of ended calls.
-    #[must_use]
     pub fn new(settings: Settings, calls: u64, now: Nanos) -> Self {
         let burst = u64::from(settings.burst) * TOKEN;
         Self {
@@ -71,7 +70,6 @@ impl Budget {
     }
 
     /// This budget with other settings; its rest, up to the new burst, and its counts stay.
-    #[must_use]
     pub fn replaced(&self, settings: Settings, calls: u64, now: Nanos) -> Self {
         let next = Self::new(settings, calls, now);
         let left = self.left(self.earned(calls, now)).min(next.burst);
@@ -82,7 +80,6 @@ impl Budget {
     }
 
     /// Its settings.
-    #[must_use]
     pub fn settings(&self) -> Settings {
         self.settings
     }
@@ -101,7 +98,6 @@ impl Budget {
     }
 
     /// Its statistics now.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     pub fn statistics(&self, calls: u64, now: Nanos) -> Statistics {
         Statistics {

@@ -47,13 +47,11 @@ pub struct Retry {
 
 impl Retry {
     /// A retry whose jitter begins with this seed.
-    #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self { settings, random: Random::new(seed) }
     }
 
     /// The time to wait after a failed attempt, or None after the last one.
-    #[must_use]
     pub fn delay(&self, failed: Failed) -> Option<Nanos> {
         let settings = &self.settings;
         let asked = failed.retry_after.unwrap_or(0);
@@ -68,7 +66,6 @@ impl Retry {
 
     /// Whether a call has to remember its last backoff.
     #[inline]
-    #[must_use]
     pub fn remembers_backoff(&self) -> bool {
         matches!(self.settings.backoffs, Backoffs::Decorrelated { .. })
     }

@@ -41,19 +41,16 @@ pub struct Wheel<T> {
 
 impl<T> Wheel<T> {
     /// An empty wheel; deadlines of the same tick share a slot.
-    #[must_use]
     pub fn new(tick: Nanos) -> Self {
         Self { tick: tick.max(1), slots: vec![NONE; SLOTS].into(), entries: Vec::new(), free: NONE, len: 0, done: 0 }
     }
 
     /// The number of deadlines.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are no deadlines.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -110,7 +107,6 @@ impl<T> Wheel<T> {
     }
 
     /// The earliest deadline; reads one turn of slots, and all entries only if all are further away.
-    #[must_use]
     pub fn earliest(&self) -> Option<Nanos> {
         if self.len == 0 {
             return None;
