@@ -84,11 +84,7 @@ pub fn check_attributes(instrument: &str, names: &[&str]) -> Result<(), MetricsE
     for (index, name) in names.iter().enumerate() {
         check_attribute(instrument, name)?;
         if names[..index].contains(name) {
-            return Err(MetricsError::InvalidAttribute {
-                name: instrument.to_owned(),
-                attribute: (*name).to_owned(),
-                reason: "it is named twice",
-            });
+            return Err(MetricsError::InvalidAttribute(instrument.to_owned(), (*name).to_owned(), "it is named twice"));
         }
     }
     Ok(())
@@ -105,7 +101,7 @@ pub(super) fn check_attribute(instrument: &str, name: &str) -> Result<(), Metric
     } else {
         return Ok(());
     };
-    Err(MetricsError::InvalidAttribute { name: instrument.to_owned(), attribute: name.to_owned(), reason })
+    Err(MetricsError::InvalidAttribute(instrument.to_owned(), name.to_owned(), reason))
 }
 
 /// ASCII letters, digits and underscores, no digit first.

@@ -75,4 +75,8 @@ impl Series for CounterSeries {
     fn attributes(&self) -> &Arc<Attributes> {
         &self.attributes
     }
+
+    fn read(&self) -> Value {
+        self.value()
+    }
 }

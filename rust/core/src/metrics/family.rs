@@ -1,5 +1,6 @@
 //! The series of one instrument: found by their attributes, capped, kept in order.
 
+use std::any::Any;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -8,6 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 
 use super::attributes::check_attributes;
+use super::snapshot::{InstrumentSnapshot, SeriesSnapshot, Value};
 use super::{Attributes, Kind, MetricsError};
 
 /// One set of attributes with its aggregate, made when the attributes first occur.
@@ -20,6 +22,8 @@ pub trait Series: Sized {
     fn new(attributes: Arc<Attributes>, shape: &Self::Shape) -> Self;
     /// The series' own attributes.
     fn attributes(&self) -> &Arc<Attributes>;
+    /// The value now.
+    fn read(&self) -> Value;
 }
 
 /// An instrument: its description and all of its series.
@@ -99,13 +103,7 @@ impl<S: Series> Family<S> {
         if same_names(declared, names.iter().copied()) {
             Ok(())
         } else {
-            Err(MetricsError::Differs {
-                name: self.name.to_string(),
-                kind: S::KIND,
-                what: "attributes",
-                registered: format!("({})", declared.join(", ")),
-                asked: format!("({})", names.join(", ")),
-            })
+            Err(self.differs("attributes", format!("({})", declared.join(", ")), format!("({})", names.join(", "))))
         }
     }
 
@@ -196,7 +194,11 @@ impl<S: Series> Family<S> {
     /// The error for attributes that differ from the instrument's.
     pub fn wrong_attributes(&self, given: Vec<String>) -> MetricsError {
         let expected = self.attribute_names().unwrap_or_default().iter().map(ToString::to_string).collect();
-        MetricsError::WrongAttributes { name: self.name.to_string(), expected, given }
+        MetricsError::WrongAttributes(self.name.to_string(), expected, given)
+    }
+
+    pub(super) fn differs(&self, property: &'static str, registered: String, requested: String) -> MetricsError {
+        MetricsError::Differs(self.name.to_string(), S::KIND, property, registered, requested)
     }
 
     fn overflow_series(&self) -> &Arc<S> {
@@ -208,6 +210,39 @@ impl<S: Series> Family<S> {
         let mut hasher = self.hasher.build_hasher();
         values.iter().for_each(|value| hash_value(&mut hasher, value));
         hasher.finish()
+    }
+}
+
+/// An instrument of any kind, as the registry keeps it.
+pub(super) trait AnyFamily: Any + Send + Sync {
+    fn kind(&self) -> Kind;
+    fn snapshot(&self) -> InstrumentSnapshot;
+    /// The number of series, and of measurements in the overflow series.
+    fn size(&self) -> (usize, u64);
+}
+
+impl<S: Series + Send + Sync + 'static> AnyFamily for Family<S>
+where
+    S::Shape: Send + Sync,
+{
+    fn kind(&self) -> Kind {
+        S::KIND
+    }
+
+    fn snapshot(&self) -> InstrumentSnapshot {
+        let series =
+            |series: Arc<S>| SeriesSnapshot { attributes: Arc::clone(series.attributes()), value: series.read() };
+        InstrumentSnapshot {
+            name: Arc::clone(&self.name),
+            kind: S::KIND,
+            description: Arc::clone(&self.description),
+            unit: Arc::clone(&self.unit),
+            series: self.all().into_iter().map(series).collect(),
+        }
+    }
+
+    fn size(&self) -> (usize, u64) {
+        (self.len(), self.overflowed())
     }
 }
 

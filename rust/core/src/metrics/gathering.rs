@@ -53,20 +53,20 @@ impl Gathering {
         let Measurement { name, kind, unit, value, .. } = *measured;
         if kind == Kind::Counter && !(value >= 0.0 && value.is_finite()) {
             let reason = "a counter is a finite number that is not negative";
-            return Err(MetricsError::InvalidAmount { name: name.to_owned(), reason, value });
+            return Err(MetricsError::InvalidAmount(name.to_owned(), reason, value));
         }
         for (attribute, _) in measured.attributes {
             check_attribute(name, attribute)?;
         }
         let attributes = Arc::new(Attributes::new(measured.attributes.iter().copied()));
         if attributes.has_duplicates() {
-            return Err(MetricsError::MeasuredTwice { name: name.to_owned() });
+            return Err(MetricsError::MeasuredTwice(name.to_owned()));
         }
         if !self.snapshot.instruments.contains_key(name) {
             self.begin(measured)?;
         }
         let Some(instrument) = self.snapshot.instruments.get_mut(name) else { return Ok(()) };
-        let differs = |what| Err(MetricsError::CannotMerge { name: name.to_owned(), what });
+        let differs = |what| Err(MetricsError::CannotMerge(name.to_owned(), what));
         if instrument.kind != kind {
             return differs("kind");
         }
@@ -74,7 +74,7 @@ impl Gathering {
             return differs("unit");
         }
         match instrument.series.binary_search_by(|series| series.attributes.cmp(&attributes)) {
-            Ok(_) => Err(MetricsError::MeasuredTwice { name: name.to_owned() }),
+            Ok(_) => Err(MetricsError::MeasuredTwice(name.to_owned())),
             Err(place) => {
                 instrument.series.insert(place, SeriesSnapshot { attributes, value: Value::Real(value) });
                 Ok(())
@@ -94,7 +94,7 @@ impl Gathering {
         let samples = sample_names(&exposed_name(&name, measured.unit), measured.kind);
         if let Some((sample, other)) = samples.iter().find_map(|sample| self.samples.get_key_value(sample)) {
             let (sample, other) = (sample.clone(), other.to_string());
-            return Err(MetricsError::Collides { name: name.to_string(), sample, other });
+            return Err(MetricsError::Collides(name.to_string(), sample, other));
         }
         self.samples.extend(samples.into_iter().map(|sample| (sample, Arc::clone(&name))));
         let begun = InstrumentSnapshot {

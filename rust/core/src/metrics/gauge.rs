@@ -1,9 +1,11 @@
 //! Gauges: values that go up and down.
 
+use std::sync::Arc;
+
 use super::family::{Family, Series};
 use super::float::AtomicFloat;
+use super::snapshot::Value;
 use super::{Attributes, Kind};
-use std::sync::Arc;
 
 /// A value that goes up and down, for each set of attributes.
 pub type Gauge = Family<GaugeSeries>;
@@ -44,5 +46,9 @@ impl Series for GaugeSeries {
 
     fn attributes(&self) -> &Arc<Attributes> {
         &self.attributes
+    }
+
+    fn read(&self) -> Value {
+        Value::Real(self.value())
     }
 }

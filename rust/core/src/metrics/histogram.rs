@@ -7,7 +7,7 @@ use super::external_sources::{DistributionSource, ExternalSources};
 use super::family::{Family, Series};
 use super::float::AtomicFloat;
 use super::openmetrics::write_float;
-use super::snapshot::HistogramPoint;
+use super::snapshot::{HistogramPoint, Value};
 use super::{Attributes, Kind, MetricsError};
 
 /// Bounds for durations in seconds, as OpenTelemetry's HTTP conventions have them.
@@ -31,7 +31,7 @@ impl Bounds {
             && values.iter().all(|bound| bound.is_finite() && *bound >= 0.0)
             && values.windows(2).all(|pair| pair[0] < pair[1]);
         if !sound {
-            return Err(MetricsError::InvalidBounds { name: name.to_owned(), bounds: values.to_vec() });
+            return Err(MetricsError::InvalidBounds(name.to_owned(), values.to_vec()));
         }
         let texts = values.iter().map(|bound| {
             let mut text = String::new();
@@ -147,5 +147,9 @@ impl Series for HistogramSeries {
 
     fn attributes(&self) -> &Arc<Attributes> {
         &self.attributes
+    }
+
+    fn read(&self) -> Value {
+        Value::Histogram(self.point())
     }
 }

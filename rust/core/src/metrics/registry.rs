@@ -1,5 +1,6 @@
 //! The registry: every instrument of one App by its name.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::attributes::is_identifier;
 use super::counter::Counter;
-use super::family::{Family, Series};
+use super::family::{AnyFamily, Family, Series};
 use super::gauge::Gauge;
 use super::histogram::{Bounds, Histogram};
 use super::openmetrics::{exposed_name, sample_names};
@@ -32,16 +33,9 @@ pub struct Registry {
 
 #[derive(Default)]
 struct Instruments {
-    by_name: BTreeMap<Arc<str>, Instrument>,
+    by_name: BTreeMap<Arc<str>, Arc<dyn AnyFamily>>,
     /// Names in the text format, each with its instrument.
     samples: HashMap<String, Arc<str>>,
-}
-
-#[derive(Clone)]
-enum Instrument {
-    Counter(Arc<Counter>),
-    Gauge(Arc<Gauge>),
-    Histogram(Arc<Histogram>),
 }
 
 /// The size of a registry.
@@ -72,10 +66,7 @@ impl Registry {
     /// # Errors
     /// The name or unit can't be exposed, or another instrument has the name.
     pub fn counter(&self, name: &str, description: &str, unit: &str) -> Result<Arc<Counter>, MetricsError> {
-        self.instrument(name, description, unit, (), Instrument::Counter, |found| match found {
-            Instrument::Counter(counter) => Ok(Arc::clone(counter)),
-            other => Err(other.kind()),
-        })
+        self.instrument(name, description, unit, ())
     }
 
     /// The gauge of this name. Its first series fixes the names of its attributes.
@@ -83,10 +74,7 @@ impl Registry {
     /// # Errors
     /// The name or unit can't be exposed, or another instrument has the name.
     pub fn gauge(&self, name: &str, description: &str, unit: &str) -> Result<Arc<Gauge>, MetricsError> {
-        self.instrument(name, description, unit, (), Instrument::Gauge, |found| match found {
-            Instrument::Gauge(gauge) => Ok(Arc::clone(gauge)),
-            other => Err(other.kind()),
-        })
+        self.instrument(name, description, unit, ())
     }
 
     /// The histogram of this name. Its first series fixes the names of its attributes.
@@ -100,27 +88,23 @@ impl Registry {
         unit: &str,
         bounds: &[f64],
     ) -> Result<Arc<Histogram>, MetricsError> {
-        let shape = Arc::new(Bounds::new(name, bounds)?);
-        let histogram =
-            self.instrument(name, description, unit, shape, Instrument::Histogram, |found| match found {
-                Instrument::Histogram(histogram) => Ok(Arc::clone(histogram)),
-                other => Err(other.kind()),
-            })?;
+        let histogram: Arc<Histogram> =
+            self.instrument(name, description, unit, Arc::new(Bounds::new(name, bounds)?))?;
         if histogram.bounds() == bounds {
             return Ok(histogram);
         }
-        Err(differs(name, Kind::Histogram, "bounds", format!("{:?}", histogram.bounds()), format!("{bounds:?}")))
+        Err(histogram.differs("bounds", format!("{:?}", histogram.bounds()), format!("{bounds:?}")))
     }
 
     /// All instruments now, sorted. Threads go on measuring meanwhile: each value is whole, but two values may be a
     /// moment apart.
     pub fn snapshot(&self) -> Snapshot {
-        let instruments: Vec<Instrument> = self.instruments.read().by_name.values().cloned().collect();
+        let instruments: Vec<Arc<dyn AnyFamily>> = self.instruments.read().by_name.values().cloned().collect();
         let mut overflowed = Vec::new();
         let mut snapshot = Snapshot::default();
         for instrument in instruments {
             let taken = instrument.snapshot();
-            let count = instrument.overflowed();
+            let (_, count) = instrument.size();
             if count > 0 {
                 overflowed.push(SeriesSnapshot {
                     attributes: Arc::new(Attributes::new([("instrument", &*taken.name)])),
@@ -146,103 +130,48 @@ impl Registry {
     /// The size of the registry.
     pub fn statistics(&self) -> RegistryStatistics {
         let instruments = self.instruments.read();
-        RegistryStatistics {
-            instruments: instruments.by_name.len(),
-            series: instruments.by_name.values().map(Instrument::len).sum(),
-            overflowed: instruments.by_name.values().map(Instrument::overflowed).sum(),
+        let mut statistics = RegistryStatistics { instruments: instruments.by_name.len(), series: 0, overflowed: 0 };
+        for (series, overflowed) in instruments.by_name.values().map(|instrument| instrument.size()) {
+            statistics.series += series;
+            statistics.overflowed += overflowed;
         }
+        statistics
     }
 
-    fn instrument<S: Series>(
+    fn instrument<S: Series + Send + Sync + 'static>(
         &self,
         name: &str,
         description: &str,
         unit: &str,
         shape: S::Shape,
-        wrap: fn(Arc<Family<S>>) -> Instrument,
-        unwrap: fn(&Instrument) -> Result<Arc<Family<S>>, Kind>,
-    ) -> Result<Arc<Family<S>>, MetricsError> {
+    ) -> Result<Arc<Family<S>>, MetricsError>
+    where
+        S::Shape: Send + Sync,
+    {
         check_name(name, S::KIND)?;
         check_unit(name, unit)?;
         let mut instruments = self.instruments.write();
         if let Some(found) = instruments.by_name.get(name) {
-            let family = unwrap(found).map_err(|registered| MetricsError::KindDiffers {
-                name: name.to_owned(),
-                registered,
-                asked: S::KIND,
-            })?;
+            let any: Arc<dyn Any + Send + Sync> = Arc::<dyn AnyFamily>::clone(found);
+            let family = any
+                .downcast::<Family<S>>()
+                .map_err(|_| MetricsError::KindDiffers(name.to_owned(), found.kind(), S::KIND))?;
             if &**family.unit() != unit {
-                return Err(differs(name, S::KIND, "unit", format!("{:?}", family.unit()), format!("{unit:?}")));
+                return Err(family.differs("unit", format!("{:?}", family.unit()), format!("{unit:?}")));
             }
             return Ok(family);
         }
         let samples = sample_names(&exposed_name(name, unit), S::KIND);
         if let Some((sample, other)) = samples.iter().find_map(|sample| instruments.samples.get_key_value(sample)) {
-            return Err(MetricsError::Collides {
-                name: name.to_owned(),
-                sample: sample.clone(),
-                other: other.to_string(),
-            });
+            return Err(MetricsError::Collides(name.to_owned(), sample.clone(), other.to_string()));
         }
         let family = Arc::new(Family::new(name, description, unit, shape, self.max_series));
         for sample in samples {
             instruments.samples.insert(sample, Arc::clone(family.name()));
         }
-        instruments.by_name.insert(Arc::clone(family.name()), wrap(Arc::clone(&family)));
+        instruments.by_name.insert(Arc::clone(family.name()), Arc::<Family<S>>::clone(&family));
         Ok(family)
     }
-}
-
-impl Instrument {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Counter(_) => Kind::Counter,
-            Self::Gauge(_) => Kind::Gauge,
-            Self::Histogram(_) => Kind::Histogram,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Counter(family) => family.len(),
-            Self::Gauge(family) => family.len(),
-            Self::Histogram(family) => family.len(),
-        }
-    }
-
-    fn overflowed(&self) -> u64 {
-        match self {
-            Self::Counter(family) => family.overflowed(),
-            Self::Gauge(family) => family.overflowed(),
-            Self::Histogram(family) => family.overflowed(),
-        }
-    }
-
-    fn snapshot(&self) -> InstrumentSnapshot {
-        match self {
-            Self::Counter(family) => snapshot_of(family, super::CounterSeries::value),
-            Self::Gauge(family) => snapshot_of(family, |series| Value::Real(series.value())),
-            Self::Histogram(family) => snapshot_of(family, |series| Value::Histogram(series.point())),
-        }
-    }
-}
-
-fn snapshot_of<S: Series>(family: &Family<S>, value: impl Fn(&S) -> Value) -> InstrumentSnapshot {
-    let series = family
-        .all()
-        .into_iter()
-        .map(|series| SeriesSnapshot { attributes: Arc::clone(series.attributes()), value: value(&series) });
-    InstrumentSnapshot {
-        name: Arc::clone(family.name()),
-        kind: S::KIND,
-        description: Arc::clone(family.description()),
-        unit: Arc::clone(family.unit()),
-        series: series.collect(),
-    }
-}
-
-fn differs(name: &str, kind: Kind, what: &'static str, registered: String, asked: String) -> MetricsError {
-    MetricsError::Differs { name: name.to_owned(), kind, what, registered, asked }
 }
 
 /// Checks that the text format can carry the name, and the registry does not reserve it.
@@ -256,7 +185,7 @@ pub(super) fn check_name(name: &str, kind: Kind) -> Result<(), MetricsError> {
     } else {
         return Ok(());
     };
-    Err(MetricsError::InvalidName { name: name.to_owned(), reason })
+    Err(MetricsError::InvalidName(name.to_owned(), reason))
 }
 
 /// Checks that the unit can be part of a name.
@@ -264,5 +193,5 @@ pub(super) fn check_unit(name: &str, unit: &str) -> Result<(), MetricsError> {
     if unit.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
         return Ok(());
     }
-    Err(MetricsError::InvalidUnit { name: name.to_owned(), unit: unit.to_owned() })
+    Err(MetricsError::InvalidUnit(name.to_owned(), unit.to_owned()))
 }

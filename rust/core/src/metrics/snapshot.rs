@@ -103,7 +103,7 @@ impl Snapshot {
             self.instruments.insert(Arc::clone(&other.name), other);
             return Ok(());
         };
-        let fail = |what| Err(MetricsError::CannotMerge { name: other.name.to_string(), what });
+        let fail = |what| Err(MetricsError::CannotMerge(other.name.to_string(), what));
         if ours.kind != other.kind {
             return fail("kind");
         }
@@ -148,13 +148,13 @@ impl Snapshot {
                 check_attribute(&other.name, name)?;
             }
             if matches!(series.value, Value::Histogram(_)) != (other.kind == Kind::Histogram) {
-                return Err(MetricsError::CannotMerge { name: other.name.to_string(), what: "the kind of its values" });
+                return Err(MetricsError::CannotMerge(other.name.to_string(), "the kind of its values"));
             }
         }
         other.series.sort_by(|a, b| a.attributes.cmp(&b.attributes));
         let twice = other.series.windows(2).any(|pair| pair[0].attributes == pair[1].attributes);
         if twice || other.series.iter().any(|series| series.attributes.has_duplicates()) {
-            return Err(MetricsError::MeasuredTwice { name: other.name.to_string() });
+            return Err(MetricsError::MeasuredTwice(other.name.to_string()));
         }
         self.merge(other, gauges)
     }

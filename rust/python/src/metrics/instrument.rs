@@ -147,7 +147,7 @@ impl<S: Series> Instrument<S> {
 
     #[cold]
     fn invalid(&self, reason: &'static str, value: f64) -> PyErr {
-        error(MetricsError::InvalidAmount { name: self.family.name().to_string(), reason, value })
+        error(MetricsError::InvalidAmount(self.family.name().to_string(), reason, value))
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
 fn error(error: MetricsError) -> PyErr {
     let words = error.to_string();
     match error {
-        MetricsError::WrongAttributes { .. } => PyTypeError::new_err(words),
+        MetricsError::WrongAttributes(..) => PyTypeError::new_err(words),
         _ => PyValueError::new_err(words),
     }
 }
