@@ -1,4 +1,4 @@
-"""What an in-process cache has counted."""
+"""Counts of an in-process cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from corten.metrics.measured import counter, gauge
 
 
 class CacheStatistics(msgspec.Struct, frozen=True):
-    """Counts since the cache was made, and what it holds now."""
+    """Counts since the cache was made, and its present size."""
 
     hits: Annotated[int, counter("Lookups that found a value")]
     misses: Annotated[int, counter("Lookups that found none, or one whose time had passed")]
@@ -27,6 +27,6 @@ class CacheStatistics(msgspec.Struct, frozen=True):
 
     @property
     def hit_ratio(self) -> float:
-        """The share of lookups that found a value, from 0 to 1; 0 where there was no lookup."""
+        """Share of lookups that found a value, 0 to 1; 0 without lookups."""
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else 0.0

@@ -124,7 +124,7 @@ async def test_a_key_function_that_raises_is_the_callers_business(pipeline: Call
         await load(0)
     assert users.calls == []
     unhashable = pipeline(Cache(key=lambda user, locale="en": [user]))(users.load)
-    with pytest.raises(TypeError, match=r"load: the cache's key function gave what is not hashable, of type list"):
+    with pytest.raises(TypeError, match=r"load: the cache's key function returned an unhashable list"):
         await unhashable(1)
 
 

@@ -15,7 +15,7 @@ from corten import RateLimit
 from corten.errors import RateLimited, ResourceUnavailable
 from corten.events import CallDegraded, CallRefused, Event, Events
 from corten.pipeline import Pipeline
-from corten.pipeline.layers.rate_limit import text_of
+from corten.pipeline.layers.key_text import key_text
 from corten.pipeline.pipeline import runtime_of
 from corten.policies import Cache, Retry, Timeout
 from corten.rate_limit import SharedLimit, TokenBucket, Verdict
@@ -59,7 +59,7 @@ def events() -> Events:
 def shared(
     clock: FakeClock, backend: Backend, events: Events, pipeline: Callable[..., Pipeline]
 ) -> Callable[..., Pipeline]:
-    """Pipelines as those of an App whose plugin offers the backend."""
+    """Make pipelines as in an App with a backend."""
 
     def make(*policies: Any, name: str = "p") -> Pipeline:
         made = pipeline(*policies, name=name)
@@ -87,7 +87,7 @@ async def test_pipelines_of_two_processes_take_from_one_limit(
     assert await there(call)("bob", n=3) == "bob"
     with pytest.raises(RateLimited, match="costs more tokens than the limit ever holds"):
         await here(call)("eve", 4)
-    assert list(backend.buckets) == ["rate_limit:users:0:str:ann", "rate_limit:users:0:str:bob"]
+    assert list(backend.buckets) == ['rate_limit:users:0:"ann"', 'rate_limit:users:0:"bob"']
     assert {(limit.algorithm, round(limit.period), limit.burst) for limit in backend.limits} == {
         ("token_bucket", 3600, 3)
     }
@@ -158,7 +158,7 @@ async def test_without_the_backend_each_process_counts_by_itself_and_it_heals(
         with pytest.raises(RateLimited):
             await call()
         assert [each.message for each in caplog.records] == [
-            "pipeline p: the shared rate limit can't be asked, so this process counts by itself: memory is away"
+            "pipeline p: the shared rate limit can't be reached, so this process decides alone: memory is away"
         ]
         backend.away = False
         clock.tick(5)
@@ -234,7 +234,7 @@ async def test_what_goes_wrong_with_keys_is_raised_and_nothing_is_asked(
         warnings.simplefilter("error")
         for user, n, error, words in (
             ([], 1, TypeError, "unhashable"),
-            (object(), 1, TypeError, "can't be shared, for it can't be written"),
+            (object(), 1, TypeError, "can't be shared, because it can't be written as JSON"),
             ("ann", -1, ValueError, "a call costs -1"),
             ("ann", "1", ValueError, "a call costs '1'"),
         ):
@@ -267,10 +267,10 @@ def test_different_keys_are_different_texts() -> None:
         "1", 1, 1.5, True, None, b"1", ("1",), (1,), ((1,),), ("a", "b"), (("a",), "b"), "a,b", frozenset({1, 2}),
         date(2024, 1, 1), "2024-01-01", "x" * 300, "y" * 300, 2**70, "int:1", ("x" * 300, 1),
     ]  # fmt: skip
-    texts = [text_of(key) for key in keys]
+    texts = [key_text(key) for key in keys]
     assert len(set(texts)) == len(keys)
     assert max(map(len, texts)) <= 210
-    assert text_of(frozenset({2, 1})) == text_of(frozenset({1, 2}))
+    assert key_text(frozenset({2, 1})) == key_text(frozenset({1, 2}))
 
 
 async def test_blocks_and_iterations_take_from_it_as_well(shared: Callable[..., Pipeline], backend: Backend) -> None:

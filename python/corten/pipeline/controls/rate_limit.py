@@ -1,4 +1,4 @@
-"""A pipeline's rate limit, to be looked at and steered while it runs."""
+"""Control of a pipeline's rate limit while it runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from corten.rate_limit import KeyedLimiter, Limiter, RateLimitStatistics
 
 
 class RateLimitControl(Control):
-    """One rate limit of a pipeline; good for as long as the pipeline has it. One with a key wants it in each verb.
+    """Control of one rate limit; a limit by keys takes ``key`` in each method.
 
-    Of a limit that processes share it is this process's own, which counts while the shared one can't be reached;
-    another rate holds for both.
+    For a limit that processes share, controls this process's limiter, which decides while the backend can't be
+    reached; `replace` sets the rate of both.
     """
 
     def __init__(self, limiter: Limiter | KeyedLimiter) -> None:
@@ -33,37 +33,37 @@ class RateLimitControl(Control):
 
     @property
     def keyed(self) -> bool:
-        """Whether each key has a limit of its own."""
+        """Whether each key has its own limit."""
         return isinstance(self.limiter, KeyedLimiter)
 
     def estimate(self, cost: int = 1, *, key: object = None) -> float:
-        """The seconds until a call would be let through, 0.0: now; takes and counts nothing.
+        """Return the seconds until a call would be let through; takes and counts nothing.
 
-        :raises ValueError: it never would be
+        :raises ValueError: the limit never holds that many tokens
         """
         if isinstance(self.limiter, KeyedLimiter):
             return self.limiter.estimate(key, cost)
         return self.limiter.estimate(cost)
 
     def tokens(self, *, key: object = None) -> float:
-        """The tokens left now."""
+        """Return the tokens left now."""
         if isinstance(self.limiter, KeyedLimiter):
             return self.limiter.tokens(key)
         return self.limiter.tokens()
 
     def add_tokens(self, n: int = 1, *, key: object = None) -> None:
-        """Give tokens back, or as a present; there are never more than ``burst``."""
+        """Add tokens, up to ``burst``."""
         if isinstance(self.limiter, KeyedLimiter):
             self.limiter.add_tokens(key, n)
         else:
             self.limiter.add_tokens(n)
 
     def replace(self, rate: str | float, burst: int | None = None) -> None:
-        """Another rate from now on, until policies are configured again; calls that wait keep their times.
+        """Set another rate until policies are configured again; waiting calls keep their times.
 
-        Tokens stay in a bucket, as far as the new burst holds them; in a window stays what was used.
+        A bucket keeps its tokens, up to the new burst; a window keeps its count.
 
-        :raises ValueError: not a limit; then nothing has changed
+        :raises ValueError: not a limit; the old one stays
         """
         self.limiter.replace(rate, burst)
 
@@ -72,12 +72,12 @@ class RateLimitControl(Control):
         return self.statistics(thorough=False)
 
     def statistics(self, *, thorough: bool = True) -> RateLimitStatistics:
-        """What it has counted; of one with keys also their number and memory.
+        """Return the counts, and the number and memory of keys.
 
-        Of a limit that processes share it is what this process has asked for, wherever that was decided.
+        For a limit that processes share, the counts are of this process's requests, wherever they were decided.
 
-        :param thorough: count live keys however many slots are to be looked at: a million take tens of milliseconds,
-            so the pipeline's own statistics and metrics leave them out beyond a megabyte of slots
+        :param thorough: count live keys beyond a megabyte of slots too; a million keys take tens of milliseconds, so
+            the pipeline's own statistics and metrics leave them out
         """
         limiter = self.limiter
         own = limiter.statistics(thorough) if isinstance(limiter, KeyedLimiter) else limiter.statistics()

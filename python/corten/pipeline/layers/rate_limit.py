@@ -1,4 +1,4 @@
-"""A rate limit that processes share: asked over a plugin's backend, and kept here where that can't be reached."""
+"""A rate limit that processes share through a plugin's backend."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, cast
 
-import msgspec
-
 from corten.deadline import remaining
 from corten.errors import CortenError, RateLimited
 from corten.pipeline.controls.rate_limit import RateLimitControl
 from corten.pipeline.functions import wrapper_texts as texts
 from corten.pipeline.functions.signature import FunctionSignature
+from corten.pipeline.layers.key_text import key_text
 from corten.pipeline.layers.layer import Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.segments.waiting import refuse_to_block
 from corten.pipeline.stages.rate_limit import input_of
@@ -20,15 +19,13 @@ from corten.pipeline.stages.rate_limit import objection as stage_objection
 from corten.pipeline.stages.stage import Compiled, Input
 from corten.policies.rate_limit import RateLimit
 from corten.rate_limit import KeyedLimiter, Limiter, LimiterBackend, SharedLimit, Verdict
+from corten.rate_limit.limiter import tokens_returned_on_error
 
 _log = logging.getLogger("corten.pipeline")
 
-_READABLE = 200
-"""Keys up to so many bytes are sent as they are, longer ones as their hash."""
-
 
 def shared_rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext, place: int) -> Layer | None:
-    """The layer of a policy that wants to be shared; None where nobody offers to, so that it stays in the core."""
+    """Return the layer of a shared policy; None without a backend, so that the policy is a stage."""
     if not policy.shared or not context.limiters:
         return None
     limiter = cast("RateLimitControl", compiled.state).limiter
@@ -36,10 +33,10 @@ def shared_rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineCo
 
 
 class SharedRateLimit:
-    """One limit, in a backend and in this process.
+    """A limit in a backend, with a limiter of this process in reserve.
 
-    :param limiter: this process's own, which counts while the backend can't be reached, and for plain functions
-    :param name: by which the backend knows it
+    :param limiter: decides while the backend can't be reached, and for sync functions
+    :param name: the backend's name of the limit
     """
 
     kind = "rate_limit"
@@ -57,15 +54,15 @@ class SharedRateLimit:
         self.inputs = tuple(inputs)
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """It must know the parameters that it counts by."""
+        """Refuse a function without the parameters of key and cost."""
         return stage_objection(self.policy, signature, function)
 
     def admission(self, context: PipelineContext) -> SharedAdmission:
-        """What it does before a call, a block or an iteration."""
+        """Return the admission of calls, blocks and iterations."""
         return SharedAdmission(self, context)
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
-        """Put it before what is inside."""
+        """Admit each call before the inner layers."""
         admission = self.admission(wrap_context.pipeline)
 
         def admit(_: None, inputs: tuple[Any, ...] = ()) -> Awaitable[None]:
@@ -80,7 +77,7 @@ class SharedRateLimit:
 
 
 class SharedAdmission:
-    """A shared limit among the surroundings of one pipeline."""
+    """Admission by a shared limit, in one pipeline."""
 
     def __init__(self, layer: SharedRateLimit, context: PipelineContext) -> None:
         self.inputs = layer.inputs
@@ -91,11 +88,11 @@ class SharedAdmission:
         self._context = context
 
     async def before(self, inputs: tuple[Any, ...]) -> None:
-        """Take what a call costs, waiting for it as long as it may.
+        """Take the tokens of a call, and wait for them up to ``max_wait``.
 
-        :raises RateLimited: it is not there in time
+        :raises RateLimited: the tokens are not there in time
         """
-        key, n = self._asked(inputs)
+        key, n = self._key_and_cost(inputs)
         max_wait = self._max_wait()
         claim = 0
         try:
@@ -106,28 +103,22 @@ class SharedAdmission:
         if not granted:
             raise self._refusal("no token is left", wait)
         if wait > 0:
-            try:
+            with tokens_returned_on_error(self._cancel_here, key, claim, n):
                 await self._context.clock.sleep(wait)
-            except BaseException:
-                self._cancel_here(key, claim, n)
-                raise
 
     def before_sync(self, inputs: tuple[Any, ...]) -> None:
-        """The same for what is plain, which can't ask a backend: this process's own limit holds for it."""
-        key, n = self._asked(inputs)
+        """Take the tokens of a sync call from this process's limiter: a sync function can't await a backend."""
+        key, n = self._key_and_cost(inputs)
         granted, wait, claim = self._reserve_here(key, n, self._max_wait())
         if not granted:
             raise self._refusal("no token is left", wait)
         if wait > 0:
-            try:
+            with tokens_returned_on_error(self._cancel_here, key, claim, n):
                 refuse_to_block(self._context.name)
                 self._context.clock.block(wait)
-            except BaseException:
-                self._cancel_here(key, claim, n)
-                raise
 
-    def _asked(self, inputs: tuple[Any, ...]) -> tuple[Any, int]:
-        """The key and the cost of a call, checked as the core checks them."""
+    def _key_and_cost(self, inputs: tuple[Any, ...]) -> tuple[Any, int]:
+        """Return the key and the cost of a call, checked as in the core."""
         policy = self._policy
         key = inputs[0] if policy.key is not None else None
         hash(key)
@@ -145,7 +136,14 @@ class SharedAdmission:
     async def _reserve(self, key: object, n: int, max_wait: float) -> Verdict:
         limiter, counts, clock = self._limiter, self._limiter.shared, self._context.clock
         limit = SharedLimit(self._policy.algorithm, limiter.rate, limiter.burst)
-        name = self._name if self._policy.key is None else f"{self._name}:{text_of(key)}"
+        name = self._name
+        if self._policy.key is not None:
+            try:
+                name += f":{key_text(key)}"
+            except TypeError as error:
+                raise TypeError(
+                    f"rate_limit: the key {key!r} can't be shared, because it can't be written as JSON: {error}"
+                ) from error
         verdict = await self._backend.reserve(name, limit, n, max_wait)
         if counts.degraded_since is not None:
             _log.info(
@@ -164,7 +162,7 @@ class SharedAdmission:
         if counts.degraded_since is None:
             counts.degraded_since = context.clock.now()
             _log.warning(
-                "pipeline %s: the shared rate limit can't be asked, so this process counts by itself: %s",
+                "pipeline %s: the shared rate limit can't be reached, so this process decides alone: %s",
                 context.name,
                 error,
             )
@@ -176,7 +174,7 @@ class SharedAdmission:
         return self._limiter.reserve(n, max_wait)
 
     def _cancel_here(self, key: object, claim: int, n: int) -> None:
-        """Give back what was taken here; a backend is not asked again by somebody who is leaving."""
+        """Return tokens to this process's limiter; tokens of the backend are not returned."""
         if claim == 0:
             return
         if isinstance(self._limiter, KeyedLimiter):
@@ -188,35 +186,3 @@ class SharedAdmission:
         error = RateLimited(self._context.name, "rate_limit", reason, retry_after)
         self._context.events.emit("refused", "rate_limit", error, seconds=retry_after)
         return error
-
-
-def text_of(key: object) -> str:
-    """A key as text that is the same in every process, and another for each other key.
-
-    :raises TypeError: it can't be written as JSON
-    """
-    if type(key) is str and len(key) <= _READABLE // 4:
-        return f"str:{key}"
-    if type(key) is int and abs(key) < 10**100:
-        return f"int:{key}"
-    try:
-        data = _written(key)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise TypeError(f"rate_limit: the key {key!r} can't be shared, for it can't be written: {error}") from error
-    if len(data) > _READABLE:
-        import hashlib
-
-        return f"hash:{hashlib.blake2b(data, digest_size=20).hexdigest()}"
-    return f"json:{data.decode()}"
-
-
-def _written(key: object) -> bytes:
-    """JSON that names types, which it would not tell apart by itself: bytes, text and dates."""
-    kind = type(key)
-    if kind is tuple:
-        return b"[" + b",".join(_written(each) for each in cast("tuple[object, ...]", key)) + b"]"
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(key, frozenset):
-        inner = b",".join(sorted(_written(each) for each in cast("frozenset[object]", key)))
-        return b'{"' + name.encode() + b'":[' + inner + b"]}"
-    return msgspec.json.encode({name: key})

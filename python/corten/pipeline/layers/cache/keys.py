@@ -1,4 +1,4 @@
-"""What a cache knows a call by: source text that makes the key, functions that make it, and what is wrong with one."""
+"""Cache keys of calls, as source text for the wrapper and as functions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from corten.policies.fields.callables import Function, resolve_function
 
 
 class Key:
-    """How the key of a function's calls is made, by what the policy says."""
+    """The key of a function's calls, by the policy."""
 
     def __init__(self, policy: Cache, function: Callable[..., Any], signature: FunctionSignature) -> None:
         self._function = function
         self._signature = signature
         self._parameters = policy.parameters()
         self.text: str | None = None
-        """For the wrapper, in place of the signature's own; ``{_}`` stands before the names of ours."""
+        """Source text of the key for the wrapper; None: the signature's own. ``{_}`` prefixes Corten's names."""
         self.names: dict[str, Any] = {}
-        """What that text uses."""
+        """Values of the names in ``text``."""
         if self._parameters is not None:
             self.text = expression(signature, self._parameters)
         elif policy.key is not None:
@@ -35,18 +35,18 @@ class Key:
         self._of: Callable[..., Any] | None = None
 
     def of(self, *args: Any, **kwargs: Any) -> Any:
-        """The key of a call with these arguments.
+        """Return the key of a call with these arguments.
 
-        :raises TypeError: they are not the function's
+        :raises TypeError: the arguments do not fit the signature
         """
         if self._of is None:
             self._of = _written(self._function, self._signature, self.text, self.names)
         return self._of(*args, **kwargs)
 
     def checked(self, *args: Any, **kwargs: Any) -> Any:
-        """The key of a call with these arguments, which can be one.
+        """Return the key of a call with these arguments, after a check that it is hashable.
 
-        :raises TypeError: they are not the function's, or not hashable
+        :raises TypeError: the arguments do not fit the signature, or are not hashable
         """
         key = self.of(*args, **kwargs)
         try:
@@ -56,19 +56,17 @@ class Key:
         return key
 
     def explain(self, key: object, error: TypeError) -> TypeError:
-        """The error for arguments that are no key: which function, which argument."""
+        """Return the error for an unhashable key, which names function and argument."""
         name = name_of(self._function)
         if self._parameters is None and self.text is not None:
-            return TypeError(
-                f"{name}: the cache's key function gave what is not hashable, of type {type(key).__name__}: {error}"
-            )
+            return TypeError(f"{name}: the cache's key function returned an unhashable {type(key).__name__}: {error}")
         parameters: Sequence[str] = self._parameters if self._parameters is not None else self._all_parameters()
         parts = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
-        for place, each in enumerate(parts):
+        for index, each in enumerate(parts):
             try:
                 hash(each)
             except TypeError:
-                which = repr(parameters[place]) if place < len(parameters) else f"number {place + 1}"
+                which = repr(parameters[index]) if index < len(parameters) else f"number {index + 1}"
                 return TypeError(
                     f"{name}: argument {which} of type {type(each).__name__} can't be part of a cache's key, as it is "
                     "not hashable: pass a tuple or a frozen struct, name the parameters that make the key, or leave "
@@ -85,20 +83,20 @@ class Key:
 
 
 class Values:
-    """Makes functions that give some of a call's arguments as a tuple, defaults included."""
+    """Makes functions that return some of a call's arguments as a tuple."""
 
     def __init__(self, function: Callable[..., Any], signature: FunctionSignature) -> None:
         self._function = function
         self._signature = signature
 
     def of(self, names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
-        """The function for these parameters."""
+        """Return the function for these parameters; defaults are included."""
         text = f"({', '.join(_parts(self._signature, names))},)" if names else "()"
         return _written(self._function, self._signature, text, {})
 
 
 def expression(signature: FunctionSignature, names: Sequence[str]) -> str:
-    """Source text for a key of these parameters: the only one itself, or a tuple."""
+    """Return source text for a key: the only parameter, or a tuple."""
     parts = _parts(signature, names)
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)},)" if parts else "()"
 

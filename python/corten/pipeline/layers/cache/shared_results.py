@@ -1,58 +1,29 @@
-"""Results in the App's shared tier (L2): msgpack under a key that says whose and which version they are."""
+"""Results of one function in the App's shared tier (L2), as msgpack."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from corten._core import Glob
-from corten.cache.tier import CacheTier, TaggedTier
+from corten.cache import CacheTier, TaggedTier
 from corten.errors import CortenError
 from corten.pipeline.functions.miss import MISS
+from corten.pipeline.layers.key_text import key_text, pattern_text
 
 _log = logging.getLogger("corten.pipeline")
 
-_READABLE = 200
-"""Keys up to so many characters are stored as they are, longer ones as their hash."""
-
-
-def _distinct(key: object) -> object:
-    """A key such that different ones are different JSON; no argument can be the dict, which is not hashable."""
-    if key is None or type(key) in (str, int, bool):
-        return key
-    if type(key) is float:
-        return key if math.isfinite(key) else {"float": repr(key)}  # JSON has null for all of those
-    if type(key) is tuple:
-        return [_distinct(each) for each in cast("tuple[object, ...]", key)]
-    kind = type(key)
-    if isinstance(key, frozenset):  # in the same order in every process
-        key = sorted(msgspec.json.encode(_distinct(each)) for each in cast("frozenset[object]", key))
-    return {f"{kind.__module__}.{kind.__qualname__}": key}
-
-
-def _readable(key: str) -> str | None:
-    """A key of the tier as patterns see keys of this process; None for one that is a hash."""
-    try:
-        parts = msgspec.json.decode(key)
-    except msgspec.DecodeError:
-        return None
-    return ":".join(map(_text, cast("list[object]", parts))) if isinstance(parts, list) else _text(parts)
-
-
-def _text(part: object) -> str:
-    if isinstance(part, dict):  # of a type that JSON does not tell apart
-        part = next(iter(cast("dict[str, object]", part).values()), "")
-    return part if isinstance(part, str) else str(part)
-
 
 class SharedResults:
-    """One function's results in a tier. What can't be read is a miss; what can't be written is not shared.
+    """Results of one function in a tier.
 
-    :param prefix: pipeline and function; results of one must never be read as another's
+    A value that can't be decoded is a miss; a value that can't be encoded is not shared.
+
+    :param prefix: pipeline and function, so that no function reads another's results
     :param result: the type that the function returns
     """
 
@@ -65,8 +36,8 @@ class SharedResults:
         self._warned = False
 
     async def get(self, key: object) -> Any:
-        """The result for a key, or ``MISS``."""
-        text = self.key(key)
+        """Return the result for a key, or ``MISS``."""
+        text = self._key(key)
         data = None if text is None else await self._tier.get(text)
         if data is None:
             return MISS
@@ -78,9 +49,9 @@ class SharedResults:
     async def set(self, key: object, value: object, ttl: float | None = None, tags: Sequence[str] = ()) -> None:
         """Share a result.
 
-        :param ttl: seconds; None: as the cache was made
+        :param ttl: seconds; None: the cache's own time to live
         """
-        text = self.key(key)
+        text = self._key(key)
         if text is None:
             return
         try:
@@ -96,7 +67,7 @@ class SharedResults:
 
     async def delete(self, key: object) -> None:
         """Forget a result."""
-        text = self.key(key)
+        text = self._key(key)
         if text is not None:
             await self._tier.delete(text)
 
@@ -108,14 +79,14 @@ class SharedResults:
         await self._tagged("tags").delete_tagged(self._prefix + tag)
 
     async def delete_matching(self, pattern: str) -> None:
-        """Forget the results that have a tag, or a key, which is as the pattern says, and those whose key is not known.
+        """Forget the results with a tag or key that matches, and those with a hashed key.
 
         :raises CortenError: the tier does not know patterns
         """
         glob = Glob(pattern)
 
         def wanted(key: str) -> bool:
-            text = _readable(key)
+            text = pattern_text(key)
             return text is None or glob.matches(text)
 
         await self._tagged("patterns").delete_where(self._prefix, wanted, glob.matches)
@@ -123,26 +94,18 @@ class SharedResults:
     def _tagged(self, what: str) -> TaggedTier:
         if not isinstance(self._tier, TaggedTier):
             raise CortenError(
-                f"{self._prefix} the shared tier {self._tier.name!r} does not know {what}: what has one there stays "
-                "until its time has passed; leave them out, or have a tier with set_tagged, delete_tagged, delete_where"
+                f"{self._prefix} the shared tier {self._tier.name!r} does not know {what}: its results stay "
+                "until they expire; leave {what} out, or use a tier with set_tagged, delete_tagged, delete_where"
             )
         return self._tier
 
-    def key(self, key: object) -> str | None:
-        """The tier's key: the arguments as JSON, so that 1 and "1" differ; None where they can't be written.
-
-        JSON writes more than it tells apart (bytes, dates and UUIDs become text): of those the type is named as well.
-        """
+    def _key(self, key: object) -> str | None:
+        """Return the tier's key, or None for arguments that can't be written."""
         try:
-            text = msgspec.json.encode(_distinct(key))
-        except (TypeError, ValueError, OverflowError) as error:
+            return self._prefix + key_text(key)
+        except TypeError as error:
             self._warn("arguments", error)
             return None
-        if len(text) > _READABLE:
-            import hashlib
-
-            return f"{self._prefix}{hashlib.blake2b(text, digest_size=20).hexdigest()}"
-        return self._prefix + text.decode()
 
     def _warn(self, what: str, error: Exception) -> None:
         if not self._warned:
