@@ -1,6 +1,5 @@
 //! Binding of [`corten_core::metrics::Counter`].
 
-use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::metrics::{CounterSeries, Value};
@@ -8,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use super::instrument::{BoundSeries, Instrument};
-use crate::fastcall::{Arguments, Method};
+use crate::fastcall::Arguments;
 
 const RIGHT: &str = "a counter only rises: add a finite number that is not negative";
 
@@ -63,19 +62,10 @@ impl Counter {
     }
 }
 
-/// `Counter.add`.
-pub(crate) struct Add;
-
-impl Method for Add {
-    type Class = Counter;
-    const NAME: &'static CStr = c"add";
-    const SIGNATURE: &'static CStr = c"add($self, amount=1, /, **attributes)\n--\n\n";
-
-    fn call(this: &Counter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let amount = Amount::from(arguments)?;
-        this.0.measure(arguments, RIGHT, |series| amount.add_to(series))
-    }
-}
+method!(Add of Counter: c"add", c"add($self, amount=1, /, **attributes)\n--\n\n", |this, arguments| {
+    let amount = Amount::from(arguments)?;
+    this.0.measure(arguments, RIGHT, |series| amount.add_to(series))
+});
 
 /// The sum of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
@@ -93,17 +83,8 @@ impl BoundCounter {
     }
 }
 
-/// `BoundCounter.add`.
-pub(crate) struct BoundAdd;
-
-impl Method for BoundAdd {
-    type Class = BoundCounter;
-    const NAME: &'static CStr = c"add";
-    const SIGNATURE: &'static CStr = c"add($self, amount=1, /)\n--\n\n";
-
-    fn call(this: &BoundCounter, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        arguments.no_keywords(Self::NAME)?;
-        let amount = Amount::from(arguments)?;
-        this.0.measure(RIGHT, |series| amount.add_to(series))
-    }
-}
+method!(BoundAdd of BoundCounter: c"add", c"add($self, amount=1, /)\n--\n\n", |this, arguments| {
+    arguments.no_keywords(c"add")?;
+    let amount = Amount::from(arguments)?;
+    this.0.measure(RIGHT, |series| amount.add_to(series))
+});

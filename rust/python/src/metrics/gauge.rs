@@ -1,6 +1,5 @@
 //! Binding of [`corten_core::metrics::Gauge`].
 
-use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::metrics::GaugeSeries;
@@ -8,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::instrument::{BoundSeries, Instrument};
-use crate::fastcall::{Arguments, Method};
+use crate::fastcall::Arguments;
 
 /// A value that goes up and down, for each set of attributes.
 #[pyclass(frozen, module = "corten._core")]
@@ -54,60 +53,24 @@ fn amount(arguments: &Arguments<'_, '_>) -> PyResult<f64> {
     arguments.optional(c"add")?.map_or(Ok(1.0), |amount| amount.extract())
 }
 
-/// `Gauge.add`.
-pub(crate) struct Add;
+method!(Add of Gauge: c"add", c"add($self, amount=1.0, /, **attributes)\n--\n\n", |this, arguments| {
+    let amount = amount(arguments)?;
+    this.0.with(arguments.py(), arguments, |series| series.add(amount))
+});
 
-impl Method for Add {
-    type Class = Gauge;
-    const NAME: &'static CStr = c"add";
-    const SIGNATURE: &'static CStr = c"add($self, amount=1.0, /, **attributes)\n--\n\n";
+method!(BoundAdd of BoundGauge: c"add", c"add($self, amount=1.0, /)\n--\n\n", |this, arguments| {
+    arguments.no_keywords(c"add")?;
+    this.0.series.add(amount(arguments)?);
+    Ok(())
+});
 
-    fn call(this: &Gauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let amount = amount(arguments)?;
-        this.0.with(arguments.py(), arguments, |series| series.add(amount))
-    }
-}
+method!(Set of Gauge: c"set", c"set($self, value, /, **attributes)\n--\n\n", |this, arguments| {
+    let value: f64 = arguments.required(c"set")?.extract()?;
+    this.0.with(arguments.py(), arguments, |series| series.set(value))
+});
 
-/// `BoundGauge.add`.
-pub(crate) struct BoundAdd;
-
-impl Method for BoundAdd {
-    type Class = BoundGauge;
-    const NAME: &'static CStr = c"add";
-    const SIGNATURE: &'static CStr = c"add($self, amount=1.0, /)\n--\n\n";
-
-    fn call(this: &BoundGauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        arguments.no_keywords(Self::NAME)?;
-        this.0.series.add(amount(arguments)?);
-        Ok(())
-    }
-}
-
-/// `Gauge.set`.
-pub(crate) struct Set;
-
-impl Method for Set {
-    type Class = Gauge;
-    const NAME: &'static CStr = c"set";
-    const SIGNATURE: &'static CStr = c"set($self, value, /, **attributes)\n--\n\n";
-
-    fn call(this: &Gauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let value: f64 = arguments.required(Self::NAME)?.extract()?;
-        this.0.with(arguments.py(), arguments, |series| series.set(value))
-    }
-}
-
-/// `BoundGauge.set`.
-pub(crate) struct BoundSet;
-
-impl Method for BoundSet {
-    type Class = BoundGauge;
-    const NAME: &'static CStr = c"set";
-    const SIGNATURE: &'static CStr = c"set($self, value, /)\n--\n\n";
-
-    fn call(this: &BoundGauge, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        arguments.no_keywords(Self::NAME)?;
-        this.0.series.set(arguments.required(Self::NAME)?.extract()?);
-        Ok(())
-    }
-}
+method!(BoundSet of BoundGauge: c"set", c"set($self, value, /)\n--\n\n", |this, arguments| {
+    arguments.no_keywords(c"set")?;
+    this.0.series.set(arguments.required(c"set")?.extract()?);
+    Ok(())
+});

@@ -1,6 +1,5 @@
 //! Binding of [`corten_core::metrics::Histogram`].
 
-use std::ffi::CStr;
 use std::sync::Arc;
 
 use corten_core::metrics::HistogramSeries;
@@ -10,7 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::instrument::{BoundSeries, Instrument};
 use super::timer::Timer;
-use crate::fastcall::{Arguments, Method};
+use crate::fastcall::Arguments;
 
 const RIGHT: &str = "record a finite number that is not negative";
 
@@ -64,19 +63,10 @@ impl Histogram {
     }
 }
 
-/// `Histogram.record`.
-pub(crate) struct Record;
-
-impl Method for Record {
-    type Class = Histogram;
-    const NAME: &'static CStr = c"record";
-    const SIGNATURE: &'static CStr = c"record($self, value, /, **attributes)\n--\n\n";
-
-    fn call(this: &Histogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        let value = arguments.required(Self::NAME)?.extract()?;
-        this.0.measure(arguments, RIGHT, |series| record(series, value))
-    }
-}
+method!(Record of Histogram: c"record", c"record($self, value, /, **attributes)\n--\n\n", |this, arguments| {
+    let value = arguments.required(c"record")?.extract()?;
+    this.0.measure(arguments, RIGHT, |series| record(series, value))
+});
 
 /// The distribution of one set of attributes.
 #[pyclass(frozen, module = "corten._core")]
@@ -99,17 +89,8 @@ impl BoundHistogram {
     }
 }
 
-/// `BoundHistogram.record`.
-pub(crate) struct BoundRecord;
-
-impl Method for BoundRecord {
-    type Class = BoundHistogram;
-    const NAME: &'static CStr = c"record";
-    const SIGNATURE: &'static CStr = c"record($self, value, /)\n--\n\n";
-
-    fn call(this: &BoundHistogram, arguments: &Arguments<'_, '_>) -> PyResult<()> {
-        arguments.no_keywords(Self::NAME)?;
-        let value = arguments.required(Self::NAME)?.extract()?;
-        this.0.measure(RIGHT, |series| record(series, value))
-    }
-}
+method!(BoundRecord of BoundHistogram: c"record", c"record($self, value, /)\n--\n\n", |this, arguments| {
+    arguments.no_keywords(c"record")?;
+    let value = arguments.required(c"record")?.extract()?;
+    this.0.measure(RIGHT, |series| record(series, value))
+});

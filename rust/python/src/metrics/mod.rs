@@ -1,5 +1,20 @@
 //! Binding of [`corten_core::metrics`].
 
+/// Defines a fast method of a class: its name, its signature for Python, and its body.
+macro_rules! method {
+    ($Method:ident of $Class:ident: $name:literal, $signature:literal, |$this:ident, $arguments:ident| $body:block) => {
+        pub(crate) struct $Method;
+
+        impl crate::fastcall::Method for $Method {
+            type Class = $Class;
+            const NAME: &'static std::ffi::CStr = $name;
+            const SIGNATURE: &'static std::ffi::CStr = $signature;
+
+            fn call($this: &$Class, $arguments: &Arguments<'_, '_>) -> PyResult<()> $body
+        }
+    };
+}
+
 mod counter;
 mod gauge;
 mod histogram;
