@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Secret",
     "dec_hook",
     "enc_hook",
+    "is_hidden",
     "is_sensitive",
     "redact",
     "redact_url",
@@ -128,6 +130,19 @@ _LONGEST_WORDS: Final = 500
 def is_sensitive(name: str) -> bool:
     """Whether a field of that name (``api_key``, ``password``) holds what is not to be shown, whatever its type."""
     return re.search(_SENSITIVE, name) is not None
+
+
+def is_hidden(value: object, names: Iterable[object], *, shows_numbers: bool = False) -> bool:
+    """Decide whether a value is hidden: the one rule for settings in effect, problems of settings, and log records.
+
+    A :class:`Secret` is hidden, and a value below a sensitive name. Empty values are shown.
+
+    :param names: the names that lead to the value, such as ``("postgres", "password")``
+    :param shows_numbers: show numbers under any name, such as ``token_ttl``, where their field has a numeric type
+    """
+    if not value or (shows_numbers and isinstance(value, int | float)):
+        return False
+    return isinstance(value, Secret) or any(isinstance(name, str) and is_sensitive(name) for name in names)
 
 
 def redact_url(url: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corten.secrets import Secret, dec_hook, enc_hook, is_sensitive, redact, redact_url
+from corten.secrets import Secret, dec_hook, enc_hook, is_hidden, is_sensitive, redact, redact_url
 
 CANARY = "hunter2-canary"
 
@@ -164,3 +164,21 @@ def test_words_become_one_short_line(text: str) -> None:
     shown = redact(text)
     assert len(shown) <= 500
     assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "shows_numbers", "hidden"),
+    [
+        ("swordfish", ("postgres", "password"), False, True),
+        (12345, ("password",), False, True),
+        (12345, ("token_ttl",), True, False),
+        ("", ("password",), False, False),
+        ("localhost", ("postgres", "host"), False, False),
+        (Secret("x"), ("host",), True, True),
+        ({"user": "me"}, ("credentials",), True, True),
+    ],
+)
+def test_one_rule_decides_what_is_hidden(
+    value: object, names: tuple[str, ...], shows_numbers: bool, hidden: bool
+) -> None:
+    assert is_hidden(value, names, shows_numbers=shows_numbers) is hidden

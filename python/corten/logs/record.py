@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from corten.logs.context import extra_fields, trace_ids
-from corten.secrets import HIDDEN, is_sensitive
+from corten.secrets import HIDDEN, is_hidden
 
 
 def timestamp(record: logging.LogRecord) -> str:
@@ -42,7 +42,7 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     """
     ids = trace_ids()
     traced: dict[str, object] = {} if ids is None else {"trace_id": ids[0], "span_id": ids[1]}
-    extra = {name: HIDDEN if is_sensitive(name) else value for name, value in extra_fields(record).items()}
+    extra = {name: HIDDEN if is_hidden(value, (name,)) else value for name, value in extra_fields(record).items()}
     return traced | extra
 
 

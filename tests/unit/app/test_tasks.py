@@ -9,7 +9,7 @@ import pytest
 
 from corten.app import App
 from corten.app.tasks.supervision import Restarts
-from corten.errors import CortenError
+from corten.errors import CortenError, SettingsError
 from corten.events import TaskFailed, TaskRestarted
 from corten.plugins import Exporter, Task
 from corten.testing import FakeClock
@@ -216,3 +216,9 @@ async def test_an_app_that_has_not_started_can_be_stopped_and_has_no_settings(fa
     assert app.state == "new"
     with pytest.raises(CortenError):
         app.section("plugins")
+
+
+@pytest.mark.parametrize(("old", "new"), [("first_wait", "initial_backoff"), ("longest_wait", "max_backoff")])
+def test_a_renamed_key_is_refused_with_its_new_name(old: str, new: str) -> None:
+    with pytest.raises(SettingsError, match=f'tasks.{old}: this key was renamed.*"{new}"'):
+        App("test", autoload=False, config=None, arguments={f"tasks.{old}": "1s"}).load()

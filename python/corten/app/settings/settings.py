@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -50,17 +50,19 @@ class ShutdownSettings(msgspec.Struct, frozen=True):
 class TasksSettings(msgspec.Struct, frozen=True):
     """``[tasks]``: restarts of tasks that fail."""
 
+    renamed_fields: ClassVar = {"first_wait": "initial_backoff", "longest_wait": "max_backoff"}
+
     max_failures: int = 10
     """Failures within ``window`` after which the App has failed."""
     window: Duration = 300.0
-    first_wait: Duration = 0.5
+    initial_backoff: Duration = 0.5
     """Before the first restart; doubled by each further failure within ``window``."""
-    longest_wait: Duration = 30.0
+    max_backoff: Duration = 30.0
 
     @property
     def restarts(self) -> Restarts:
         """These settings, for the supervision of tasks."""
-        return Restarts(self.max_failures, self.window, self.first_wait, self.longest_wait)
+        return Restarts(self.max_failures, self.window, self.initial_backoff, self.max_backoff)
 
 
 class LogsSettings(msgspec.Struct, frozen=True):

@@ -27,9 +27,9 @@ class Restarts(msgspec.Struct, frozen=True):
     """Failures within ``window`` after which the task has failed for good."""
     window: float = 300.0
     """Seconds for which a failure counts."""
-    first_wait: float = 0.5
+    initial_backoff: float = 0.5
     """Seconds before the first restart; doubled by each further failure within ``window``."""
-    longest_wait: float = 30.0
+    max_backoff: float = 30.0
 
     def backoff(self, failures: int, fraction: float) -> float:
         """Return seconds to wait after a number of failures.
@@ -37,7 +37,7 @@ class Restarts(msgspec.Struct, frozen=True):
         Half of the wait is random, so that processes that failed together do not return together ("equal jitter",
         M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
         """
-        longest: float = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 60))
+        longest: float = min(self.max_backoff, self.initial_backoff * 2.0 ** min(failures - 1, 60))
         return longest * (0.5 + 0.5 * fraction)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from corten.secrets import HIDDEN, Secret, is_sensitive, redact_url
+from corten.secrets import HIDDEN, Secret, is_hidden, redact_url
 from corten.settings.reading.tree import Leaf, Node, Path, Table, dotted
 from corten.settings.types.schema import fields, shapes, tag_of
 from corten.settings.types.units import Kind, format_duration, format_size
@@ -46,7 +46,7 @@ def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) 
         return
     whole = cast("Any", value)
     from_secret = origin is not None and origin.hidden
-    hidden = bool(whole) and (from_secret or any(_is_hidden(step, whole) for step in path))
+    hidden = bool(whole) and (from_secret or is_hidden(whole, path, shows_numbers=True))
     shown = HIDDEN if hidden else plain(type_, whole, node.value if isinstance(node, Leaf) else None)
     source = origin.where(path) if origin is not None else "default"
     yield Effective(dotted(path), shown, source or "default", secret=hidden or isinstance(whole, Secret))
@@ -72,14 +72,16 @@ def plain(type_: Any, value: Any, raw: Any = None) -> Any:
             said = _inside(raw, field.encode_name)
             if said is None and not field.required and held == _default(field):
                 continue
-            hidden = _is_hidden(field.encode_name, held)
+            hidden = is_hidden(held, (field.encode_name,), shows_numbers=True)
             items[field.encode_name] = HIDDEN if hidden else plain(field.type, held, said)
         return items
     if isinstance(value, Mapping):
         inner = next((shape.inner[0] for shape in shapes(type_) if shape.kind == "mapping"), Any)
         pairs = cast("Mapping[object, Any]", value).items()
         return {
-            str(key): HIDDEN if _is_hidden(str(key), each) else plain(inner, each, _inside(raw, key))
+            str(key): HIDDEN
+            if is_hidden(each, (str(key),), shows_numbers=True)
+            else plain(inner, each, _inside(raw, key))
             for key, each in pairs
         }
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -103,11 +105,6 @@ def _inside(raw: Any, key: Any) -> Any:
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
     return field.default_factory() if callable(field.default_factory) else field.default
-
-
-def _is_hidden(name: str, value: object) -> bool:
-    # `token_ttl` and `password_min_length` are no secrets: numbers are shown.
-    return bool(value) and not isinstance(value, (int, float)) and is_sensitive(name)
 
 
 def _quantity(type_: Any) -> Kind | None:

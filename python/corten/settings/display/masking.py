@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from corten.secrets import HIDDEN, Secret, is_sensitive, redact_url
+from corten.secrets import HIDDEN, Secret, is_hidden, redact_url
 from corten.settings.reading.tree import Node, Path, Table
 from corten.settings.types.schema import holds_secret
 
@@ -18,7 +18,7 @@ def show(node: Node, type_: Any, path: Path) -> str:
     """A wrong value as a problem shows it: never a secret, never much of anything."""
     if isinstance(node, Table):
         return "a table"
-    if node.origin.hidden or holds_secret(type_) or any(isinstance(step, str) and is_sensitive(step) for step in path):
+    if node.origin.hidden or holds_secret(type_) or is_hidden(node.value, path):
         return HIDDEN
     value: object = node.value
     if isinstance(value, bool):
