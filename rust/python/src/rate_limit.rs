@@ -54,7 +54,7 @@ fn no_limit(error: LimitError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-/// Zero for yes, else the seconds until it may be yes.
+/// Returns zero for admitted, else the seconds to wait.
 #[inline]
 fn seconds_of(decision: Decision, n: u64, limiter: &AnyLimiter) -> PyResult<f64> {
     match decision {
@@ -64,7 +64,7 @@ fn seconds_of(decision: Decision, n: u64, limiter: &AnyLimiter) -> PyResult<f64>
     }
 }
 
-/// Whether they were taken, the seconds to wait, and what to give back by.
+/// Returns whether the tokens were taken, the seconds to wait, and the claim to cancel.
 fn reserved(reservation: Reservation, n: u64, limiter: &AnyLimiter) -> PyResult<(bool, f64, Claim)> {
     match reservation {
         Reservation::Granted => Ok((true, 0.0, 0)),
@@ -174,30 +174,30 @@ pub(crate) struct KeyedLimiter {
 }
 
 impl KeyedLimiter {
-    /// The core's hash of a key. Python's own hash of text and bytes is keyed already, that of numbers is the number:
-    /// hashed again with the limiter's seed neither can be chosen to collide. Numbers that Python folds (modulo 2⁶¹−1)
-    /// are taken whole.
+    /// Returns the core's hash of a key. Python's hash of text and bytes is keyed, its hash of a number is the number:
+    /// hashed again with the limiter's seed, neither can be chosen to collide. Integers are hashed whole, as Python's
+    /// hash takes them modulo 2⁶¹−1.
     #[inline]
     pub(crate) fn hash(&self, key: &Bound<'_, PyAny>) -> PyResult<u64> {
-        // Zero is nobody's hash.
+        // A hash of zero is an empty slot.
         if key.is_exact_instance_of::<PyInt>()
             && let Ok(number) = key.extract::<i64>()
         {
             return Ok(self.hasher.hash_one(number).max(1));
         }
-        let hash = key.hash().inspect_err(|error| tell_of_key(error, key))? as i64;
-        // Python hashes text and the bytes of it alike.
+        let hash = key.hash().inspect_err(|error| note_key_type(error, key))? as i64;
+        // Python hashes text and its bytes alike.
         let bytes = key.is_exact_instance_of::<PyBytes>();
         Ok(if bytes { self.hasher.hash_one((hash, 0_u8)) } else { self.hasher.hash_one(hash) }.max(1))
     }
 }
 
-/// Note with an error of hashing whose key it was.
+/// Adds the type of the key to an error of hashing.
 #[cold]
-fn tell_of_key(error: &PyErr, key: &Bound<'_, PyAny>) {
+fn note_key_type(error: &PyErr, key: &Bound<'_, PyAny>) {
     let kind = key.get_type().qualname().map_or_else(|_| String::from("thing"), |name| name.to_string());
     let note = format!("rate_limit: the key is a {kind}; it must be hashable: a number, text, or a tuple of those");
-    // Where even that fails the error itself is what counts.
+    // If the note fails too, the error itself is enough.
     error.value(key.py()).call_method1("add_note", (note,)).ok();
 }
 

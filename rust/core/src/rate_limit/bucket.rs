@@ -70,7 +70,7 @@ impl<P: Pacing> Bucket<P> {
         self.reserve(0, n, 0, now).into()
     }
 
-    /// The same where the tokens are not there, apart from the common path.
+    /// Reserves where the tokens are not there; kept out of the common path.
     #[cold]
     fn reserve_ahead(&self, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
         loop {
@@ -98,8 +98,7 @@ impl<P: Pacing> Bucket<P> {
         }
     }
 
-    /// Another limit from now on. The tokens in a bucket stay, as far as the new burst holds them; those in a queue keep
-    /// their times.
+    /// Replaces the limit. A bucket keeps its tokens, up to the new burst; requests in a queue keep their times.
     pub fn set_limit(&self, limit: Limit, now: Nanos) {
         let _one_at_a_time = self.replacing.lock();
         let old = self.limit();
@@ -107,7 +106,7 @@ impl<P: Pacing> Bucket<P> {
         fence(Ordering::Release);
         self.interval.store(limit.interval, Ordering::Relaxed);
         self.burst.store(limit.burst, Ordering::Relaxed);
-        // Always moves, also for a full bucket: whoever still holds the old limit must fail its swap.
+        // Always moves, also for a full bucket: an acquire that read the old limit must fail its swap.
         let mut arrival = self.arrival.load(Ordering::Acquire);
         loop {
             let mut next = P::handed_on(&old, &limit, arrival, now);
@@ -206,7 +205,7 @@ impl<P: Pacing> Limiter for Bucket<P> {
     }
 }
 
-/// Lets the one who is replacing the limit finish.
+/// Waits briefly for the thread that replaces the limit.
 #[cfg(not(loom))]
 fn pause() {
     std::hint::spin_loop();

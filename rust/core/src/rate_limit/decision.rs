@@ -1,33 +1,33 @@
-//! What a limiter says.
+//! Answers and counts of a limiter.
 
 use crate::clock::Nanos;
 
-/// What a limiter says to a request for tokens.
+/// A limiter's answer to a request for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// The tokens were taken.
     Admitted,
-    /// Nothing was taken; as things stand, the tokens will be there after so many nanoseconds (never zero).
+    /// No token was taken; they will be there after this number of nanoseconds (never zero), if no one else takes them.
     Wait(Nanos),
-    /// Nothing was taken, and never will be: more tokens than there can ever be were asked for.
+    /// No token was taken: the limiter never holds as many as the request wants.
     TooMany,
 }
 
-/// What a limiter says to a request for tokens that may be taken ahead of time.
+/// A limiter's answer to a request that may take tokens ahead of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reservation {
-    /// The tokens were taken and are good now.
+    /// The tokens were taken, and the caller need not wait.
     Granted,
-    /// The tokens were taken and are good after so many nanoseconds (never zero). Who gives up waiting
-    /// [cancels](super::Limiter::cancel) the claim.
+    /// The tokens were taken, and the caller must wait for this number of nanoseconds (never zero). A caller that gives
+    /// up [cancels](super::Limiter::cancel) the claim.
     Later(Nanos, Claim),
-    /// Nothing was taken; as things stand, the tokens will be there after so many nanoseconds.
+    /// No token was taken; they will be there after this number of nanoseconds, if no one else takes them.
     Refused(Nanos),
-    /// Nothing was taken, and never will be: more tokens than there can ever be were asked for.
+    /// No token was taken: the limiter never holds as many as the request wants.
     TooMany,
 }
 
-/// Where in time tokens were taken ahead, in the limiter's own terms; never zero.
+/// The time at which tokens were taken ahead, in the limiter's own unit; never zero.
 pub type Claim = u64;
 
 impl From<Reservation> for Decision {
@@ -41,24 +41,24 @@ impl From<Reservation> for Decision {
     }
 }
 
-/// So many bytes of slots are looked at without being asked: some hundred microseconds.
+/// Bytes of slots that statistics walk unless they are to be thorough: some hundred microseconds.
 pub(super) const LOOKED_AT: usize = 1 << 20;
 
-/// What a limiter has counted, and the memory it has for keys.
+/// Counts of a limiter, and its memory for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Requests that got their tokens.
     pub admitted: u64,
-    /// Requests that did not.
+    /// Requests that did not get their tokens.
     pub refused: u64,
-    /// Requests among the admitted that had to wait for it.
+    /// Admitted requests that had to wait.
     pub waited: u64,
-    /// Keys that lost what they had used to another key, and so began anew when they came again.
+    /// Keys that were forgotten for another key, and start with all tokens when they return.
     pub evictions: u64,
-    /// Keys of which something is known now: all others begin anew. None: there are so many slots that counting them
-    /// would take long, and nobody asked for it.
+    /// Keys with a state now; all other keys have all tokens. None: not counted, as there are many slots and the caller
+    /// did not ask for a thorough count.
     pub live: Option<usize>,
-    /// Keys for which there is room; zero: it has no keys.
+    /// Keys for which there is room; zero: a limiter without keys.
     pub capacity: usize,
     /// Bytes allocated for keys so far.
     pub bytes: usize,

@@ -10,17 +10,17 @@ use crate::clock::Nanos;
 pub struct Limit {
     /// Nanoseconds a token takes to come back.
     pub(super) interval: Nanos,
-    /// Tokens a full bucket holds.
+    /// Tokens in a full bucket.
     pub(super) burst: u64,
 }
 
 impl Limit {
-    /// So many tokens a second, and at most `burst` at once; a burst of zero counts as one.
+    /// Tokens per second, and at most `burst` at once; a burst of zero counts as one.
     pub fn new(rate: Rate, burst: u64) -> Self {
         Self { interval: rate.interval_nanos(), burst: burst.max(1) }
     }
 
-    /// The same from what a user says: without a burst the number before the slash.
+    /// Checks a user's rate and burst; the default burst is the number before the slash.
     ///
     /// # Errors
     /// A burst of zero.
@@ -42,7 +42,7 @@ impl Limit {
         self.burst
     }
 
-    /// How far ahead of now the arrival time of an empty bucket lies.
+    /// Returns how far ahead of now the arrival time of an empty bucket lies.
     pub(super) fn depth(&self) -> Nanos {
         self.interval.saturating_mul(self.burst)
     }
@@ -65,21 +65,21 @@ impl Limit {
     }
 }
 
-/// When those go who take tokens.
+/// The rule that says when a request that takes tokens may go.
 pub trait Pacing: Debug + Send + Sync + 'static {
-    /// The arrival time after taking `n` tokens, and how long until that is allowed (zero: now); none: it does not
-    /// fit, however long one would wait, before so much time has passed.
+    /// Returns the arrival time after taking `n` tokens, and the wait until that is allowed (zero: now). As an error, the
+    /// time until the request fits at all.
     fn take(limit: &Limit, arrival: Nanos, n: u64, now: Nanos) -> Result<(Nanos, Nanos), Nanos>;
 
-    /// The arrival time under another limit from now on.
+    /// Returns the arrival time under a new limit.
     fn handed_on(old: &Limit, new: &Limit, arrival: Nanos, now: Nanos) -> Nanos;
 }
 
-/// As a bucket of tokens: those go at once for whom there are tokens.
+/// A bucket of tokens: a request goes at once if there are tokens for it.
 #[derive(Debug)]
 pub struct Tokens;
 
-/// As a queue with a steady outflow, the leaky bucket: one interval between any two, and only so many in the queue.
+/// The leaky bucket as a queue: one interval between any two requests, and at most `burst` in the queue.
 #[derive(Debug)]
 pub struct Queue;
 
@@ -104,7 +104,7 @@ impl Pacing for Queue {
         if next > now.saturating_add(limit.depth()) { Err(start - now) } else { Ok((next, start - now)) }
     }
 
-    /// Those who wait keep their times, and others come behind them.
+    /// Waiting requests keep their times, and later ones come after them.
     fn handed_on(_: &Limit, _: &Limit, arrival: Nanos, _: Nanos) -> Nanos {
         arrival
     }

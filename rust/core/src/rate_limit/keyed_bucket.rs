@@ -11,7 +11,7 @@ use super::sync::{AtomicU64, Mutex, RwLock};
 use super::{Claim, Decision, Limit, LimitError, Limiter, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
-/// Keys for which there is room unless another capacity is asked for.
+/// The default capacity.
 pub const DEFAULT_CAPACITY: usize = 1 << 20;
 
 /// Slots in a set: one cache line.
@@ -146,9 +146,9 @@ impl<P: Pacing> KeyedBucket<P> {
         if slot.arrival.load(Ordering::Acquire) > now {
             self.evictions.fetch_add(1, Ordering::Relaxed);
         }
-        // Nobody's while it changes hands, so that no thread reads one key's hash with another's arrival time.
+        // Empty meanwhile, so that no thread reads one key's hash with another's arrival time.
         slot.hash.store(0, Ordering::Release);
-        // A swap, not a store: who takes tokens at this moment comes before it or fails.
+        // A swap, not a store: a thread that takes tokens at this moment comes before it or fails.
         slot.arrival.swap(arrival, Ordering::AcqRel);
         slot.hash.store(hash, Ordering::Release);
     }

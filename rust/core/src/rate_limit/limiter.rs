@@ -12,7 +12,7 @@ use super::windows::{FixedWindow, KeyedFixedWindow, KeyedSlidingWindow, SlidingW
 use super::{Claim, Decision, Limit, LimitError, Rate, Reservation, Statistics};
 use crate::clock::Nanos;
 
-/// How a limiter counts.
+/// The algorithm of a limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// Allows a burst after a quiet time, and the rate over a long time.
@@ -79,7 +79,7 @@ pub trait Limiter: Debug + Send + Sync {
     /// Tokens a second.
     fn per_second(&self) -> f64;
 
-    /// The most tokens that can be asked for.
+    /// Returns the most tokens of one request.
     fn burst(&self) -> u64;
 
     /// The number of keys for which there is room; zero without keys.
@@ -127,7 +127,7 @@ impl AnyLimiter {
         })
     }
 
-    /// Whether it counts by keys.
+    /// Returns whether the limiter has keys.
     #[inline]
     pub fn is_keyed(&self) -> bool {
         match self {

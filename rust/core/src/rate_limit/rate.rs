@@ -1,4 +1,4 @@
-//! How many a second: written `"100/s"`, `"5/min"`, `"0.5/s"`, `"1000/h"`, `"3/10s"`.
+//! Rates: written `"100/s"`, `"5/min"`, `"0.5/s"`, `"1000/h"`, `"3/10s"`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Rate {
     count: f64,
 }
 
-/// Why something is not a rate.
+/// The reason why a text or number is not a rate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RateError {
     /// The text has not the form number, slash, unit of time.
@@ -24,7 +24,7 @@ pub enum RateError {
         "{0:?} is not a rate: write a number, a slash and a unit of time, such as \"100/s\", \"5/min\", \"0.5/s\", \"1000/h\" or \"3/10s\""
     )]
     Form(String),
-    /// What stands after the slash is no unit of time.
+    /// The text after the slash is no unit of time.
     #[error("{unit:?} in the rate {text:?} is not a time: use ms, s, min, h or d, as in \"5/min\" or \"3/10s\"")]
     Unit {
         /// The whole text.

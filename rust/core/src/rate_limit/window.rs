@@ -5,27 +5,27 @@ use std::fmt::Debug;
 use super::{Claim, LimitError, Rate};
 use crate::clock::Nanos;
 
-/// So many in each period.
+/// A number of calls in each period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     pub(super) count: u32,
     pub(super) period: Nanos,
 }
 
-/// What was used: in the window of `last`, and in the one before it.
+/// Tokens used in the window of `last` and in the window before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Used {
-    /// The last time for which tokens were taken; ahead of now while somebody waits.
+    /// The last time for which tokens were taken; ahead of now while a request waits.
     pub(super) last: Nanos,
     pub(super) current: u32,
     pub(super) previous: u32,
 }
 
 impl Quota {
-    /// The number before the slash in each time behind it.
+    /// Checks a user's rate and burst.
     ///
     /// # Errors
-    /// A number that is not whole or too large, or a burst, which windows do not have.
+    /// The number is not whole or too large, or there is a burst, which windows do not have.
     pub fn checked(rate: Rate, burst: Option<u64>) -> Result<Self, LimitError> {
         let count = rate.count();
         if burst.is_some() {
@@ -49,17 +49,17 @@ impl Quota {
         u64::from(self.count)
     }
 
-    /// When the window of a time began. Windows begin at whole multiples of the period, on the clock's own scale.
+    /// Returns when the window of a time began. Windows begin at whole multiples of the period, on the clock's own scale.
     fn start(&self, time: Nanos) -> Nanos {
         time - time % self.period
     }
 
-    /// How many windows lie between two times.
+    /// Returns the number of windows between two times.
     fn windows(&self, from: Nanos, to: Nanos) -> u64 {
         (to / self.period).saturating_sub(from / self.period)
     }
 
-    /// What was used, as seen from a time in the same window or a later one.
+    /// Returns the use as counted at a time in this window or a later one.
     fn seen_from(&self, used: Used, time: Nanos) -> Used {
         let (current, previous) = match self.windows(used.last, time) {
             0 => (used.current, used.previous),
@@ -69,7 +69,7 @@ impl Quota {
         Used { last: time, current, previous }
     }
 
-    /// Gives back what was taken at `claim`, where the counters still reach there.
+    /// Returns the tokens of `claim`, if the counters still include its window.
     pub(super) fn cancelled(&self, mut used: Used, claim: Claim, n: u64) -> Used {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
         match self.windows(claim, used.last) {
@@ -80,7 +80,7 @@ impl Quota {
         used
     }
 
-    /// The same with `n` tokens less used; nothing goes below zero.
+    /// Returns the use less `n` tokens; no count goes below zero.
     pub(super) fn with_less(&self, used: Used, n: u64, now: Nanos) -> Used {
         let mut used = self.seen_from(used, now.max(used.last));
         let n = u32::try_from(n).unwrap_or(u32::MAX);
@@ -90,21 +90,21 @@ impl Quota {
         used
     }
 
-    /// What was used under this quota goes on under another one, whose windows begin at other times.
+    /// Returns the use for a new quota, whose windows begin at other times.
     pub(super) fn handed_on(&self, used: Used, now: Nanos) -> Used {
         self.seen_from(used, now.max(used.last))
     }
 }
 
-/// How the use of windows is counted.
+/// The rule by which windows count their use.
 pub trait Counting: Debug + Send + Sync + 'static {
-    /// What is used after taking `n` tokens, at most the quota's, and how long until that is allowed (zero: now).
+    /// Returns the use after taking `n` tokens, at most the quota, and the wait until that is allowed (zero: now).
     fn take(quota: &Quota, used: Used, n: u32, now: Nanos) -> (Used, Nanos);
 
-    /// The tokens left now; none where some were taken ahead.
+    /// Returns the tokens left now; zero where tokens were taken ahead.
     fn left(quota: &Quota, used: Used, now: Nanos) -> f64;
 
-    /// Whether it says as much as nothing.
+    /// Returns whether the use no longer affects any answer.
     fn passed(quota: &Quota, used: Used, now: Nanos) -> bool;
 }
 
@@ -171,7 +171,7 @@ impl Counting for Sliding {
     }
 }
 
-/// When `n` more fit, as far as can be seen from this window; None: now.
+/// Returns when `n` more fit, by the counts of this window; none: now.
 fn fits_at(quota: &Quota, used: Used, n: u32, time: Nanos) -> Option<Nanos> {
     let start = quota.start(time);
     let taken = u64::from(used.current) + u64::from(n);

@@ -1,4 +1,4 @@
-//! Windows with storage: one for all calls, and one for each key of a bounded number of keys.
+//! Windows with storage: one for all calls, or one for each of a bounded number of keys.
 
 use std::hash::RandomState;
 use std::marker::PhantomData;
@@ -54,7 +54,7 @@ impl Counts {
     }
 }
 
-/// Takes from what was used, or says why not.
+/// Takes tokens, or returns why not.
 fn reserve<C: Counting>(quota: &Quota, used: &mut Used, n: u64, max_wait: Nanos, now: Nanos) -> Reservation {
     let Some(n) = u32::try_from(n).ok().filter(|n| *n <= quota.count) else { return Reservation::TooMany };
     let (next, wait) = C::take(quota, *used, n, now);
@@ -150,7 +150,7 @@ const SLOTS_PER_KEY: usize = 2;
 /// Sets allocated together.
 const SEGMENT: usize = 16;
 
-/// One key's window. A hash of zero is an empty slot.
+/// The window of one key. A hash of zero is an empty slot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     hash: u64,
@@ -224,7 +224,7 @@ impl<C: Counting> KeyedWindow<C> {
         self.shards.iter().map(of_shard).sum()
     }
 
-    /// Does something with a key's window, or with an unused one where the key has none.
+    /// Calls `act` with a key's window, or with an unused window where the key has none.
     fn with<R>(&self, hash: u64, act: impl FnOnce(&Quota, &mut Used) -> R) -> R {
         let (shard, (segment, index)) = self.place(hash);
         let Shard { quota, segments, .. } = &mut *shard.lock();
