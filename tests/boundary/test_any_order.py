@@ -30,12 +30,12 @@ from corten.policies import (
     RetryBudget,
     Timeout,
 )
+from corten.policies.combined.policy import Policy
 from corten.policies.middleware import MiddlewareDetails
-from corten.policies.policy import Policy
 from corten.testing import FakeClock
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::corten.policies.order.PolicyOrderWarning"),
+    pytest.mark.filterwarnings("ignore::corten.errors.PolicyOrderWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.policies import Bulkhead, CircuitBreaker, Fallback, RateLimit, Retry
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 
 def test_threads_with_loops_of_their_own_lose_no_permit_and_no_count() -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from corten.events.observer import Observer
     from corten.flags import Flags
     from corten.plugins.record import PluginRecord
-    from corten.policies.policy import Policy
+    from corten.policies.combined.policy import Policy
     from corten.settings import Section, Settings
 
 S = TypeVar("S")

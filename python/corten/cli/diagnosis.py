@@ -23,7 +23,7 @@ from corten.cli.addresses import Address, listening, servers, unreachable, why_n
 from corten.errors import CortenError, PluginError, PolicyOrderWarning, SettingsError, SettingsProblem
 from corten.pipeline.layers.chaos import announcement, without_chaos
 from corten.plugins import DevService, Resource
-from corten.policies.order import misplaced
+from corten.policies.combined.order_warnings import misplaced
 from corten.settings import Settings
 
 OLDEST_PYTHON = (3, 11)

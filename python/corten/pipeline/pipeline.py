@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from corten.pipeline.controls.circuit_breaker import BreakerControl
     from corten.pipeline.controls.rate_limit import RateLimitControl
     from corten.pipeline.telemetry.statistics import PipelineStatistics
-    from corten.policies.policy import Policy
+    from corten.policies.combined.policy import Policy
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -21,7 +21,7 @@ from corten.pipeline.layers import Layer, PipelineContext
 from corten.pipeline.telemetry.events import PipelineEvents
 from corten.pipeline.telemetry.metrics import measure
 from corten.policies.chaos import Chaos
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 if TYPE_CHECKING:
     from corten.cache import CacheTier
@@ -130,7 +130,7 @@ class PipelineRuntime:
 
             effective = without_chaos(effective)
         if len(effective) > 1:
-            from corten.policies.order import warn_of_order
+            from corten.policies.combined.order_warnings import warn_of_order
 
             warn_of_order(self.name, effective, self._warned)
         compiled = self._compiler.prepare(effective, self.context)

@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 from msgspec.structs import replace
 
+from corten.policies.combined.policy import Policy
 from corten.policies.hedge import Hedge
-from corten.policies.policy import Policy
 from corten.policies.retry import Retry
 
 if TYPE_CHECKING:

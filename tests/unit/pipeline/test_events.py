@@ -14,7 +14,7 @@ from corten.pipeline import Pipeline
 from corten.pipeline.pipeline import runtime_of
 from corten.plugins import Observer
 from corten.policies import Bulkhead, Cache, Fallback, RateLimit, Retry, Timeout
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 from corten.testing import FakeClock
 
 pytestmark = pytest.mark.anyio

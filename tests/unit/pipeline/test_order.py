@@ -30,8 +30,8 @@ from corten.policies import (
     Retry,
     Timeout,
 )
-from corten.policies.order import RULES, Rule, kind_of, misplaced
-from corten.policies.profiles import PROFILES, profile
+from corten.policies.combined.order_warnings import RULES, Rule, kind_of, misplaced
+from corten.policies.combined.profiles import PROFILES, profile
 from corten.settings import load
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -18,7 +18,7 @@ from corten.metrics import Registry
 from corten.pipeline import Pipeline
 from corten.pipeline.pipeline import runtime_of
 from corten.policies import Bulkhead, Cache, CircuitBreaker, Fallback, RateLimit, Retry, Timeout
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 from corten.testing import FakeClock, cancel_at_each_await
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import msgspec
 from corten.app.tasks.supervision import Restarts
 from corten.flags import Rollout
 from corten.logs import LogFormat
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 from corten.settings import DEFAULT, Duration, Section
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from corten.pipeline.blocks.held_policies import (
 from corten.pipeline.layers import Layer, PipelineContext
 from corten.pipeline.segments.segment import observation
 from corten.pipeline.segments.trio_timeouts import deadline_exceeded
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 
 class Blocks:

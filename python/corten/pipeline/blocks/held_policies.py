@@ -16,7 +16,7 @@ from corten.pipeline.segments.segment import Segment
 from corten.pipeline.segments.trio_timeouts import split
 from corten.pipeline.segments.waiting import wait_for_admission, wait_for_admission_sync
 from corten.pipeline.stages.stage import Input
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 
 class Admission(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from corten import _core
+from corten.policies.combined.policy import Policy
 from corten.policies.hedge import Hedge
-from corten.policies.policy import Policy
 from corten.policies.retry import Retry
 from corten.policies.retry_budget import RetryBudget
 

@@ -16,7 +16,7 @@ from corten.pipeline.layers.layer import Position, positions
 from corten.pipeline.segments.segment import Segment
 from corten.pipeline.stages import STAGES, Compiled
 from corten.policies.cache import Cache
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 
 class Compilation(msgspec.Struct, frozen=True):

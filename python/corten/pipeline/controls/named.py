@@ -13,7 +13,7 @@ import msgspec
 from corten.clock import Clock
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.circuit_breaker import CircuitBreaker
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 if TYPE_CHECKING:
     from corten.pipeline.controls.bulkhead import BulkheadControl

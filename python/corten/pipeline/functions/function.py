@@ -15,7 +15,7 @@ from corten.pipeline.functions.wrapper import Wrapper
 from corten.pipeline.layers import LAYERS, Layer, PipelineContext, WrapContext, Wrapped
 from corten.pipeline.layers.layer import Position, positions
 from corten.pipeline.stages import STAGES
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 
 def without_policies(pipeline: str) -> str:

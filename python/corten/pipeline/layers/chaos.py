@@ -18,7 +18,7 @@ from corten.pipeline.segments.waiting import refuse_to_block
 from corten.pipeline.stages.stage import Input, missing_parameter
 from corten.pipeline.telemetry.events import PipelineEvents
 from corten.policies.chaos import Chaos, made
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 
 _log = logging.getLogger("corten.pipeline")
 

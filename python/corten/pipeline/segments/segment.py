@@ -16,7 +16,7 @@ from corten.pipeline.segments.fallbacks import Fallbacks
 from corten.pipeline.segments.reentry import Places
 from corten.pipeline.segments.sync import run_sync_with
 from corten.pipeline.stages.stage import Compiled, Input
-from corten.policies.idempotence import is_idempotent
+from corten.policies.fields.idempotence import is_idempotent
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -15,8 +15,8 @@ from corten.pipeline.functions.signature import FunctionSignature
 from corten.pipeline.layers.hedge.on_asyncio import hedge_on_asyncio
 from corten.pipeline.layers.hedge.on_trio import hedge_on_trio
 from corten.pipeline.layers.layer import WrapContext, Wrapped
+from corten.policies.fields.idempotence import is_idempotent
 from corten.policies.hedge import Hedge, HedgeStatistics
-from corten.policies.idempotence import is_idempotent
 
 _WINDOW = 1000
 """Calls after which earlier latencies count half."""

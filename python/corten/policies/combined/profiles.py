@@ -11,7 +11,7 @@ from typing import Final
 
 from corten.policies.bulkhead import Bulkhead
 from corten.policies.circuit_breaker import CircuitBreaker
-from corten.policies.policy import Policy
+from corten.policies.combined.policy import Policy
 from corten.policies.rate_limit import RateLimit
 from corten.policies.retry import Retry
 from corten.policies.retry_budget import RetryBudget

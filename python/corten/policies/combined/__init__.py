@@ -1,0 +1,1 @@
+"""Several policies together: the union of all, profiles, and warnings about odd orders."""
