@@ -72,7 +72,7 @@ def test_a_blocked_loop_is_logged_once_with_its_stack_and_once_when_it_goes_on(
         dog.look()
     assert [record.message.split(":")[0] for record in caplog.records] == [
         "the event loop is blocked for 1.25 s by",
-        "the event loop goes on after 2 s",
+        "the event loop runs again after 2 s",
     ]
 
 

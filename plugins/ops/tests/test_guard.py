@@ -60,7 +60,7 @@ def test_another_address_than_loopback_needs_a_token() -> None:
     [
         ({"token": "short"}, "at least 16 characters"),
         ({"token": ""}, "at least 16 characters"),
-        ({"allowed_hosts": ["*"]}, "plain names"),
+        ({"allowed_hosts": ["*"]}, "a wrong name"),
         ({"header_timeout": 0.0}, "more than 0"),
         ({"port": 70000}, "65535"),
     ],

@@ -1,4 +1,4 @@
-"""Probes, and checks of what every process depends on: memory, disk, CPU and the event loop."""
+"""Probes, and checks of memory, disk, CPU and the event loop."""
 
 from corten_health.loop import LoopMonitor, LoopStatistics
 from corten_health.plugin import HealthPlugin

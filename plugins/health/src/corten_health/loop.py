@@ -1,4 +1,4 @@
-"""The event loop's lag, and a watchdog that names what blocks it."""
+"""Lag of the event loop, and a watchdog that logs blocking code."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _log = logging.getLogger("corten.health")
 INTERVAL = 0.25
 """Seconds between two measurements."""
 WINDOW = 10.0
-"""Seconds for which the worst lag is remembered."""
+"""Seconds of the worst lag's window."""
 
 
 class LoopStatistics(msgspec.Struct, frozen=True):
-    """How late the event loop was."""
+    """Lag of the event loop."""
 
     lag: float
     """The last measured delay, in seconds."""
@@ -37,15 +37,15 @@ class LoopStatistics(msgspec.Struct, frozen=True):
 
 
 class LoopMonitor:
-    """Measures how late the event loop wakes a task up.
+    """Measures how late the event loop wakes a task.
 
-    :param clock: what lag is measured with
-    :param blocked_after: real seconds without a sign of life after which the watchdog logs the stack; 0: no watchdog
+    :param clock: the clock of the lag
+    :param blocked_after: real seconds of a blocked loop, after which the watchdog logs the stack; 0: no watchdog
     """
 
     def __init__(self, clock: Clock, *, blocked_after: float = 0.0) -> None:
         self._clock = clock
-        self._lags: deque[tuple[float, float]] = deque()  # of (when, lag), falling in lag: the first is the worst
+        self._lags: deque[tuple[float, float]] = deque()  # (time, lag), by falling lag: the first is the worst
         self._lag = 0.0
         self._watchdog = Watchdog(blocked_after) if blocked_after > 0 else None
 
@@ -67,13 +67,13 @@ class LoopMonitor:
                 watchdog.stop()
 
     def statistics(self) -> LoopStatistics:
-        """The lag now, the worst of the window, and how often the loop was blocked."""
+        """Return the current and the worst lag, and the number of blocks."""
         self._forget(self._clock.now())
         worst = self._lags[0][1] if self._lags else 0.0
         return LoopStatistics(self._lag, worst, self._watchdog.blocked if self._watchdog is not None else 0)
 
     def check(self, settings: HealthSettings) -> Check:
-        """A check of the worst lag of the last ten seconds."""
+        """Make a check of the worst lag in ten seconds."""
 
         async def run() -> Finding:
             figures = self.statistics()
@@ -97,16 +97,16 @@ class LoopMonitor:
 
 
 class Watchdog:
-    """A thread that logs the stack of the event loop's thread when that gives no sign of life.
+    """A thread that logs the stack of a blocked event loop.
 
-    It watches real time, whatever the App's clock says: what blocks a loop blocks it in the real world.
+    It uses real time, whatever the App's clock is.
 
     :param blocked_after: seconds without :meth:`beat`
     """
 
     def __init__(self, blocked_after: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.blocked = 0
-        """How often the loop was found blocked."""
+        """The number of times that the loop was blocked."""
         self._after = max(blocked_after, 2 * INTERVAL)
         self._monotonic = monotonic
         self._beat = monotonic()
@@ -125,24 +125,24 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; at once, since it waits for this."""
+        """End the thread at once."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def beat(self) -> None:
-        """The loop lives."""
+        """Note that the loop runs."""
         self._beat = self._monotonic()
 
     def look(self) -> None:
-        """Log once when the loop has become blocked, and once when it goes on."""
+        """Log once that the loop is blocked, and once that it runs again."""
         now, beat = self._monotonic(), self._beat
-        paused = now - self._looked > self._after  # the whole process stood still: stopped, or a suspended machine
+        paused = now - self._looked > self._after  # the whole process was stopped, or the machine suspended
         self._looked = now
         if self._stuck_since is not None:
             if beat > self._stuck_since:
-                _log.warning("the event loop goes on after %.3g s", beat - self._stuck_since)
+                _log.warning("the event loop runs again after %.3g s", beat - self._stuck_since)
                 self._stuck_since = None
         elif now - beat > self._after and not paused:
             self._stuck_since = beat
@@ -155,6 +155,6 @@ class Watchdog:
 
 
 def stack_of(thread: int) -> str:
-    """The stack of a thread, innermost call last: files, lines and names; no values."""
+    """Format the stack of a thread, innermost call last, without values."""
     frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]
     return "".join(traceback.format_stack(frame)).rstrip() if frame is not None else "(the thread has ended)"

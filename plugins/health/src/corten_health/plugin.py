@@ -1,4 +1,4 @@
-"""The plugin: what it brings to an App."""
+"""The plugin: its hooks."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ SECTION = Section("health", HealthSettings)
 
 
 class HealthPlugin:
-    """Probes, system checks, measurements of the process, and the watchdog of the event loop."""
+    """Probes, system checks, metrics of the process, and the loop's watchdog."""
 
     def __init__(self) -> None:
         self._monitor: LoopMonitor | None = None
 
     @hookimpl
     def corten_settings(self) -> Sequence[Section[Any]]:
-        """The table ``[health]``; every field has a default, so it is always active."""
+        """Return the table ``[health]``, which is always active."""
         return [SECTION]
 
     @hookimpl
     def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
-        """``memory``, ``disk``, ``cpu`` and ``loop``, as far as they are wanted."""
+        """Return the selected system checks."""
         settings = _settings(app)
         made = {
             "memory": lambda: memory_check(settings),
@@ -48,17 +48,17 @@ class HealthPlugin:
 
     @hookimpl
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """``corten_process_*``."""
+        """Return the collector of ``corten_process_*``."""
         return [process_collector(self._loop(app))]
 
     @hookimpl
     def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
-        """The measurement of the loop's lag, until the end."""
+        """Return the task that measures the loop's lag."""
         return [Task("health.loop", self._loop(app).run, phase="flush")]
 
     @hookimpl
     def corten_ops_routes(self, app: App[Any]) -> Sequence[Route]:
-        """The probes' pages."""
+        """Return the pages of the probes."""
         return probe_routes(app.health)
 
     def _loop(self, app: App[Any]) -> LoopMonitor:

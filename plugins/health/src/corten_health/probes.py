@@ -12,13 +12,13 @@ from corten.plugins import Reply, Request, Route
 _PAGES: tuple[tuple[str, Probe | None, str], ...] = (
     ("/livez", "live", "Would a restart help? 503 says yes"),
     ("/readyz", "ready", "Should traffic be sent here? 503 says no"),
-    ("/startupz", "startup", "Has it come up? 503 says not yet"),
-    ("/health", None, "Every check, with what it found"),
+    ("/startupz", "startup", "Has it started? 503 says not yet"),
+    ("/health", None, "Every check, with its finding"),
 )
 
 
 def probe_routes(health: Health) -> list[Route]:
-    """``/livez``, ``/readyz``, ``/startupz`` and ``/health``; 200, or 503 where a critical check is down."""
+    """Return the pages, which answer 503 if the probe fails, else 200."""
     return [Route(path, _page(health, probe), summary=summary) for path, probe, summary in _PAGES]
 
 
@@ -32,6 +32,6 @@ def _page(health: Health, probe: Probe | None) -> Callable[[Request], Awaitable[
 
 
 def _brief(report: Report) -> bytes:
-    """Statuses alone: what an orchestrator needs, and nothing that it would have to hide."""
+    """Encode the statuses alone, without details that may be confidential."""
     checks = {name: found.status for name, found in report.checks.items()}
     return msgspec.json.encode({"status": report.status, "checks": checks})

@@ -1,4 +1,4 @@
-"""Measurements of this process: CPU time, memory, descriptors, threads, and the event loop's lag."""
+"""Metrics of this process and of the event loop's lag."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from corten_health.loop import LoopMonitor
 
 
 def process_collector(monitor: LoopMonitor) -> Collector:
-    """Gauges ``corten_process_*`` and the counter ``corten_process_cpu``."""
+    """Return the collector of ``corten_process_*``."""
     process = psutil.Process()
 
     def collect() -> Iterable[Measurement]:
-        with process.oneshot():  # one reading of /proc for all of them
+        with process.oneshot():  # one reading of /proc for all values
             times = process.cpu_times()
             yield Measurement(
                 "corten_process_cpu", times.user + times.system, (), "CPU time of the process", "seconds", "counter"
@@ -41,7 +41,7 @@ def process_collector(monitor: LoopMonitor) -> Collector:
             "corten_process_loop_blocked",
             figures.blocked,
             (),
-            "Times the event loop was found blocked",
+            "Times the event loop was blocked",
             kind="counter",
         )
 

@@ -13,29 +13,29 @@ SystemCheck = Literal["memory", "disk", "cpu", "loop"]
 
 
 class HealthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Thresholds of the system checks; all of them are shares of what there is, or durations."""
+    """Thresholds of the system checks: shares of a whole, or durations."""
 
     checks: tuple[SystemCheck, ...] = ("memory", "disk", "cpu", "loop")
-    """Which system checks are made."""
+    """The system checks to make."""
     critical: tuple[SystemCheck, ...] = ()
-    """Which of them fail ``/readyz`` when they are down; the others only degrade it."""
+    """Checks that fail ``/readyz`` when down; other checks degrade it."""
     memory_degraded: Fraction = 0.90
-    """Share of the memory (of the container's limit where there is one) that is in use."""
+    """Used share of the memory, or of the container's limit."""
     memory_down: Fraction = 0.97
     disk_paths: tuple[str, ...] = ("/",)
-    """Folders whose file systems are looked at."""
+    """One folder of each file system to check."""
     disk_degraded: Fraction = 0.90
     disk_down: Fraction = 0.98
     cpu_degraded: Fraction = 0.95
-    """Share of the machine's CPU time in use since the last look; the CPU is never ``down``."""
+    """Used share of the machine's CPU time; the CPU is never ``down``."""
     loop_degraded: Duration = 0.25
-    """The longest delay of the event loop within the last ten seconds."""
+    """The longest delay of the event loop in ten seconds."""
     loop_down: Duration = 2.0
     blocked_after: Duration = 1.0
-    """How long the event loop may be blocked before the stack that blocks it is logged; 0 turns this off."""
+    """Blocked time of the event loop before the log has its stack; 0: never."""
 
     def __post_init__(self) -> None:
-        """Hold the pairs of thresholds in their order.
+        """Check the order of thresholds.
 
         :raises ValueError: a ``…_degraded`` is above its ``…_down``
         """

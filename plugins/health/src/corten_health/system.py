@@ -14,11 +14,11 @@ from corten.health import Check, Finding, Status
 from corten_health.settings import HealthSettings
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Where a container sees the limits of its own control group (cgroup v2)."""
+"""The container's control group (cgroup v2)."""
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Memory in use and there to be used, in bytes."""
+    """Used and total memory, in bytes."""
 
     used: int
     total: int
@@ -27,14 +27,13 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def read_memory(cgroup: Path = CGROUP) -> Memory:
-    """The memory that counts: the control group's where it has a limit, else the machine's.
+    """Return the memory of the control group if it has a limit, else of the machine.
 
-    Of a group the working set is taken, what is in use without the file cache that can be dropped, as Kubernetes does
-    when it decides whom to evict.
+    A group's used memory is its working set, without the file cache that can be dropped, as for Kubernetes' evictions.
     """
     machine = psutil.virtual_memory()
     try:
-        limit = int((cgroup / "memory.max").read_text())  # "max" where there is none: ValueError
+        limit = int((cgroup / "memory.max").read_text())  # "max" without a limit: ValueError
         current = int((cgroup / "memory.current").read_text())
         statistics = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
         used = max(0, current - int(statistics.get("inactive_file", 0)))
@@ -46,10 +45,10 @@ def read_memory(cgroup: Path = CGROUP) -> Memory:
 
 
 class CpuShare:
-    """The share of the machine's CPU time that was in use since the last time it was asked.
+    """The used share of the machine's CPU time since the last reading.
 
-    :param read: seconds busy, and seconds in all
-    :param least: seconds in all that a share is of; until then the last one counts. None: one second of each CPU
+    :param read: returns busy seconds and all seconds
+    :param least: all seconds of a reading; with less, the last share counts. None: one second of each CPU
     """
 
     def __init__(self, read: Callable[[], tuple[float, float]] | None = None, *, least: float | None = None) -> None:
@@ -59,7 +58,7 @@ class CpuShare:
         self._share = 0.0
 
     def take(self) -> float:
-        """The share since the last take, between 0 and 1; a moment's burst, as at the start, is not one."""
+        """Return the share since the last reading, from 0 to 1; ignore short bursts."""
         now = self._read()
         total = now[1] - self._last[1]
         if total > 0 and total >= self._least:
@@ -69,7 +68,7 @@ class CpuShare:
 
 
 def _cpu_times() -> tuple[float, float]:
-    """Seconds busy and seconds in all, of all CPUs together."""
+    """Return the busy seconds and all seconds of all CPUs."""
     times = psutil.cpu_times()
     # guest times are contained in user times (proc(5)), so they don't count twice
     total = math.fsum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
@@ -77,12 +76,12 @@ def _cpu_times() -> tuple[float, float]:
 
 
 def judge(share: float, degraded: float, down: float) -> Status:
-    """The status of something of which ``share`` is used."""
+    """Return the status of a used share."""
     return "down" if share >= down else "degraded" if share >= degraded else "up"
 
 
 def memory_check(settings: HealthSettings, read: Callable[[], Memory] = read_memory) -> Check:
-    """A check of the memory that this process may use."""
+    """Make the check of the memory."""
 
     async def run() -> Finding:
         memory = read()
@@ -97,13 +96,13 @@ def memory_check(settings: HealthSettings, read: Callable[[], Memory] = read_mem
 
 
 def _disk_usage(path: str) -> tuple[int, int]:
-    """Bytes used and bytes that an ordinary user could have used, of the file system of ``path``."""
+    """Return the used and all usable bytes of a path's file system."""
     usage = psutil.disk_usage(path)
     return usage.used, usage.used + usage.free
 
 
 def disk_check(settings: HealthSettings, read: Callable[[str], tuple[int, int]] = _disk_usage) -> Check:
-    """A check of the file systems that ``disk_paths`` lie on; run in a thread, since a file system may hang."""
+    """Make the check of the disks; it runs in a thread, because disks may hang."""
 
     async def run() -> Finding:
         worst: Status = "up"
@@ -123,7 +122,7 @@ def disk_check(settings: HealthSettings, read: Callable[[str], tuple[int, int]] 
 
 
 def cpu_check(settings: HealthSettings, cpu: CpuShare) -> Check:
-    """A check of the machine's CPUs; a busy machine works with less, so it is never ``down``."""
+    """Make the check of the CPUs, which never says ``down``."""
 
     async def run() -> Finding:
         share = cpu.take()
@@ -131,5 +130,5 @@ def cpu_check(settings: HealthSettings, cpu: CpuShare) -> Check:
         message = "" if status == "up" else f"{share:.0%} of the CPU time is in use"
         return Finding(status, message, {"used": round(share, 4), "cpus": psutil.cpu_count() or 0})
 
-    # fresh for five seconds, so that the share is of a stretch of time and not of a moment
+    # fresh for five seconds, so that a share is of a longer time
     return Check("cpu", run, fresh=5.0, critical="cpu" in settings.critical)

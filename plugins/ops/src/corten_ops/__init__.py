@@ -1,4 +1,4 @@
-"""The operations server: an HTTP port of its own with the pages of all plugins."""
+"""The operations server: an HTTP port with the pages of all plugins."""
 
 from corten_ops.ops import Ops, OpsStatistics
 from corten_ops.plugin import OpsPlugin

@@ -1,7 +1,6 @@
-"""What stands before every page: host names, token, cross-site requests, size of bodies, headers of replies.
+"""Checks before every page: host names, token, cross-site requests, size of bodies.
 
-The order is that of what can be decided with the least: a request to a foreign host name learns nothing, not even
-whether there is a token.
+The host name comes first: a request to a foreign host name does not even learn whether there is a token.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-"""On every reply that does not say otherwise (OWASP ASVS 5.0, 3.4)."""
+"""Default headers of every reply (OWASP ASVS 5.0, 3.4)."""
 
 
 _LINGER = 256 * 1024
-"""Bytes of a body too large that are read, and thrown away, so that its sender can read the reply."""
+"""Bytes of a too large body that are read and dropped, so that its sender can read the reply."""
 
 
 class Guard:
-    """ASGI middleware that lets through what may be answered.
+    """ASGI middleware that refuses forbidden requests.
 
-    :param app: what answers
-    :param token: asked of everybody where there is one
-    :param allowed_hosts: names besides ``localhost`` and the address that a connection came in on
-    :param max_body: bytes of a request's body
-    :param finished: told of each reply: the path that was matched, empty where none was, and the status
+    :param app: answers allowed requests
+    :param token: required of all requests, if any
+    :param allowed_hosts: names besides ``localhost`` and the connection's own address
+    :param max_body: the most bytes of a request's body
+    :param finished: called after each reply with the matched path, or "", and the status
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Guard:
         self._finished = finished
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
+        """Refuse a request, or pass it on."""
         if scope["type"] != "http":
             raise NotImplementedError("the operations server speaks HTTP only")
         status = 0
@@ -104,7 +103,7 @@ class Guard:
             if not _is_same_site(headers, host):
                 return 403, "requests from other sites change nothing here"
             if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                # no HTML form and no simple cross-site request can send this type
+                # HTML forms and simple cross-site requests cannot send this type
                 return 415, "expected Content-Type: application/json"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._max_body:
@@ -114,7 +113,7 @@ class Guard:
     def _is_ours(self, host: str, scope: Scope) -> bool:
         """Whether a Host header names this server.
 
-        Only names can be rebound to another address, so the address that the connection came in on is always ours.
+        Only names can be rebound to another address, so the connection's own address is always allowed.
         """
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
@@ -133,19 +132,19 @@ class Guard:
         given = self._one(headers, "authorization") or ""
         scheme, _, token = given.partition(" ")
         assert self._digest is not None  # noqa: S101 - for the type checker
-        # digests, so that neither the token's length nor where it differs shows in the time that this takes
+        # of digests, so that the time reveals neither the token's length nor its first difference
         same = hmac.compare_digest(_digest(token.strip().encode("utf-8", "surrogateescape")), self._digest)
         return scheme.lower() == "bearer" and same
 
     @staticmethod
     def _one(headers: Headers, name: str) -> str | None:
-        """The header's value where it is there once; two are an attempt to be read differently by two readers."""
+        """Return the value of a single header; two headers may be read differently by two readers."""
         values = headers.getlist(name)
         return values[0] if len(values) == 1 else None
 
 
 class BodyTooLarge(Exception):
-    """More of a body came than is allowed; raised where a page reads it."""
+    """A body exceeded its limit while a page read it."""
 
 
 def _digest(token: bytes) -> bytes:
@@ -153,7 +152,7 @@ def _digest(token: bytes) -> bytes:
 
 
 def _is_same_site(headers: Headers, host: str) -> bool:
-    """Whether a browser says that a page of ours asked; what is no browser says nothing (Fetch Metadata, W3C)."""
+    """Whether the request is from this site, or not from a browser (Fetch Metadata, W3C)."""
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
@@ -167,7 +166,7 @@ def _with_headers(given: object) -> list[tuple[bytes, bytes]]:
 
 
 async def _discard(receive: Receive) -> None:
-    """Read what is left of a body, up to a bound: a connection closed on unread data loses the reply with it."""
+    """Read the rest of a body up to a bound, because closing on unread data loses the reply."""
     left = _LINGER
     while left > 0:
         message = await receive()
@@ -182,6 +181,6 @@ async def _refuse(send: Send, status: int, words: str) -> None:
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="ops"'))
     if status == 413:
-        headers.append((b"connection", b"close"))  # what is left of the body is not read
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""``/``: one plain page that says what runs here and what can be asked."""
+"""The page ``/``: the state of the App, and the list of pages."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-"""Of the page: the one style that it brings, and nothing else."""
+"""The page's policy: only its own style."""
 
 
 def index_page(app: App[Any], report: Report, routes: Sequence[Route]) -> Reply:
-    """Name, state, checks, pipelines and pages of an App."""
+    """Make the page with name, state, checks, pipelines and pages of an App."""
     title = f"{escape(app.name)} · operations"
     parts = [
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
@@ -92,7 +92,7 @@ def _link(route: Route) -> str:
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table whose cells are HTML; nothing where there are no rows. A head that begins with ``#`` is of numbers."""
+    """Make a table of HTML cells, or nothing without rows; ``#`` begins the head of a number column."""
     body = "".join(
         "<tr>" + "".join(_cell("td", head, cell) for head, cell in zip(heads, row, strict=True)) + "</tr>"
         for row in rows

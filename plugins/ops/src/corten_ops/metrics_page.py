@@ -1,4 +1,4 @@
-"""``/metrics``: the registry in the format that the reader understands."""
+"""The page ``/metrics``: the registry in the reader's format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics_reply(registry: Registry, request: Request) -> Reply:
-    """OpenMetrics where it is asked for, else Prometheus's text format 0.0.4."""
+    """Return OpenMetrics if the reader accepts it, else Prometheus' text format 0.0.4."""
     rendered = registry.render()
     if prefers_openmetrics(request.headers.get("accept", "")):
         return Reply(rendered.encode(), content_type=OPENMETRICS)
@@ -18,7 +18,7 @@ def metrics_reply(registry: Registry, request: Request) -> Reply:
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Whether an Accept header weighs OpenMetrics at least as much as plain text (RFC 9110, 12.5.1)."""
+    """Whether an Accept header prefers OpenMetrics to plain text (RFC 9110, 12.5.1)."""
     weights = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
     for item in accept.split(","):
         media, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -35,7 +35,7 @@ def prefers_openmetrics(accept: str) -> bool:
 
 
 def as_text(openmetrics: str) -> str:
-    """OpenMetrics text as format 0.0.4: counters are named with their suffix, and units and the end are left out.
+    """Convert OpenMetrics text to format 0.0.4: counters keep their suffix; units and the end go.
 
     https://prometheus.io/docs/instrumenting/exposition_formats/
     """
@@ -61,5 +61,5 @@ def as_text(openmetrics: str) -> str:
 
 
 def _help(text: str) -> str:
-    """Quotes of a description are escaped in OpenMetrics and not in the older format."""
+    """Unescape the quotes of a description, which format 0.0.4 does not escape."""
     return text.replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\\\")

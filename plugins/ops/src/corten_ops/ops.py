@@ -1,4 +1,4 @@
-"""The resource: the pages of all plugins as one server."""
+"""The resource: a server with the pages of all plugins."""
 
 from __future__ import annotations
 
@@ -32,21 +32,19 @@ _OWN = "ops"
 
 
 class OpsStatistics(msgspec.Struct, frozen=True):
-    """What the operations server did."""
+    """Counts of the operations server."""
 
     requests: int
     refused: int
-    """Requests among them that were turned away: a foreign host name, no token, another site, too large."""
+    """Refused requests: a foreign host name, no token, another site, too large."""
     errors: int
-    """Requests among them whose page failed."""
+    """Requests with an error in the page."""
 
 
 class Ops:
-    """The operations server of one App; ``app.get(Ops).url`` is where it listens.
+    """The operations server of one App; ``app.get(Ops).url`` is its address.
 
-    :param app: whose pages they are
-    :param settings: the table ``[ops]``
-    :raises PluginError: two plugins claim one page, or a path is none
+    :raises PluginError: two plugins claim one page, or a path is wrong
     """
 
     def __init__(self, app: App[Any], settings: OpsSettings) -> None:
@@ -70,7 +68,7 @@ class Ops:
             max_body=settings.max_body,
             finished=self._finished,
         )
-        """The server as an ASGI application, with all that guards it."""
+        """The server as an ASGI application, with its checks."""
         self._server = HttpServer(
             self.asgi,
             host=settings.host,
@@ -88,22 +86,22 @@ class Ops:
 
     @property
     def url(self) -> str:
-        """Where it listens: ``http://127.0.0.1:9100``.
+        """The address, such as ``http://127.0.0.1:9100``.
 
-        :raises ResourceUnavailable: it does not, yet or any more
+        :raises ResourceUnavailable: the server does not listen
         """
         if not self._server.addresses:
-            raise ResourceUnavailable("the operations server does not listen: it does while the App runs")
+            raise ResourceUnavailable("the operations server does not listen: it listens only while the App runs")
         host, port = self._server.addresses[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what reaches it from here
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - reachable from this machine
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def task(self) -> Task:
-        """The server as a task: bound before anything else runs, ended after everything else did."""
+        """Return the server as a task: first to start, last to end."""
         return Task("ops", self._server.run, self._server.stop, "flush", ready=self._server.ready)
 
     def statistics(self) -> OpsStatistics:
-        """Counts since the start."""
+        """Return the counts since the start."""
         return OpsStatistics(self._requests, self._refused, self._errors)
 
     def _own_routes(self) -> list[Route]:
@@ -134,7 +132,7 @@ class Ops:
         return answer
 
     async def _answer(self, route: Route, request: HttpRequest) -> Reply | Response:
-        """What the page says, or why it is not asked."""
+        """Call the page, or answer an error."""
         try:
             body = await request.body() if request.method == "POST" else b""
         except BodyTooLarge:
@@ -143,11 +141,11 @@ class Ops:
             return refused
         except ClientDisconnect:
             return _error(400, "the body ended early")
-        # no page has to know what opens the door
+        # pages must not see credentials
         headers = {name: value for name, value in request.headers.items() if name not in ("authorization", "cookie")}
         try:
             return await route.handle(Request(request.url.path, dict(request.query_params), headers, body))
-        except Exception:  # noqa: BLE001 - logged; whoever asks is told nothing internal
+        except Exception:  # noqa: BLE001 - logged; the reply must not show internals
             self._errors += 1
             _log.exception("page %s failed", route.path)
             return _error(500, "this page failed; the log says why")
@@ -160,9 +158,9 @@ class Ops:
 
 
 def _collect(app: App[Any], own: Sequence[Route]) -> Sequence[Route]:
-    """The pages of all plugins.
+    """Collect the pages of all plugins.
 
-    :raises PluginError: names the plugin whose page can't be served
+    :raises PluginError: a page can't be served; names its plugin
     """
     origins = {record.name: record.origin for record in app.plugins}
     claimed: dict[tuple[str, str], str] = {}
@@ -172,7 +170,7 @@ def _collect(app: App[Any], own: Sequence[Route]) -> Sequence[Route]:
             words = ""
             other = claimed.setdefault((route.method, route.path), plugin)
             if not route.path.startswith("/") or any(character in route.path for character in "{}?# \\"):
-                words = f"the page {route.path!r} is no path; expected one such as /livez"
+                words = f"the page {route.path!r} is not a path; expected one such as /livez"
             elif other != plugin or any((route.method, route.path) == (r.method, r.path) for r in routes):
                 words = f"the page {route.method} {route.path} is claimed by plugin {other!r} already"
             if words:
@@ -186,7 +184,7 @@ def _error(status: int, words: str) -> Response:
 
 
 async def _not_there(_: HttpRequest, error: Exception) -> Response:
-    """Errors of the router, in the words of HTTP and no others."""
+    """Answer an error of the router, without internal details."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "no such page; / lists them", 405: "not by this method"}.get(status, "refused")
     response = _error(status, words)

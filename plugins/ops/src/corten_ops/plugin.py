@@ -1,4 +1,4 @@
-"""The plugin: what it brings to an App."""
+"""The plugin: its hooks."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ SECTION = Section("ops", OpsSettings)
 
 
 class OpsPlugin:
-    """An HTTP port for those who operate the service: probes, metrics, an index, and what other plugins show."""
+    """An HTTP port for operators, with pages of all plugins."""
 
     backends = ("asyncio",)
 
     @hookimpl
     def corten_settings(self) -> Sequence[Section[Any]]:
-        """The table ``[ops]``; every field has a default, so it is always active."""
+        """Return the table ``[ops]``, which is always active."""
         return [SECTION]
 
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:  # noqa: ARG002 - opened later
-        """:class:`Ops`, with the pages of all plugins."""
+        """Return the resource :class:`Ops`."""
         return [Resource(Ops, _open)]
 
     @hookimpl
     def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
-        """The server, from the first to the last."""
+        """Return the server's task."""
         return [app.get(Ops).task()]
 
 

@@ -1,7 +1,7 @@
-"""Connections that can't be held open by doing nothing: uvicorn's HTTP protocol with limits of ours.
+"""uvicorn's HTTP protocol with further limits, against connections that hang.
 
-uvicorn bounds the head's size and the pause between two requests, not how long a client takes to send a head or to read
-a reply, nor how many connections there are.
+uvicorn limits the size of a head and the pause between two requests, but neither the time to send a head or to read a
+reply, nor the number of connections.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def bounded_protocol(*, max_connections: int, header_timeout: float, request_timeout: float) -> type[H11Protocol]:
-    """A protocol whose connections end when they take too long, or are too many.
+    """Return a protocol with limits of time and of the number of connections.
 
-    :param header_timeout: seconds to send a request's head, and to read what is left of a reply
+    :param header_timeout: seconds to send a request's head, and to read the rest of a reply
     :param request_timeout: seconds from a request's head to the end of its reply
     """
 
@@ -30,7 +30,7 @@ def bounded_protocol(*, max_connections: int, header_timeout: float, request_tim
             self._refused = False
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            """Count it, and let it go where there are too many."""
+            """Count the connection, and close it if there are too many."""
             assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
             if len(self.connections) >= max_connections:
                 self._refused = True
@@ -40,9 +40,9 @@ def bounded_protocol(*, max_connections: int, header_timeout: float, request_tim
             self._arm(header_timeout)
 
         def data_received(self, data: bytes) -> None:
-            """A head that is complete gives its request the whole time."""
+            """Start the request's time after a complete head."""
             if self._refused:
-                return  # it was on its way already
+                return  # data that was on its way
             super().data_received(data)
             busy = self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
             if busy and not self._busy:
@@ -50,13 +50,13 @@ def bounded_protocol(*, max_connections: int, header_timeout: float, request_tim
             self._busy = busy
 
         def on_response_complete(self) -> None:
-            """The next head has its own time."""
+            """Start the next head's time."""
             self._busy = False
             self._arm(header_timeout)
             super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """Nothing is left to end."""
+            """Stop the time limit."""
             if self._limit is not None:
                 self._limit.cancel()
             if not self._refused:

@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans of pipelines and messages; traces, metrics and logs sent by OTLP."""
+"""OpenTelemetry: spans of pipelines and messages, and OTLP."""
 
 from corten_tracing.plugin import TracingPlugin
 from corten_tracing.sender import SenderStatistics

@@ -1,4 +1,4 @@
-"""Log records on their way to the collector, and the ids that the App's own logs carry."""
+"""Log records for the collector, and trace ids for the App's logs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from corten_tracing.queue import BoundedQueue
 from corten_tracing.spans import places
 
 _OWN = ("corten.tracing", "opentelemetry")
-"""Loggers whose records would be about sending records."""
+"""Loggers about sending, which are not sent."""
 
 
 class QueueHandler(logging.Handler):
-    """Puts records into a queue, each with the span it was written in."""
+    """Puts records with their span into a queue."""
 
     def __init__(self, queue: BoundedQueue[Record], level: int) -> None:
         super().__init__(level)
         self._queue = queue
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record; never blocks, never raises."""
+        """Queue a record; never blocks, never raises."""
         if record.name.startswith(_OWN):
             return
         try:
             self._queue.put(_kept(record))
-        except Exception:  # noqa: BLE001 - as any handler of the standard library
+        except Exception:  # noqa: BLE001 - as all handlers of the standard library
             self.handleError(record)
 
 
@@ -59,13 +59,13 @@ def _kept(record: logging.LogRecord) -> Record:
 
 
 def current_ids() -> tuple[str, str] | None:
-    """Trace and span ids of the current span, as lower-case hex; None outside of one."""
+    """Return the ids of the current span in lower-case hex, or None."""
     span = trace.get_current_span().get_span_context()
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else None
 
 
 class _Users:
-    """How many Apps of this process want ids in their logs: the first sets the provider, the last puts it back."""
+    """The number of Apps with ids in logs: the first sets the provider, the last restores it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -77,7 +77,7 @@ _users = _Users()
 
 
 def join() -> None:
-    """Have log records carry ids of spans."""
+    """Add ids of spans to log records."""
     with _users.lock:
         _users.count += 1
         if _users.count == 1:
@@ -85,7 +85,7 @@ def join() -> None:
 
 
 def leave() -> None:
-    """No longer, unless another App does."""
+    """Remove them, unless another App wants them."""
     with _users.lock:
         _users.count -= 1
         if _users.count == 0:

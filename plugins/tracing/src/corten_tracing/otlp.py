@@ -1,4 +1,4 @@
-"""OTLP's messages, from plain data: the App as a resource, a snapshot as metrics, log records."""
+"""OTLP's messages: the App's resource, metrics, and log records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from corten.metrics import HistogramPoint, Instrument, Series, Snapshot
 
 _SCOPE = InstrumentationScope(name="corten")
 _UNITS = {"seconds": "s", "bytes": "By", "milliseconds": "ms"}
-"""Units in UCUM's case-sensitive codes, which OpenTelemetry asks for."""
+"""Units in UCUM's case-sensitive codes, as in OpenTelemetry."""
 _CUMULATIVE = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One log record, with the span it was written in."""
+    """A log record, with its span."""
 
     time: int
     """Nanoseconds since the epoch."""
@@ -37,12 +37,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 def resource_of(attributes: Mapping[str, object]) -> Resource:
-    """The sender of telemetry."""
+    """Return the resource of the App."""
     return Resource(attributes=_pairs(attributes.items()))
 
 
 def metrics_request(snapshot: Snapshot, resource: Resource) -> ExportMetricsServiceRequest:
-    """Every instrument of a snapshot, cumulative since the registry was made."""
+    """Convert a snapshot, cumulative since the registry's start."""
     start, now = _nanoseconds(snapshot.started), _nanoseconds(snapshot.time)
     scope = metrics_pb2.ScopeMetrics(
         scope=_SCOPE, metrics=[_metric(instrument, start, now) for instrument in snapshot.instruments]
@@ -96,7 +96,7 @@ def _distribution(series: Series, start: int, now: int) -> metrics_pb2.Histogram
 
 
 def logs_request(records: Sequence[Record], resource: Resource) -> ExportLogsServiceRequest:
-    """Log records, grouped by their loggers."""
+    """Convert log records, grouped by logger."""
     loggers: dict[str, list[logs_pb2.LogRecord]] = {}
     for record in records:
         loggers.setdefault(record.logger, []).append(_record(record))
@@ -122,7 +122,7 @@ def _record(record: Record) -> logs_pb2.LogRecord:
 
 
 def severity(level: int) -> int:
-    """A level of the standard library as a number of OTLP's: TRACE 1, DEBUG 5, INFO 9, WARN 13, ERROR 17, FATAL 21."""
+    """Convert a level to OTLP's number: DEBUG 5, INFO 9, WARN 13, ERROR 17, FATAL 21."""
     steps = ((logging.CRITICAL, 21), (logging.ERROR, 17), (logging.WARNING, 13), (logging.INFO, 9), (logging.DEBUG, 5))
     return next((number for least, number in steps if level >= least), 1)
 
@@ -138,7 +138,7 @@ def _value(value: object) -> AnyValue:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
-    # protobuf takes no lone surrogates, which names of files and the like may have
+    # protobuf refuses lone surrogates, which occur in names of files
     return AnyValue(string_value=str(value).encode("utf-8", "replace").decode())
 
 

@@ -1,4 +1,4 @@
-"""The plugin: what it brings to an App."""
+"""The plugin: its hooks."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ SECTION = Section("tracing", TracingSettings, aliases=ALIASES, activated_by=("en
 
 
 class TracingPlugin:
-    """Spans of calls and messages, and traces, metrics and logs on their way to a collector."""
+    """Spans of calls and messages; traces, metrics and logs for a collector."""
 
     @hookimpl
     def corten_settings(self) -> Sequence[Section[Any]]:
-        """The table ``[tracing]``, active where there is an endpoint."""
+        """Return the table ``[tracing]``, active with an endpoint."""
         return [SECTION]
 
     @hookimpl
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:  # noqa: ARG002 - opened later
-        """:class:`Tracing`."""
+        """Return the resource :class:`Tracing`."""
         return [Resource(Tracing, _open)]
 
     @hookimpl
     def corten_observers(self, app: App[Any]) -> Sequence[Observer]:
-        """Spans, where traces are wanted."""
+        """Return the observer that makes spans."""
         return [app.get(Tracing).observer] if "traces" in _settings(app).signals else []
 
     @hookimpl
     def corten_exporters(self, app: App[Any]) -> Sequence[Exporter]:
-        """The registry as OTLP metrics, where they are wanted."""
+        """Return the exporter of metrics."""
         settings = _settings(app)
         if "metrics" not in settings.signals:
             return []
@@ -48,12 +48,12 @@ class TracingPlugin:
 
     @hookimpl
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """``corten_tracing_*``."""
+        """Return the collector of ``corten_tracing_*``."""
         return [Collector("tracing", app.get(Tracing).measure)]
 
     @hookimpl
     def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
-        """The sending of spans and log records, until the end."""
+        """Return the task that sends spans and log records."""
         tracing = app.get(Tracing)
         return [Task("tracing", tracing.run, tracing.stop, "flush")]
 

@@ -1,4 +1,4 @@
-"""What waits to be sent: bounded, filled from any thread, emptied in batches."""
+"""A bounded queue, filled from any thread and emptied in batches."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ T = TypeVar("T")
 
 
 class BoundedQueue(Generic[T]):
-    """The oldest come first; what finds no room is dropped and counted.
+    """A first-in, first-out queue that drops and counts items beyond its bound.
 
-    No lock: each operation of a deque is atomic, and the bound may be passed by as many as there are threads.
+    It needs no lock, because operations of a deque are atomic. Each thread may exceed the bound by one.
     """
 
     def __init__(self, max_size: int) -> None:
         self._items: deque[T] = deque()
         self._max_size = max_size
         self.dropped = 0
-        """Items that found no room, or that the collector refused."""
+        """Items beyond the bound, or refused by the collector."""
         self.sent = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
     def put(self, item: T) -> None:
-        """Add one; never blocks."""
+        """Add an item; never blocks."""
         if len(self._items) >= self._max_size:
             self.dropped += 1
         else:
             self._items.append(item)
 
     def take(self, count: int) -> list[T]:
-        """Up to ``count`` of the oldest."""
+        """Take up to ``count`` of the oldest items."""
         taken: list[T] = []
         while len(taken) < count:
             try:
@@ -43,7 +43,7 @@ class BoundedQueue(Generic[T]):
         return taken
 
     def give_back(self, items: Sequence[T]) -> None:
-        """Put what was taken back to the front, as far as there is room; the newest of it is dropped."""
+        """Put taken items back to the front; drop the newest without room."""
         room = max(0, self._max_size - len(self._items))
         self.dropped += max(0, len(items) - room)
         self._items.extendleft(reversed(items[:room]))

@@ -1,4 +1,4 @@
-"""Sends OTLP over HTTP: one small request at a time, in a thread, bounded in time.
+"""Sends OTLP over HTTP, one request at a time, in a thread.
 
 https://opentelemetry.io/docs/specs/otlp/#otlphttp. OpenTelemetry's own exporters repeat a failed request within the
 call and log each failure; here a batch goes back to its queue until the next interval, and an outage is two lines in
@@ -29,23 +29,23 @@ _log = logging.getLogger("corten.tracing")
 
 Signal = Literal["traces", "metrics", "logs"]
 Outcome = Literal["sent", "later", "refused"]
-"""``later``: the collector is away or busy, the same batch may succeed; ``refused``: it never will."""
+"""``later``: the collector is away or busy, try again; ``refused``: never try again."""
 
 _BUSY = (429, 502, 503, 504)
 _LARGE = 1024
-"""Bytes from which a body is compressed."""
+"""The least bytes of a compressed body."""
 
 
 class Request(Protocol):
-    """One of OTLP's request messages."""
+    """A request message of OTLP."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        """Encode."""
+        """Encode the message."""
         ...
 
 
 class SenderStatistics(msgspec.Struct, frozen=True):
-    """What was sent to the collector."""
+    """Counts of requests to the collector."""
 
     requests: int
     failures: int
@@ -54,9 +54,9 @@ class SenderStatistics(msgspec.Struct, frozen=True):
 
 
 class Sender:
-    """One collector.
+    """A connection to one collector.
 
-    :param post: sends a body to a path and gives back the status; blocks; for tests
+    :param post: sends a body to a path and returns the status; blocks; for tests
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Sender:
         self._away = False
 
     async def send(self, signal: Signal, request: Request) -> Outcome:
-        """Send one request. An outage is logged when it begins and when it ends.
+        """Send a request; log the begin and the end of an outage.
 
-        The thread of a request that takes too long is left behind; its socket has a timeout too.
+        The thread of a slow request is left behind; its socket has a timeout too.
         """
         words = f"did not answer within {self._timeout:.3g} s"
         status = 0
@@ -102,20 +102,20 @@ class Sender:
         return "later" if status == 0 or status in _BUSY else "refused"
 
     async def send_or_raise(self, signal: Signal, request: Request) -> None:
-        """Send one request that is not repeated.
+        """Send a request, without another attempt.
 
-        :raises ResourceUnavailable: it was not taken
+        :raises ResourceUnavailable: the collector did not take it
         """
         if await self.send(signal, request) != "sent":
             raise ResourceUnavailable(f"the collector at {self._endpoint} did not take {signal}")
 
     def statistics(self) -> SenderStatistics:
-        """Counts since the start."""
+        """Return the counts since the start."""
         return SenderStatistics(self._requests, self._failures, self._away)
 
 
 def _post(settings: TracingSettings, path: str, body: bytes) -> int:
-    """POST a body as protobuf and give back the status; redirects are not followed."""
+    """POST a body as protobuf and return the status, without following redirects."""
     parts = urlsplit(settings.endpoint or "")
     headers = {**settings.parsed_headers(), "Content-Type": "application/x-protobuf", "User-Agent": "corten-tracing"}
     if len(body) >= _LARGE:

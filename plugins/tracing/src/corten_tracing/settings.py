@@ -16,35 +16,35 @@ ALIASES = {
     "OTEL_EXPORTER_OTLP_HEADERS": "headers",
     "OTEL_SERVICE_NAME": "service_name",
 }
-"""The environment's names of OpenTelemetry's own specification."""
+"""Environment variables of OpenTelemetry's specification."""
 
 
 class TracingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where telemetry is sent, and how much of it."""
+    """The collector, and the amount of telemetry."""
 
     endpoint: str | None = None
     """The collector's address for OTLP over HTTP: ``http://127.0.0.1:4318``. Without it the plugin is inactive."""
     headers: Secret | None = None
-    """Sent with each request: ``"api-key=…,tenant=a"``, values percent-encoded."""
+    """Headers of each request: ``"api-key=…,tenant=a"``, percent-encoded."""
     service_name: str | None = None
-    """The App's name unless said."""
+    """The App's name by default."""
     sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """The share of traces that begin here and are recorded; what comes with a parent follows the parent."""
+    """The recorded share of traces that begin here; other traces follow their parent."""
     signals: tuple[Literal["traces", "metrics", "logs"], ...] = ("traces", "metrics", "logs")
     interval: Duration = 5.0
-    """Between two exports of spans and logs."""
+    """Time between exports of spans and logs."""
     metrics_interval: Duration = 60.0
     timeout: Duration = 5.0
-    """Of one request to the collector; also how long the last export holds up a shutdown."""
+    """Time limit of a request, also of the last export at shutdown."""
     max_queued: Annotated[int, msgspec.Meta(ge=1)] = 10_000
-    """Spans, and log records, that wait to be sent; beyond it new ones are dropped and counted."""
+    """The most waiting spans, and log records; further ones are dropped and counted."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least that is sent of the root logger's records."""
+    """The lowest level of sent log records."""
 
     def __post_init__(self) -> None:
-        """Refuse addresses and headers that can't be used.
+        """Check address, headers and numbers.
 
-        :raises ValueError: says which, and what would be right
+        :raises ValueError: names the setting, and what would be right
         """
         if self.endpoint is not None:
             parts = urlsplit(self.endpoint)
@@ -57,9 +57,9 @@ class TracingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.parsed_headers()
 
     def parsed_headers(self) -> Mapping[str, str]:
-        """The headers by name.
+        """Return the headers by name.
 
-        :raises ValueError: an item is not ``name=value``; does not show it
+        :raises ValueError: an item is not ``name=value``; the text does not show it
         """
         headers: dict[str, str] = {}
         for item in self.headers.reveal().split(",") if self.headers is not None else ():

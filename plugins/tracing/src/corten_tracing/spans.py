@@ -1,4 +1,4 @@
-"""Spans around calls and messages, and their context in the headers of messages."""
+"""Spans of calls and messages, and their context in headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADERS = ("traceparent", "tracestate")
 
 
 class Around:
-    """A span around a block, current inside it; what the block raises is told and goes on its way."""
+    """A current span around a block, which records the block's error."""
 
     __slots__ = ("_span", "_token")
 
@@ -49,9 +49,9 @@ class Around:
 
 
 def tell(span: trace.Span, error: BaseException) -> None:
-    """Say on a span what went wrong: a refusal and a cancellation are no errors of what was called.
+    """Record an error on a span, but not a refusal or a cancellation.
 
-    The stack is told as places alone: a traceback's other lines repeat words and literals that may be secret.
+    The stack has no source lines, because they may show secrets.
     """
     name = type(error).__qualname__
     if isinstance(error, Refused):
@@ -74,13 +74,13 @@ def tell(span: trace.Span, error: BaseException) -> None:
 
 
 def places(error: BaseException) -> str:
-    """Where an error came from: file, line and function of each frame, innermost last."""
+    """Format file, line and function of each frame, innermost last."""
     frames = traceback.extract_tb(error.__traceback__, limit=-50)
     return "\n".join(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames)
 
 
 def observer(tracer: trace.Tracer) -> Observer:
-    """Spans for calls through pipelines and for messages, and headers for what is published."""
+    """Makes spans of calls and messages, and headers of published messages."""
 
     def call(details: CallDetails) -> Around:
         attributes = {"corten.pipeline": details.pipeline, "code.function.name": details.function}
@@ -93,10 +93,9 @@ def observer(tracer: trace.Tracer) -> Observer:
 
 
 def _message_span(tracer: trace.Tracer, details: MessageDetails) -> trace.Span:
-    """A span by OpenTelemetry's conventions for messaging.
+    """Make a span by OpenTelemetry's conventions for messaging.
 
-    What handles one message is a child of what published it; what handles a batch has many publishers, so it has a
-    trace of its own with a link.
+    Handling one message is a child of its publication. A batch has many publishers, so it begins a trace with a link.
     """
     attributes: dict[str, str | int] = {
         "messaging.operation.type": "send" if details.operation == "publish" else details.operation,
@@ -119,26 +118,26 @@ def _message_span(tracer: trace.Tracer, details: MessageDetails) -> trace.Span:
 
 
 def inject() -> Mapping[str, bytes]:
-    """The current span's context as headers."""
+    """Return the current span's context as headers."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier)
     return {name: value.encode("ascii", "ignore") for name, value in carrier.items()}
 
 
 def extract(headers: Mapping[str, bytes]) -> Context:
-    """The context that headers carry; an empty one where they carry none, or one that makes no sense."""
+    """Return the context of headers, empty without a valid context."""
     carrier = {name: headers[name].decode("ascii", "replace") for name in _HEADERS if name in headers}
     return _W3C.extract(carrier, Context())
 
 
 class QueueProcessor(SpanProcessor):
-    """Puts ended spans that are sampled into a queue; nothing else happens on the caller's time."""
+    """Puts sampled spans into a queue when they end."""
 
     def __init__(self, queue: BoundedQueue[ReadableSpan]) -> None:
         self._queue = queue
 
     def on_end(self, span: ReadableSpan) -> None:
-        """A span has ended."""
+        """Queue an ended span."""
         context = span.context
         if context is not None and context.trace_flags.sampled:
             self._queue.put(span)

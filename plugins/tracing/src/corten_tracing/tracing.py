@@ -1,4 +1,4 @@
-"""The resource: a tracer of the App's own, and the way of its telemetry to the collector."""
+"""The resource: the App's tracer, and the sending of its telemetry."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from corten_tracing.spans import QueueProcessor, observer
 T = TypeVar("T")
 
 BATCH = 512
-"""Spans or records of one request."""
+"""The most spans or records of a request."""
 
 
 class TracingStatistics(msgspec.Struct, frozen=True):
-    """What became of spans and log records."""
+    """Counts of spans and log records."""
 
     spans_sent: int
     spans_dropped: int
@@ -47,12 +47,11 @@ class TracingStatistics(msgspec.Struct, frozen=True):
 
 
 class Tracing:
-    """OpenTelemetry for one App; ``app.get(Tracing).tracer`` starts spans of one's own.
+    """OpenTelemetry for one App; ``app.get(Tracing).tracer`` starts your own spans.
 
-    The process's global provider stays the host's: give :attr:`provider` to instrumentations, or set it globally
-    yourself.
+    The global provider belongs to the host: give :attr:`provider` to instrumentations, or set it globally yourself.
 
-    :param name: of the service, where the settings have none
+    :param name: the name of the service, unless the settings have one
     :param post: sends a body to the collector; for tests
     """
 
@@ -84,16 +83,16 @@ class Tracing:
         self.provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)), resource=resource, shutdown_on_exit=False
         )
-        """The App's own provider."""
+        """The App's provider."""
         if "traces" in settings.signals:
             self.provider.add_span_processor(QueueProcessor(self._spans))
         self.tracer: trace.Tracer = self.provider.get_tracer("corten")
-        """Starts spans of one's own: ``with tracing.tracer.start_as_current_span("settle"): …``."""
+        """Starts your own spans: ``with tracing.tracer.start_as_current_span("settle"): …``."""
         self.observer: Observer = observer(self.tracer)
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Tracing, None]:
-        """Log records carry ids, and are sent, while this is open."""
+        """Add ids to log records and send them, while the block lasts."""
         logs.join()
         handler = logs.QueueHandler(self._records, logging.getLevelNamesMapping()[self._settings.log_level.upper()])
         sends_logs = "logs" in self._settings.signals
@@ -108,31 +107,31 @@ class Tracing:
             self.provider.shutdown()
 
     async def run(self) -> None:
-        """Send what waits at each interval, and all of it when asked to stop."""
+        """Send the queues at each interval, and once more at the stop."""
         while not self._stopping.is_set():
             with self._clock.move_on_after(self._settings.interval):
                 await self._stopping.wait()
             await self.flush()
-        await self.flush()  # what ended while the last one was under way
+        await self.flush()  # items that came during the last sending
 
     async def stop(self) -> None:
-        """Have :meth:`run` send what waits and end; returns at once."""
+        """Make :meth:`run` send the queues and end; returns at once."""
         self._stopping.set()
 
     async def flush(self) -> None:
-        """Send what waits now. Ends at the first request that fails: the rest waits for the next time."""
+        """Send the queues until a request fails; the rest waits."""
         if await self._drain(self._spans, "traces", encode_spans):
             await self._drain(self._records, "logs", lambda records: logs_request(records, self._resource))
 
     async def export(self, snapshot: Snapshot) -> None:
         """Send a snapshot of the metrics.
 
-        :raises ResourceUnavailable: the collector did not take it; the next one has all of it, being cumulative
+        :raises ResourceUnavailable: the collector did not take it; the next snapshot is cumulative
         """
         await self._sender.send_or_raise("metrics", metrics_request(snapshot, self._resource))
 
     def measure(self) -> Iterable[Measurement]:
-        """How much was sent, dropped and is waiting."""
+        """Return the numbers of sent, dropped and waiting items."""
         queues: tuple[tuple[str, BoundedQueue[Any]], ...] = (("traces", self._spans), ("logs", self._records))
         for signal, queue in queues:
             of = (("signal", signal),)
@@ -141,7 +140,7 @@ class Tracing:
             yield Measurement("corten_tracing_waiting", len(queue), of, "Spans and records waiting to be sent")
 
     def statistics(self) -> TracingStatistics:
-        """Counts since the start."""
+        """Return the counts since the start."""
         spans, records = self._spans, self._records
         return TracingStatistics(
             spans.sent,
@@ -154,14 +153,14 @@ class Tracing:
         )
 
     async def _drain(self, queue: BoundedQueue[T], signal: Signal, encode: Callable[[Sequence[T]], Request]) -> bool:
-        """Send a queue's items in batches; False where the collector is away or busy."""
-        for _ in range(len(queue) // BATCH + 1):  # what comes meanwhile waits for the next time
+        """Send a queue in batches; return False if the collector is away or busy."""
+        for _ in range(len(queue) // BATCH + 1):  # items that come meanwhile wait
             batch = queue.take(BATCH)
             if not batch:
                 break
             try:
                 outcome = await self._sender.send(signal, encode(batch))
-            except BaseException:  # cancelled: it may have arrived, or not; a span twice is better than none
+            except BaseException:  # cancelled: unknown whether it arrived; a span twice is better than none
                 queue.give_back(batch)
                 raise
             if outcome == "sent":
