@@ -33,5 +33,5 @@ class AdaptiveLimitControl(Control):
         self.core.reset()
 
     def statistics(self) -> AdaptiveLimitStatistics:
-        """Return its limit and calls now, and its counts."""
+        """Return the current limit and calls, and the counts."""
         return AdaptiveLimitStatistics(*self.core.statistics())

@@ -15,7 +15,7 @@ class BulkheadControl(Control):
         self.name = policy.name or ""
         """The name by which pipelines share it; empty: it belongs to one pipeline."""
         self.policy = policy
-        """Its settings; :meth:`resize` does not change them."""
+        """The settings; :meth:`resize` does not change them."""
         self.core = _core.Bulkhead(policy.max_concurrent, policy.max_waiting, policy.ageing)
 
     def become(self, policy: Bulkhead) -> None:
@@ -35,8 +35,8 @@ class BulkheadControl(Control):
     def resize(self, max_concurrent: int | None = None, max_waiting: int | None = None) -> None:
         """Change how many calls may run and wait; None: no change.
 
-        It holds until policies are configured again. Calls that run or wait stay. Where there are more places now,
-        waiters get them; where there are fewer, calls leave theirs first.
+        The size applies until policies are configured again. Running and waiting calls stay: waiters get new places,
+        and a smaller bulkhead shrinks as calls end.
 
         :raises ValueError: ``max_concurrent`` is less than 1, or ``max_waiting`` less than 0
         """
@@ -48,5 +48,5 @@ class BulkheadControl(Control):
         self.core.resize(max_concurrent, max_waiting)
 
     def statistics(self) -> BulkheadStatistics:
-        """Return its calls and places now, and its counts."""
+        """Return current calls and places, and the counts."""
         return BulkheadStatistics(*self.core.statistics(), self.name)

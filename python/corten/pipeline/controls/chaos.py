@@ -1,4 +1,4 @@
-"""The chaos of a pipeline, to count what it did."""
+"""Control of a chaos policy: its statistics."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class ChaosControl(Control):
         self.core = core
 
     def statistics(self) -> ChaosStatistics:
-        """Return its counts since it was made."""
+        """Return the counts of faults."""
         return ChaosStatistics(*self.core.statistics())

@@ -16,15 +16,15 @@ from corten.secrets import redact
 class BreakerControl(Control):
     """One circuit breaker of a pipeline, from `Pipeline.breakers`.
 
-    It stays valid when the policies change. Each change by hand emits a `BreakerChanged` event with the reason ``forced
-    by hand``. Results of calls that began before it are not counted.
+    It stays valid when the policies change. Each change by hand emits `BreakerChanged` with the reason ``forced by
+    hand``; results of calls that began before the change do not count.
     """
 
     def __init__(self, policy: CircuitBreaker, clock: Clock) -> None:
         self.name = policy.name or ""
         """The name by which pipelines share it; empty: it belongs to one pipeline."""
         self.policy = policy
-        """Its settings now."""
+        """The current settings."""
         self.core = _core.CircuitBreaker(*_numbers(policy), self.name)
         self._clock = clock
         self._events: Events | None = None
@@ -36,7 +36,7 @@ class BreakerControl(Control):
 
     @property
     def state(self) -> BreakerState:
-        """Its state; ``open`` also after its wait, until the next call comes."""
+        """The state; after ``open_for`` it stays ``open`` until the next call."""
         return self.core.statistics(self._clock.core)[0]
 
     def force_open(self) -> None:
@@ -44,11 +44,11 @@ class BreakerControl(Control):
         self.core.set("forced_open", self._clock.core)
 
     def open(self) -> None:
-        """Refuse calls for the policy's ``wait``, then let trial calls decide."""
+        """Refuse calls for the policy's ``open_for``, then let half-open calls decide."""
         self.core.set("open", self._clock.core)
 
     def half_open(self) -> None:
-        """Let trial calls decide now."""
+        """Let half-open calls decide now."""
         self.core.set("half_open", self._clock.core)
 
     def close(self) -> None:
@@ -64,11 +64,11 @@ class BreakerControl(Control):
         self.core.set("metrics_only", self._clock.core)
 
     def reset(self) -> None:
-        """Close it, and forget the last failure and the longer waits."""
+        """Close the breaker, and forget its last failure and growth."""
         self.core.reset(self._clock.core)
 
     def statistics(self) -> BreakerStatistics:
-        """Return its state and counts."""
+        """Return the state and the counts."""
         state, failures, window, opened, refused, retry_after, reason, last = self.core.statistics(self._clock.core)
         calls, failed, slow, failure_rate, slow_rate = window
         return BreakerStatistics(
@@ -88,7 +88,7 @@ class BreakerControl(Control):
         )
 
     def become(self, policy: CircuitBreaker) -> None:
-        """Apply another policy; the window stays where its kind and size do."""
+        """Apply another policy; a window of equal kind and size keeps its calls."""
         self.policy = policy
         self.core.replace(*_numbers(policy))
 
@@ -115,7 +115,7 @@ class BreakerControl(Control):
 
 
 def _listener(control: weakref.ref[BreakerControl]) -> Callable[[BreakerState, BreakerState, str, str | None], None]:
-    """Return a listener for the core, whose references the collector can't see."""
+    """Return a listener with a weak reference: the garbage collector can't see the core's references."""
 
     def changed(before: BreakerState, after: BreakerState, reason: str, failure: str | None) -> None:
         found = control()

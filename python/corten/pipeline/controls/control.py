@@ -12,8 +12,8 @@ class Control(ABC):
 
     @abstractmethod
     def statistics(self) -> msgspec.Struct:
-        """Return its counts and its state now."""
+        """Return the counts and the current state."""
 
     def quick_statistics(self) -> msgspec.Struct:
-        """Return statistics that are quick to count, for each scrape of metrics."""
+        """Return the statistics that are quick to count, for scrapes of metrics."""
         return self.statistics()

@@ -35,25 +35,25 @@ class NamedControls:
     """Breakers and bulkheads by name, alive while a pipeline has them."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a finalizer that the collector runs may make a pipeline
-        # Times of one clock mean nothing to another: tests have many.
+        self._lock = threading.RLock()  # a finalizer run by the garbage collector may make a pipeline
+        # By clock: times of one clock mean nothing to another, and tests have many clocks.
         self._shared: weakref.WeakKeyDictionary[Clock, weakref.WeakValueDictionary[tuple[str, str], Control]] = (
             weakref.WeakKeyDictionary()
         )
 
     def find(self, policy: Shareable, pipeline: str, clock: Clock, kept: Control | None) -> Control:
-        """Return the breaker or bulkhead of a policy, new if need be.
+        """Return the breaker or bulkhead of a policy, and make it if necessary.
 
-        A pipeline that has it already may change its settings, for all pipelines that have it.
+        A pipeline that already has the control may change its settings, for all its pipelines.
 
-        :param kept: the pipeline's own so far, at the policy's position
-        :raises ContradictionError: the settings differ, and the pipeline does not have it yet
+        :param kept: the pipeline's control at the policy's position
+        :raises ContradictionError: the settings differ, and the pipeline does not have the control yet
         """
         if policy.name is None:
             return kept if kept is not None and not kept.name else _make(policy, clock)
         found = self._named(policy, policy.name, clock)
         if found is not kept and _difference(policy, found.policy):
-            # Perhaps only a pipeline that is garbage has it.
+            # Its last pipeline may be garbage already.
             del found
             gc.collect()
             found = self._named(policy, policy.name, clock)
@@ -75,7 +75,7 @@ class NamedControls:
 
 
 def contradictions(policies: Mapping[str, Sequence[Policy]]) -> Iterator[tuple[str, str]]:
-    """Yield pipelines with a policy that contradicts an earlier one of its name."""
+    """Yield pipelines with a policy that contradicts another one of its name."""
     first: dict[tuple[str, str], tuple[str, Shareable]] = {}
     for pipeline, each in policies.items():
         for policy in each:
@@ -101,7 +101,7 @@ def _in_words(policy: Shareable) -> str:
 
 
 def _difference(ours: Shareable, theirs: Shareable) -> str:
-    """Describe the fields that differ and must not; empty: there are none."""
+    """Describe fields that must not differ but do; empty without any."""
     fields = (field.name for field in msgspec.structs.fields(ours) if field.name not in _OF_EACH_PIPELINE)
     return ", ".join(
         f"{field}={getattr(ours, field)!r} here and {getattr(theirs, field)!r}"

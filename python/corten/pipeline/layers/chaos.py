@@ -53,11 +53,11 @@ class ChaosLayer:
         return self.state
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Return an error if its ``key`` is no parameter of the function."""
+        """Return an error if ``key`` is no parameter of the function."""
         return missing_parameter("chaos", "chooses by", self.policy.key, signature, function)
 
     def admission(self, context: PipelineContext) -> Injector:
-        """Return what disturbs blocks and iterations before they begin."""
+        """Return the injector for blocks and iterations."""
         return Injector(self, context)
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
@@ -104,7 +104,7 @@ class Injector:
         self._events: PipelineEvents = context.events
 
     def decide(self, inputs: tuple[Any, ...] = ()) -> Injection | None:
-        """Return how the next call is disturbed; None: not at all."""
+        """Return the injection of the next call, or None."""
         if inputs and inputs[0] not in self._keys:
             return None
         return self._decide()
@@ -125,7 +125,7 @@ class Injector:
             self.replaces(injection)
 
     async def wait(self, injection: Injection) -> None:
-        """Sleep for the injected latency, if there is any."""
+        """Sleep for the injected latency, if any."""
         if injection[0] > 0:
             await self._clock.sleep(injection[0])
 
@@ -161,12 +161,12 @@ def without_chaos(policies: Sequence[Policy]) -> tuple[Policy, ...]:
 
 
 def announcement(policies: Sequence[Policy]) -> str:
-    """Describe the chaos of the policies; empty where there is none."""
+    """Describe the chaos of the policies; empty without chaos."""
     return "; ".join(described(each) for each in policies if isinstance(each, Chaos))
 
 
 def announce(pipeline: str, policies: Sequence[Policy], before: str, *, allowed: bool) -> str:
-    """Warn of chaos, unless that was said before; return the announcement."""
+    """Warn of chaos at each change; return the announcement."""
     text = announcement(policies)
     if text and not allowed:
         _log.info("pipeline %r: its chaos policy is left out: it is not allowed", pipeline)
@@ -187,8 +187,8 @@ def described(policy: Chaos) -> str:
         longest = policy.max_latency if policy.max_latency is not None else policy.latency
         seconds = f"{policy.latency:g}" if longest == policy.latency else f"{policy.latency:g} to {longest:g}"
         parts.append(f"{_percent(policy.latency_rate)} wait {seconds} s")
-    who = "" if policy.key is None else f" where {policy.key} is {' or '.join(map(repr, policy.keys))}"
-    return f"of the calls{who} {', '.join(parts) or 'none is disturbed'}"
+    which = "" if policy.key is None else f" where {policy.key} is {' or '.join(map(repr, policy.keys))}"
+    return f"of the calls{which} {', '.join(parts) or 'none is disturbed'}"
 
 
 def _percent(rate: float) -> str:

@@ -37,9 +37,9 @@ class PipelineContext(msgspec.Struct, frozen=True):
     budget: RetryBudget | None = None
     """The budget of all further attempts of the pipeline."""
     background: Background | None = None
-    """Runs work that no caller waits for; None: there is no App."""
+    """Runs work without a waiting caller; None without an App."""
     limiters: Sequence[LimiterBackend] = ()
-    """Backends that keep limits for several processes."""
+    """Backends of limits that processes share."""
 
 
 class WrapContext(msgspec.Struct, frozen=True):
@@ -50,11 +50,11 @@ class WrapContext(msgspec.Struct, frozen=True):
     """The user's function."""
     signature: FunctionSignature
     inside: Callable[..., Any]
-    """The next wrapper, or the function; a coroutine function where the user's is awaited."""
+    """The next wrapper or the function; a coroutine function if the user's function is awaited."""
     outermost: bool
-    """Whether nothing of the pipeline stands further outside."""
+    """Whether this layer is the outermost one."""
     kept: object | None
-    """What the layer before at this position kept for the function."""
+    """The ``kept`` of the former layer at this position."""
 
     @property
     def function_name(self) -> str:
@@ -74,15 +74,15 @@ class Wrapped(msgspec.Struct, frozen=True):
     key: str | None = None
     """Source text for a cache's key; None: the signature's."""
     kept: object | None = None
-    """Handed to the next layer at this position, when the pipeline is compiled again."""
+    """State for the next layer at this position, after the pipeline is compiled again."""
     change: Callable[[], object] | None = None
-    """Applies the policy to what was kept; called once all policies could be compiled."""
+    """Applies the policy to kept state, after all policies were compiled."""
     trims: bool = False
-    """Take Corten's frames out of tracebacks; for the outermost of several wrappers."""
+    """Whether to take Corten's frames out of tracebacks: in the outermost of several wrappers."""
 
 
 Position = tuple[str, int]
-"""A policy's kind, and its index among the policies of this kind: state is found by it when policies change."""
+"""A policy's kind, and its index in this kind; the key of kept state when policies change."""
 
 
 def positions(kinds: Iterable[str]) -> list[Position]:
@@ -96,7 +96,7 @@ def positions(kinds: Iterable[str]) -> list[Position]:
 
 
 class Layer(Protocol):
-    """A policy in Python, or a run of stages of the core."""
+    """A policy in Python, or a segment of the core."""
 
     @property
     def kind(self) -> str:
@@ -104,13 +104,13 @@ class Layer(Protocol):
         ...
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Return why it can't guard a function; None: it can."""
+        """Return why the layer can't guard a function, or None."""
         ...
 
     def wrap(self, wrap_context: WrapContext) -> Wrapped:
         """Return the wrapper of a function in this layer.
 
-        :raises ValueError: it can't guard the function
+        :raises ValueError: the layer can't guard the function
         """
         ...
 
@@ -120,5 +120,5 @@ class KeepsState(Protocol):
     """A layer with state for the whole pipeline."""
 
     def keep(self, state: Control | None) -> Control:
-        """Take over the state at its position, or None; return its state."""
+        """Take over the state of this position, if any, and return the layer's state."""
         ...

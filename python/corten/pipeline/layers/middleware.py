@@ -15,7 +15,7 @@ from corten.policies.middleware import Middleware, MiddlewareDetails
 class MiddlewareLayer:
     """A user's function around calls.
 
-    Nothing here awaits around async functions, so no frame of Corten shows in their tracebacks.
+    No code here awaits async functions, so their tracebacks show no frame of Corten.
     """
 
     kind = "middleware"
@@ -24,7 +24,7 @@ class MiddlewareLayer:
         self._middleware = policy.resolve()
 
     def objection(self, signature: FunctionSignature, function: str) -> str | None:
-        """Return why it can't guard a function: both must be async or sync."""
+        """Return an error unless function and middleware are both async or sync."""
         name = name_of(self._middleware)
         try:
             is_async = flavor_of(self._middleware) != "sync"

@@ -1,4 +1,4 @@
-"""Which class makes a layer of which policy; loaded when first used."""
+"""Registry of layers: makes a policy's layer, and loads its module then."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def _rate_limit(policy: RateLimit, compiled: Compiled, context: PipelineContext,
 LAYERS: Mapping[type, Callable[[Any], Layer]] = {
     policy: partial(_layer, policy) for policy in (Cache, Chaos, Middleware, Hedge)
 }
-"""Makes a layer of a policy, by the class such as ``CacheLayer`` in the module or room of the policy's kind."""
+"""Functions that make a policy's layer: a class such as ``CacheLayer``, in the module of the policy's kind."""
 
 SHARED_LAYERS: Mapping[type, Callable[[Any, Compiled, PipelineContext, int], Layer | None]] = {
     RateLimit: _rate_limit,
 }
-"""Makes a layer of a stage that needs Python too: from policy, stage, context, and index among its kind."""
+"""Functions that make a layer of a stage that may need Python: of policy, stage, context, and index in its kind."""

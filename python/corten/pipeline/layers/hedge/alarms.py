@@ -52,7 +52,7 @@ class Alarms:
         return alarm
 
     def cancel(self, alarm: Alarm) -> None:
-        """Cancel an alarm; does nothing if it has gone off."""
+        """Cancel an alarm, unless it has gone off."""
         if alarm[2] is None:
             return
         alarm[2] = None
@@ -67,11 +67,11 @@ class Alarms:
         try:
             self._clock.call_at(deadline, partial(self._go_off, deadline))
         except BaseException:
-            self._wakes_at = float("inf")  # there is no timer, and the next alarm must set one
+            self._wakes_at = float("inf")  # no timer: the next alarm must set one
             raise
 
     def _go_off(self, set_for: float) -> None:
-        """Call the callbacks that are due.
+        """Call the due callbacks.
 
         A timer for a later deadline stays set, and finds nothing. The loop has a clock of its own, so a timer may also
         go off a little early; then it is set again.

@@ -1,4 +1,4 @@
-"""The error of a call all attempts of which failed."""
+"""The error of a call if all attempts fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def noted(pipeline: str, first: Exception, others: Sequence[Exception]) -> Excep
     notes: list[str] = getattr(first, "__notes__", [])
     for other in others:
         note = f"pipeline {pipeline!r}: an attempt beside it failed as well: {described(other)}"
-        if note not in notes:  # an error that is raised again and again must not grow
+        if note not in notes:  # an error that is raised repeatedly must not grow
             first.add_note(note)
             notes = first.__notes__
     return first.with_traceback(trimmed(first))

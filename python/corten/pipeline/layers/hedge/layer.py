@@ -25,7 +25,7 @@ _WINDOW = 1000
 class FunctionHedge:
     """The hedge of one function: its latencies, and counts of attempts.
 
-    :param previous: the hedge of the policy before; its latencies stay where the quantile is the same
+    :param previous: the hedge of the former policy; latencies stay if the quantile does
     """
 
     def __init__(self, policy: Hedge, wrap_context: WrapContext, previous: FunctionHedge | None) -> None:
@@ -38,7 +38,7 @@ class FunctionHedge:
         self.latencies: _core.Latencies | None = None
         pipeline = wrap_context.pipeline
         self.core = _core.Segment(pipeline.name, pipeline.clock, pipeline.counts, (), False)
-        """Runs attempts from their first step on."""
+        """Runs the first step of attempts."""
         if policy.quantile is None:
             return
         self._learned_by = (policy.quantile, policy.min_samples)
@@ -49,12 +49,12 @@ class FunctionHedge:
             self.latencies = _core.Latencies(policy.quantile, policy.min_samples, window)
 
     def delay(self) -> float | None:
-        """Return the seconds until another attempt begins; None: none begins."""
+        """Return the seconds until another attempt begins, or None."""
         learned = None if self.latencies is None else self.latencies.quantile()
         return self.policy.delay if learned is None else learned
 
     def took(self, seconds: float) -> None:
-        """Record how long a first attempt took, or a lower bound."""
+        """Record the duration of a first attempt, or a lower bound."""
         if self.latencies is not None:
             self.latencies.record(seconds)
 
@@ -81,7 +81,7 @@ class FunctionHedge:
         return result
 
     def statistics(self) -> HedgeStatistics:
-        """Return its counts, delay and samples."""
+        """Return the counts, delay and samples."""
         samples = 0 if self.latencies is None else self.latencies.samples()
         return HedgeStatistics(self.function, self.started, self.won, self.delay(), samples)
 

@@ -27,7 +27,7 @@ HedgeSlow = Callable[[Call, float, Context, tuple[Any, ...], Mapping[str, Any]],
 
 
 def hedge_on_asyncio(hedge: FunctionHedge) -> HedgeSlow:
-    """Return the function that takes over calls whose first attempt suspends."""
+    """Return the function that takes over calls with a suspended first attempt."""
     here = Here(hedge.pipeline.clock)
 
     async def hedge_slow(
@@ -70,7 +70,7 @@ class Here:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: tuple[Callable[[], object], Alarms] = (lambda: self, Alarms(clock))
-        """One tuple, so that a thread with another loop never reads half of it."""
+        """One tuple, so that a thread with another loop never reads parts of two."""
         self._running_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
     def __call__(self) -> tuple[asyncio.AbstractEventLoop, Alarms]:
@@ -162,7 +162,7 @@ class _Race:
         """Run an attempt in a scope, which spares the user's shielded code."""
         from asyncio import current_task
 
-        # Made here, for anyio makes no scope in a timer of the loop, where there is no current task.
+        # Made here: anyio needs a current task to make a scope, and a timer of the loop has none.
         with anyio.CancelScope() as scope:
             task = current_task(self._loop)
             if task is not None:
@@ -184,7 +184,7 @@ class _Race:
                 self._host.cancel()
 
     async def finish(self) -> None:
-        """End the others, after the first attempt returned."""
+        """End all other attempts after the first one returned."""
         self._end_first()
         self._took()
         if self._cancelled_host and self._host is not None:
@@ -228,12 +228,12 @@ class _Race:
         return self._winner
 
     def _end_first(self) -> None:
-        """Note that the first attempt has ended, and begin no others."""
+        """Note that the first attempt has ended; begin no more attempts."""
         self._first_ended = True
         self._alarms.cancel(self._alarm)
 
     def _took(self) -> None:
-        """Record how long the first attempt took, or a lower bound."""
+        """Record the duration of the first attempt, or a lower bound."""
         self._hedge.took(self._hedge.pipeline.clock.now() - self._started)
 
     async def _end_others(self) -> None:
