@@ -19,7 +19,7 @@ mod timeout;
 
 use pyo3::prelude::*;
 
-/// The compiled core of Corten. Private: the faces are in `corten`.
+/// The compiled core of Corten, private: the public names are in `corten`.
 #[pymodule]
 mod _core {
     #[pymodule_export]

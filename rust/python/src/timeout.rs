@@ -51,17 +51,17 @@ pub(crate) struct Armed {
 #[pyclass(frozen, module = "corten._core")]
 pub(crate) struct Timers {
     clock: AnyClock,
-    face: Py<PyAny>,
+    clock_object: Py<PyAny>,
     state: Mutex<State>,
 }
 
 #[pymethods]
 impl Timers {
-    /// `face` is the `corten.clock.Clock`, whose `call_at` sets the loop's timer.
+    /// `clock_object` is the `corten.clock.Clock`, whose `call_at` sets the loop's timer.
     #[new]
-    fn new(core: &Clock, face: Py<PyAny>) -> Self {
+    fn new(core: &Clock, clock_object: Py<PyAny>) -> Self {
         let state = State { wheel: Wheel::new(TICK), wakes_at: 0 };
-        Self { clock: core.inner.clone(), face, state: Mutex::new(state) }
+        Self { clock: core.inner.clone(), clock_object, state: Mutex::new(state) }
     }
 
     fn __len__(&self) -> usize {
@@ -70,7 +70,7 @@ impl Timers {
 
     /// Visits the clock, for a test's clock holds its timers.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.face)
+        visit.call(&self.clock_object)
     }
 
     /// Handles a timer of the loop: cancels tasks past their deadline, and sets the timer for
@@ -141,7 +141,7 @@ impl Timers {
         if now < wakes_at {
             seconds = seconds.max(seconds_from_nanos(now).next_up()); // not now, however far the clock has gone
         }
-        this.face.call_method1(py, intern!(py, "call_at"), (seconds, tick)).map(drop)
+        this.clock_object.call_method1(py, intern!(py, "call_at"), (seconds, tick)).map(drop)
     }
 }
 
