@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from corten.app.internals import internals_of
 from corten.app.lifecycle import exit_codes
 from corten.app.lifecycle.lifecycle import Lifecycle, StoppedWhileStarting
 from corten.errors import CortenError, described
-from corten.event_loop import loop_caller
+from corten.event_loop import loop_caller, on_trio
 from corten.logs import LogLevel, configure
 
 if TYPE_CHECKING:
@@ -160,9 +161,38 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
 async def _main(app: App[Any], life: Lifecycle, signals: Signals) -> int:
     signals.connect()
     try:
-        return await _live(app, life)
+        with _woken_by_signals():
+            return await _live(app, life)
     finally:
         signals.disconnect()
+
+
+@contextmanager
+def _woken_by_signals() -> Generator[None, None, None]:
+    """Wake asyncio's loop in the block when a signal comes, as trio and uvloop do themselves.
+
+    Python runs signal handlers between bytecodes. A signal that comes just before the loop starts to wait would
+    otherwise be handled only when something else ends that wait (`signal.set_wakeup_fd`).
+    """
+    if on_trio() or sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:  # the loop has one of its own
+            signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reader, reader.recv, 4096)
+        try:
+            yield
+        finally:
+            loop.remove_reader(reader)
+            signal.set_wakeup_fd(-1)
 
 
 async def _live(app: App[Any], life: Lifecycle) -> int:
