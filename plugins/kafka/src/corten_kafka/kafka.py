@@ -65,8 +65,8 @@ class Kafka:
     ) -> AsyncGenerator[Kafka, None]:
         """Connect; leaving waits for the deliveries under way.
 
-        :param app: what the brokers log, unless the settings say something else
-        :param observers: asked at each send for those who want to know of it, or add headers
+        :param app: the client's name in the brokers' logs, unless the settings name another
+        :param observers: returns the observers of each send, which may add headers
         :raises ResourceUnavailable: no broker answered within the settings' ``connect_timeout``, or an option is wrong
         """
         try:
@@ -137,9 +137,9 @@ class Kafka:
             return await self._producer.send_many(messages, tuple(_injected(observers).items()))
 
     async def ensure_topics(self, topics: Mapping[str, int | Topic], *, timeout: float = 15.0) -> list[str]:
-        """Make the topics that are missing; a number says how many partitions. Those that exist stay as they are.
+        """Create missing topics; a number gives the partitions. Existing topics stay as they are.
 
-        :returns: the names of those that were made
+        :returns: the names of the created topics
         :raises MessageError: Kafka refuses a topic as it is described
         :raises ResourceUnavailable: the cluster did not answer in time
         """

@@ -1,4 +1,4 @@
-"""How far consumers are behind: measured by their threads, read by the metrics."""
+"""Consumer lag: measured by the consumers' threads, read by the metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INTERVAL = 1.0
 
 
 class Lag:
-    """For each group and partition: messages that the group has not committed, by what the client knows already."""
+    """Uncommitted messages for each group and partition, as far as the client knows."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Lag:
             self._committed[group, partition] = position
 
     def measure(self, group: str, consumer: confluent_kafka.Consumer, assigned: Iterable[Partition]) -> None:
-        """Compare ends and positions, without asking a broker; at most once a second."""
+        """Compare ends and positions at most once a second, without a request to a broker."""
         now = time.monotonic()
         if now < self._due.get(group, 0.0):
             return
@@ -49,7 +49,7 @@ class Lag:
                 self._lags[group, (topic, number)] = max(0, ends[1] - position)
 
     def forget(self, group: str, partitions: Iterable[Partition]) -> None:
-        """Partitions that somebody else has now."""
+        """Forget partitions that another consumer has now."""
         with self._lock:
             for partition in partitions:
                 self._committed.pop((group, partition), None)

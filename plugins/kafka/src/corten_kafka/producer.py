@@ -1,4 +1,4 @@
-"""The producer on its thread: many deliveries, one wake-up of the event loop for each batch of them."""
+"""The producer on its thread, which wakes the event loop once for each batch of deliveries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
 class Producer:
-    """Hands messages to librdkafka and tells when they were acknowledged. Made on the loop that uses it."""
+    """Passes messages to librdkafka and awaits their acknowledgements; made on the loop that uses it."""
 
     def __init__(self, configuration: dict[str, Any], close_timeout: float) -> None:
         self.client = confluent_kafka.Producer(configuration)
@@ -135,7 +135,7 @@ class Producer:
             raise ResourceUnavailable("the Kafka producer was closed")
 
     async def close(self) -> None:
-        """Wait for the deliveries under way, within the limit, and end the thread; what is left fails."""
+        """Wait for deliveries within the limit, then end the thread; the remaining messages fail."""
         self._closing = time.monotonic() + self._close_timeout
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._close_timeout + 5):
             await self._ended.wait()
@@ -157,7 +157,7 @@ class Producer:
         self._call_soon(self._ended.set)
 
     def _hand_over(self) -> None:
-        """Wake the loop once for all that was settled; and where somebody waits for room, when there may be some."""
+        """Wake the loop once for all finished deliveries, and for senders that wait for room."""
         if self._settled or self._waiting_for_room:
             settled, self._settled[:] = list(self._settled), []
             self._call_soon(lambda: self._wake(settled))

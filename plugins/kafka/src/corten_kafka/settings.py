@@ -26,10 +26,10 @@ _OURS = {
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach a Kafka cluster, and how much may be under way."""
+    """The address of a Kafka cluster, and limits for messages under way."""
 
     bootstrap_servers: str | None = None
-    """``host:port,host:port``: some of the brokers; the others are learnt from them."""
+    """``host:port,host:port``: some of the brokers; the client learns the others from them."""
     client_id: str | None = None
     """What the brokers log; the app's name unless said."""
     connect_timeout: Duration = 10.0
@@ -39,13 +39,13 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_queued_messages: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     """Messages sent and not acknowledged; beyond that senders wait."""
     max_queued_bytes: Size = 64 * 1024 * 1024
-    """The same in bytes."""
+    """The limit in bytes."""
     close_timeout: Duration = 10.0
     """How long closing waits for deliveries under way."""
     auto_offset_reset: Literal["earliest", "latest"] = "earliest"
     """Where a group begins that has committed nothing."""
     session_timeout: Duration = 45.0
-    """After so long without a sign of life a consumer's partitions go to others."""
+    """Time without a heartbeat after which a consumer's partitions go to other consumers."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
@@ -82,7 +82,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return configuration | self.options
 
     def producer(self, app: str) -> dict[str, Any]:
-        """What the producer is configured with: nothing acknowledged is lost, nothing is written twice."""
+        """The producer's configuration: no acknowledged message is lost, none is written twice."""
         return {
             **self.common(app),
             "linger.ms": 5,
@@ -95,7 +95,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         }
 
     def consumer(self, app: str, group: str) -> dict[str, Any]:
-        """What a consumer of a group is configured with: it commits only what it is told to."""
+        """A consumer's configuration: it commits only on request."""
         return {
             **self.common(app),
             "auto.offset.reset": self.auto_offset_reset,

@@ -1,4 +1,4 @@
-"""A subscription to Kafka: a thread that fetches in batches, and the source that the loop receives from."""
+"""A subscription to Kafka: a thread that fetches batches, and the source for the loop."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _log = logging.getLogger("corten.kafka")
 Revoke = Callable[[frozenset[Partition]], Awaitable[None]]
 
 _POLL = 0.05
-"""Seconds for which the thread waits for a first message before it looks what is wanted of it."""
+"""Seconds for which the thread waits for a first message before it looks for requests."""
 
 _PATIENCE = 0.5
-"""Seconds for which the thread holds messages back before it pauses; pausing drops what was fetched ahead."""
+"""Seconds for which the thread holds messages back before it pauses, which drops fetched messages."""
 
 _QUEUE = 2
 """Full batches that wait for the loop before the thread fetches no more."""
@@ -68,7 +68,7 @@ async def open_source(
     revoke: Revoke,
     lag: Lag,
 ) -> AsyncGenerator[KafkaSource, None]:
-    """Subscribe, with a thread of its own; leaving gives the partitions back to the group."""
+    """Subscribe with a thread of its own; leaving returns the partitions to the group."""
     source = KafkaSource(configuration, subscription, revoke, lag)
     try:
         yield source
@@ -77,7 +77,7 @@ async def open_source(
 
 
 class KafkaSource:
-    """What `corten.messages` receives from and commits to. Two sides: the loop's, and the thread's."""
+    """The source for `corten.messages`, with a side for the loop and a side for the thread."""
 
     def __init__(self, configuration: Mapping[str, Any], subscription: Subscription, revoke: Revoke, lag: Lag) -> None:
         self._subscription = subscription
@@ -113,7 +113,7 @@ class KafkaSource:
     async def receive(self) -> Sequence[Message]:
         """Wait for messages and take up to the subscription's ``max_batch``; an empty batch once closed.
 
-        :raises ResourceUnavailable: consuming is not possible: no right to, or the consumer is beyond repair
+        :raises ResourceUnavailable: the consumer has no permission, or failed for good
         """
         while True:
             with self._lock:
@@ -128,7 +128,7 @@ class KafkaSource:
             await filled.wait()
 
     def _take(self) -> list[Message]:
-        """Up to a full batch of what waits; called with the lock held."""
+        """Return up to a full batch of waiting messages; called with the lock held."""
         limit = self._subscription.max_batch
         taken = self._batches.popleft()
         while self._batches and len(taken) + len(self._batches[0]) <= limit:
@@ -141,7 +141,7 @@ class KafkaSource:
         return taken
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Store positions of partitions that are assigned, and wait for the group's coordinator to confirm.
+        """Commit positions of assigned partitions, and wait until the group's coordinator confirms.
 
         :raises ResourceUnavailable: the coordinator did not confirm
         """
@@ -229,7 +229,7 @@ class KafkaSource:
             self._error = error
 
     def _wait_for_room(self) -> None:
-        """Hold messages back while the loop has enough of them; past some patience, pause."""
+        """Hold messages back while the loop has enough of them, and pause after a while."""
         full = _QUEUE * self._subscription.max_batch
         with self._lock:
             if self._queued >= full and not self._paused and not self._wanted_paused:
@@ -249,7 +249,7 @@ class KafkaSource:
             self._apply_pause(self._assigned)
 
     def _commit_all(self) -> None:
-        """Carry out the commits asked for, one after the other; blocks until the coordinator has answered.
+        """Carry out the requested commits one by one, blocking until the coordinator answers.
 
         Here and not on the loop's side: in another thread, beside ``consume``, librdkafka's commit may never return.
         """
@@ -272,7 +272,7 @@ class KafkaSource:
             (self._consumer.pause if self._paused else self._consumer.resume)(named)
 
     def _fetch(self) -> None:
-        """Take what librdkafka has: wait for one message, then whatever else is there."""
+        """Wait for one message, then take all that librdkafka has."""
         before = self._assigned
         raws: list[Any] = self._consumer.consume(1, _POLL)
         if raws:
@@ -352,7 +352,7 @@ class KafkaSource:
         _log.info("group %r: gave up %s", self._subscription.group, _words(gone))
 
     def _let_finish(self, gone: frozenset[Partition]) -> None:
-        """Hold the rebalance up until the consumer has finished and committed; commits go through this thread."""
+        """Delay the rebalance until the consumer has finished and committed, through this thread."""
         finished = False
 
         def ask() -> None:
@@ -376,14 +376,14 @@ class KafkaSource:
                     self._lock.wait()
 
     def _on_lost(self, consumer: object, partitions: list[TopicPartition]) -> None:
-        """They belong to others already: nothing may be committed, but what is in hand is let finish."""
+        """Let messages in hand finish without a commit: the partitions belong to others already."""
         gone = _named(partitions)
         _log.warning("group %r: lost %s", self._subscription.group, _words(gone))
         self._assigned = self._assigned - gone
         self._on_revoke(consumer, partitions)
 
     def _drop(self, gone: set[Partition]) -> None:
-        """Throw away what was fetched of partitions that go away."""
+        """Drop fetched messages of partitions that are revoked."""
         with self._lock:
             kept = [
                 [message for message in batch if (message.topic, message.partition) not in gone]

@@ -38,7 +38,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 
 def ensure_topics(admin: AdminClient, topics: Mapping[str, Topic], timeout: float) -> list[str]:
-    """Make the topics that are missing and return their names; blocks. Those that exist stay as they are.
+    """Create missing topics and return their names, blocking; existing topics stay as they are.
 
     :raises MessageError: Kafka refuses a topic as it is described
     :raises ResourceUnavailable: the cluster did not answer in time

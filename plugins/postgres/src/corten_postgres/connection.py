@@ -36,9 +36,9 @@ def begin(isolation: Isolation | None, *, read_only: bool, deferrable: bool) -> 
 
 
 class Connection(Queries):
-    """One connection: the verbs run on it one after the other, and it must not leave the ``async with`` that lent it.
+    """One connection, whose statements run one after the other, inside of its ``async with``.
 
-    :ivar raw: asyncpg's connection, for what has no verb here: LISTEN, cursors, large objects
+    :ivar raw: asyncpg's connection, for LISTEN, cursors, large objects and other features without a method here
     """
 
     def __init__(self, raw: RawConnection, name: str, command_timeout: float) -> None:
@@ -48,18 +48,18 @@ class Connection(Queries):
         self._depth = 0
         self._undo: str | None = None
         self.in_order = True
-        """False where a statement was cancelled, timed out or lost, or its session changed: it is put in order before
-        somebody else gets it."""
+        """False if a statement was cancelled, timed out or lost, or changed the session: the connection is reset before
+        another caller gets it."""
 
     @asynccontextmanager
     async def transaction(
         self, *, isolation: Isolation | None = None, read_only: bool = False, deferrable: bool = False
     ) -> AsyncGenerator[Connection, None]:
-        """Commit what is done inside, or roll it back when an error or a cancellation leaves it.
+        """Commit the statements of the block, or roll them back on an error or a cancellation.
 
-        Inside of another transaction it is a savepoint, which has no isolation of its own.
+        Inside another transaction this is a savepoint, without an isolation level of its own.
 
-        :raises ConnectionLost: during the commit: ``outcome_unknown``, it may have been carried out
+        :raises ConnectionLost: also during the commit, with ``outcome_unknown``: it may have succeeded
         """
         self._depth += 1
         name = f"corten_{self._depth}"

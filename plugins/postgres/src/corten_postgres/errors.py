@@ -1,4 +1,4 @@
-"""What goes wrong with a database, told apart: the connection, a constraint, a time limit, the statement itself."""
+"""Database errors by cause: the connection, a constraint, a time limit, the statement."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def one_line(sql: str) -> str:
 
 
 class QueryError(CortenError):
-    """The server, or the driver, refused a statement; repeating it would not help.
+    """The server or the driver refused a statement; repeating it would not help.
 
-    :ivar message: what was said
+    :ivar message: the server's or driver's message
     :ivar query: the statement, without its arguments
     :ivar sqlstate: PostgreSQL's five-character code; empty where the driver refused
     :ivar detail: the server's detail, which may hold values of the row and is therefore not part of the message
@@ -72,7 +72,7 @@ class UniqueViolation(ConstraintViolation):
 
 
 class ForeignKeyViolation(ConstraintViolation):
-    """What is referred to does not exist, or what is deleted is still referred to."""
+    """A row refers to a missing row, or a deleted row is still referred to."""
 
 
 class NotNullViolation(ConstraintViolation):
@@ -94,7 +94,7 @@ class SerializationFailure(QueryError):
 
 
 class DeadlockDetected(QueryError):
-    """Transactions waited for each other and this one was chosen to end: run the whole transaction again."""
+    """The server ended this transaction to resolve a deadlock: run the whole transaction again."""
 
     retryable = True
 
@@ -108,10 +108,9 @@ class RowMissing(QueryError):
 
 
 class ConnectionLost(ResourceUnavailable):
-    """The connection broke while a statement was under way, or none can be made.
+    """The connection broke during a statement, or cannot be made.
 
-    Corten repeats nothing by itself: whether a statement may be repeated is for a retry policy, and for its author, who
-    knows whether it is idempotent.
+    Corten does not repeat statements by itself; a retry policy may repeat statements that are idempotent.
 
     :ivar outcome_unknown: the statement had been sent; the server may have carried it out
     """
@@ -126,7 +125,7 @@ class ConnectionLost(ResourceUnavailable):
 
 
 class QueryTimeout(DeadlineExceeded):
-    """A statement took longer than it may; it was cancelled at the server where the server still listened."""
+    """A statement took too long; it was cancelled on the server if the server still answered."""
 
 
 _VIOLATIONS: dict[str, type[ConstraintViolation]] = {
@@ -142,10 +141,10 @@ _AWAY = {"57P01", "57P02", "57P03", "53300"}
 
 
 def is_loss(error: BaseException, *, closed: bool) -> bool:
-    """Whether an error means that the connection, not the statement, failed.
+    """Return whether an error means that the connection failed, and not the statement.
 
-    :param closed: whether the connection was found closed afterwards: asyncpg then also raises errors of its own
-        state machine (InternalClientError, InterfaceError) that say nothing about the cause
+    :param closed: whether the connection is closed now: asyncpg then also raises errors of its own state machine
+        (InternalClientError, InterfaceError) that do not name the cause
     """
     if isinstance(error, asyncpg.PostgresError):
         state = str(getattr(error, "sqlstate", None) or "")
@@ -158,7 +157,7 @@ def is_loss(error: BaseException, *, closed: bool) -> bool:
 
 
 def translate(error: Exception, name: str, sql: str, *, closed: bool, seconds: float | None) -> Exception:
-    """The error of ours that says what an error of the driver means; errors of the caller's own come back as they are.
+    """Translate an error of the driver; errors of the caller are returned as they are.
 
     :param name: the resource, for people: ``postgres 'default'``
     :param seconds: the time limit of the statement

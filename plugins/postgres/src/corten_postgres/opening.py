@@ -1,4 +1,4 @@
-"""Opening one connection: address, limits, JSON as msgspec sees it, and failures in words with a way out."""
+"""Opens one connection: address, limits, JSON by msgspec, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from corten_postgres.errors import ConnectionLost
 from corten_postgres.settings import Address, PostgresSettings
 
 RawConnection = Any
-"""asyncpg's connection, whose types depend on a stub package that users need not have."""
+"""asyncpg's connection; its types come from a stub package that users may not have."""
 
 _decode = msgspec.json.decode
 _JSONB_VERSION = b"\x01"
@@ -38,7 +38,7 @@ def way_out(error: BaseException) -> str:
 
 
 def cannot_connect(name: str, address: Address, error: BaseException) -> ConnectionLost:
-    """The error for a connection that could not be made: where, as whom, why, and the way out; no password."""
+    """Return the error for a failed connection: address, user, cause and remedy, without the password."""
     why = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
     return ConnectionLost(f"{name}: cannot connect to {address}: {why}; {way_out(error)}")
 

@@ -1,9 +1,9 @@
-"""A pool of connections that gives back what was lent, also when the borrower is cancelled and the server hangs.
+"""A pool whose connections come back even if the borrower is cancelled and the server hangs.
 
-asyncpg has a pool of its own; this one differs where it counts here. A statement that is cancelled or times out ends at
-once for its caller, while the connection is settled behind it: asyncpg's cancel request may take until the server's
-next sign of life, so it gets half a second and is then cut off. And a connection that only ran single statements and
-transactions of ours goes back without the round trip of a reset.
+It differs from asyncpg's own pool in two ways. A statement that is cancelled or times out ends at once for its caller,
+while the pool resets the connection in the background: asyncpg's cancel request may wait for a server that hangs, so
+it gets half a second before the connection is cut. And a connection that ran only single statements and transactions
+of this plugin goes back without the round trip of a reset.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 
 
 class Member:
-    """A connection of the pool with what the pool knows of it."""
+    """A connection with the state that the pool keeps for it."""
 
     __slots__ = ("connection", "opened_at", "used_at")
 
@@ -98,7 +98,7 @@ class Pool:
         self._opened = self._recycled = self._lost = self._exhausted = 0
 
     async def open(self, count: int) -> None:
-        """Open the first connections, at least one of them, so that a wrong address shows at start.
+        """Open at least one connection, so that a wrong address shows at start.
 
         :raises ConnectionLost: the server can't be reached
         """
@@ -112,7 +112,7 @@ class Pool:
                 self.give(member)
 
     def take(self) -> Member | None:
-        """A connection that can be used at once, without waiting for anything; None where there is no such."""
+        """Return a connection that is ready now, or None."""
         idle = self._idle
         while idle:
             member = idle[-1]
@@ -129,7 +129,7 @@ class Pool:
         return None
 
     async def acquire(self, timeout: float | None = None) -> Member:
-        """Wait for a connection, no longer than the deadline around the caller lets it, and see that it lives.
+        """Wait for a living connection, within the caller's deadline.
 
         :raises PoolExhausted: none came free in time
         :raises ConnectionLost: none can be made, or the pool is closed
@@ -156,7 +156,7 @@ class Pool:
         self._to_idle(member)
 
     def settle(self, member: Member) -> None:
-        """Take back a connection in whatever state: behind the caller's back it is put in order or cut off."""
+        """Take back a connection in any state; it is reset or cut in the background."""
         if self._closed or member.connection.is_closed():
             self.drop(member)
         else:
@@ -169,7 +169,7 @@ class Pool:
         self._gone()
 
     async def close(self, timeout: float) -> None:
-        """Wait for what is lent, say goodbye to the server, and cut off what is left at the time limit."""
+        """Wait for borrowed connections, close them, and cut the rest at the time limit."""
         self._closed = True
         for waiter in self._waiters:
             if not waiter.done():
@@ -222,7 +222,7 @@ class Pool:
         return ConnectionLost(f"{self.name}: the pool is closed")
 
     async def _turn(self) -> Member:
-        """Wait for one's turn and take a connection, which may have died or grown old while it lay idle."""
+        """Wait in the queue and take a connection, which may have died or aged while idle."""
         if self._closed:
             raise self._closed_error()
         while self._idle:
@@ -244,10 +244,10 @@ class Pool:
             raise
 
     def _grow(self) -> None:
-        """Open connections for those who wait, where there is room.
+        """Open connections for waiting callers while there is room.
 
-        That happens beside the callers: one who gives up early leaves the connection to the next, instead of ending the
-        attempt, and with callers less patient than the network is slow the pool would otherwise never get any.
+        In the background, so that a caller that gives up leaves the connection to the next one. Otherwise a pool whose
+        callers wait shorter than a connection takes would never have any.
         """
         if self._slots <= 0:
             return
@@ -272,7 +272,7 @@ class Pool:
             self._grow()
 
     async def _is_fit(self, member: Member) -> bool:
-        """Whether a connection is young enough and alive; otherwise it is put away."""
+        """Return whether a connection is young enough and alive; discard it otherwise."""
         now = self._now()
         if now - member.opened_at >= self._recycle:
             self._recycled += 1
@@ -292,7 +292,7 @@ class Pool:
         return True
 
     async def _open_in_slot(self) -> Member:
-        """Open a connection in a slot that is reserved; give the slot back where that fails."""
+        """Open a connection in a reserved slot; release the slot on failure."""
         try:
             connection = await self._open_one()
         except BaseException:
@@ -314,7 +314,7 @@ class Pool:
         self._note_empty()
 
     def _reserve(self, count: int) -> int:
-        """Take up to so many slots; return how many."""
+        """Reserve up to ``count`` slots and return their number."""
         taken = max(0, min(count, self._slots))
         self._slots -= taken
         return taken

@@ -21,9 +21,9 @@ CLOSE_LIMIT = 5.0
 
 
 class Postgres(Queries):
-    """A PostgreSQL database. Each verb takes a connection of the pool for one statement.
+    """A PostgreSQL database; each method borrows a connection for one statement.
 
-    ``app.get(Postgres)`` gives the one of the running App; ``async with Postgres.open(settings)`` one without an App.
+    ``app.get(Postgres)`` returns the database of the running App; ``Postgres.open(settings)`` opens one without an App.
     """
 
     def __init__(self, pool: Pool, command_timeout: float) -> None:
@@ -63,9 +63,9 @@ class Postgres(Queries):
 
     @asynccontextmanager
     async def acquire(self, *, timeout: float | None = None) -> AsyncGenerator[Connection, None]:
-        """Borrow a connection for several statements; its session is reset before somebody else gets it.
+        """Borrow a connection for several statements; its session is reset before the next caller gets it.
 
-        :param timeout: how long to wait for one, in seconds; not given: the setting ``acquire_timeout``
+        :param timeout: seconds to wait for a connection; by default the setting ``acquire_timeout``
         """
         member = await self._pool.acquire(timeout)
         try:
@@ -84,8 +84,8 @@ class Postgres(Queries):
     ) -> AsyncGenerator[Connection, None]:
         """Borrow a connection with a transaction on it: committed at the end, rolled back on an error.
 
-        :param timeout: how long to wait for a connection, in seconds; not given: the setting ``acquire_timeout``
-        :raises ConnectionLost: during the commit: ``outcome_unknown``, it may have been carried out
+        :param timeout: seconds to wait for a connection; by default the setting ``acquire_timeout``
+        :raises ConnectionLost: also during the commit, with ``outcome_unknown``: it may have succeeded
         """
         member = (self._pool.take() if timeout is None else None) or await self._pool.acquire(timeout)
         connection = Connection(member.connection, self.name, self._command_timeout)

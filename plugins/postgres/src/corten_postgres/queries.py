@@ -1,4 +1,4 @@
-"""The verbs: the same on the resource, on a lent connection and in a transaction."""
+"""The query methods of the database, of a borrowed connection and of a transaction."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SESSION_CHANGES: Final = frozenset({"SET", "RESET", "LISTEN", "PREPARE", "DECLA
 class Queries(ABC):
     """Runs statements with positional arguments (``$1``, ``$2`` …).
 
-    ``timeout`` is in seconds; where it is not given the setting ``command_timeout`` holds. Beside the errors named at
-    each verb all of them raise
+    ``timeout`` is in seconds, by default the setting ``command_timeout``. Besides the errors named below, every method
+    raises
 
     - :class:`~corten_postgres.ConnectionLost`: the connection broke or none can be made (retryable)
     - :class:`~corten.errors.PoolExhausted`, :class:`~corten_postgres.QueryTimeout`: time was up
@@ -31,13 +31,13 @@ class Queries(ABC):
 
     @abstractmethod
     async def _run(self, verb: str, sql: str, /, *arguments: Any, **options: Any) -> Any:
-        """Call a method of asyncpg's connection, and see to the connection and to errors."""
+        """Call a method of asyncpg's connection, translate its errors, and note the connection's state."""
 
     async def fetch_all(self, kind: type[T], sql: str, *args: object, timeout: float | None = None) -> list[T]:
-        """All rows, each as a ``kind``.
+        """Return all rows, each as a ``kind``.
 
         Structs, dataclasses, typed dicts, named tuples and ``dict`` take columns by name, tuples by position; any other
-        type is that of the only column.
+        type is the type of the only column.
 
         :raises RowError: a row does not fit the type
         """
@@ -56,7 +56,7 @@ class Queries(ABC):
         return to_rows(kind, (record,), self.name, sql)[0]
 
     async def fetch_optional(self, kind: type[T], sql: str, *args: object, timeout: float | None = None) -> T | None:
-        """The first row; None where there is none, or where it is a single column that is NULL.
+        """Return the first row; None without a row, or for a single column that is NULL.
 
         :raises RowError: it does not fit the type
         """
@@ -66,20 +66,20 @@ class Queries(ABC):
         return to_rows(kind, (record,), self.name, sql)[0]
 
     async def fetch_value(self, kind: type[T], sql: str, *args: object, timeout: float | None = None) -> T:
-        """The only column of the first row: ``await postgres.fetch_value(int, "select count(*) from users")``.
+        """Return the only column of the first row: ``fetch_value(int, "select count(*) from users")``.
 
         :raises RowMissing: there is no row
-        :raises RowError: it does not fit the type (NULL fits none but optional ones: see :meth:`fetch_optional`)
+        :raises RowError: the value does not fit the type; NULL fits only optional types
         """
         return await self.fetch_one(kind, sql, *args, timeout=timeout)
 
     async def execute(self, sql: str, *args: object, timeout: float | None = None) -> int:
-        """Run a statement, or without arguments a script of several; how many rows the last one touched."""
+        """Run a statement, or a script without arguments; return the rows that the last statement touched."""
         status: str = await self._run("execute", sql, *args, timeout=timeout)
         return _count(status)
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[object]], *, timeout: float | None = None) -> None:
-        """Run a statement once for each row of arguments: all or none of them."""
+        """Run a statement once for each row of arguments, all or none."""
         await self._run("executemany", sql, rows, timeout=timeout)
 
     async def copy(
@@ -91,9 +91,9 @@ class Queries(ABC):
         schema: str | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Write records by binary COPY, all or none of them; how many there were.
+        """Write records by binary COPY, all or none, and return their number.
 
-        :param columns: the columns in the order of each record; none named: all of the table's
+        :param columns: the columns in the order of each record; by default all columns of the table
         """
         status: str = await self._run(
             "copy_records_to_table", table, records=records, columns=columns, schema_name=schema, timeout=timeout
@@ -102,11 +102,11 @@ class Queries(ABC):
 
 
 def _count(status: str) -> int:
-    """The rows in a status such as ``INSERT 0 5`` or ``COPY 12``; 0 for ``CREATE TABLE``."""
+    """Return the rows of a status such as ``INSERT 0 5`` or ``COPY 12``; 0 for ``CREATE TABLE``."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdecimal() else 0
 
 
 def changes_session(sql: str, status: str) -> bool:
-    """Whether a statement may have changed the session instead of the data; of a script only the last one is known."""
+    """Return whether a statement may have changed the session; of a script only the last one is known."""
     return status in _SESSION_CHANGES or ";" in sql.rstrip("; \n")

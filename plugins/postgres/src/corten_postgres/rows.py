@@ -1,4 +1,4 @@
-"""Rows as typed values: structs, mappings, tuples and plain values, converted and checked by msgspec."""
+"""Rows as typed values: structs, mappings, tuples and scalars, converted by msgspec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _first(record: asyncpg.Record) -> Any:
 
 @lru_cache(maxsize=1024)
 def _shape(kind: Any) -> Callable[[asyncpg.Record], Any]:
-    """How a record becomes what msgspec converts to a type: by column names, by position, or its only column."""
+    """Return how msgspec reads a record for a type: by name, by position, or its only column."""
     origin: object = get_origin(kind) or kind
     if not isinstance(origin, type):
         return _first
@@ -49,7 +49,7 @@ def to_rows(kind: type[T], records: Sequence[asyncpg.Record], name: str, sql: st
     """Convert records, all at once.
 
     Structs, dataclasses, typed dicts, named tuples and mappings take columns by name, tuples by position; any other
-    type is that of the only column.
+    type is the type of the only column.
 
     :raises RowError: a row does not fit; it names the column, the type and the query
     """

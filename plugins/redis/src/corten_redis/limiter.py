@@ -1,4 +1,4 @@
-"""Rate limits that processes share: one atomic script a request, by the server's clock."""
+"""Rate limits that processes share: one atomic script for each request, by the server's clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LimiterStatistics(msgspec.Struct, frozen=True):
     granted: int
     refused: int
     failed: int
-    """Requests that were not answered, for the server was away or refused; whoever asked counted by itself."""
+    """Requests without an answer, because the server was away or refused; the process then counted alone."""
 
 
 class RedisLimiter:
@@ -42,11 +42,11 @@ class RedisLimiter:
         return self._name
 
     async def reserve(self, key: str, limit: SharedLimit, n: int, max_wait: float) -> Verdict:
-        """Take ``n`` tokens if they are there in time, by the server's clock.
+        """Take ``n`` tokens if they come in time, by the server's clock.
 
         :raises RedisUnavailable: the server is away
         :raises PoolExhausted: no connection came free in time
-        :raises RedisError: it refused
+        :raises RedisError: the server refused the script
         """
         longest = 0.0 if math.isnan(max_wait) else min(max(0.0, max_wait) * 1e6, _LONGEST)
         asked = (limit.algorithm, repr(1e6 / limit.rate), limit.burst, n, repr(longest))
@@ -63,5 +63,5 @@ class RedisLimiter:
         return Verdict(granted, microseconds / 1e6)
 
     def statistics(self) -> LimiterStatistics:
-        """What it was asked so far."""
+        """Return the requests so far."""
         return LimiterStatistics(self._granted, self._refused, self._failed)

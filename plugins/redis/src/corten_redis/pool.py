@@ -1,4 +1,4 @@
-"""redis-py's pool with a queue for those who wait, and no connect attempts to a server that is known to be away."""
+"""redis-py's pool with a queue for waiters, and without attempts while the server is away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from corten_redis.settings import RedisSettings
 
 
 def connection_arguments(settings: RedisSettings) -> dict[str, Any]:
-    """What every connection is told; the driver's own retries are off, since they take a minute."""
+    """Arguments of every connection; the driver's own retries are off, since they take a minute."""
     return {
         "socket_timeout": settings.timeout,
         "socket_connect_timeout": settings.connect_timeout,
@@ -86,7 +86,7 @@ class Pool(driver.ConnectionPool):
         return connection
 
     async def release(self, connection: Any) -> None:
-        """Take a connection back and let the next one in the queue have its turn."""
+        """Take a connection back and wake the next waiter."""
         try:
             await super().release(connection)
         finally:
@@ -146,7 +146,7 @@ class Pool(driver.ConnectionPool):
                 return
 
     async def _reach(self) -> None:
-        """Connect and ask for a sign of life, on a connection of one's own."""
+        """Connect and ping on a separate connection."""
         connection: Any = cast("Any", self).make_connection()
         try:
             await connection.connect()

@@ -1,4 +1,4 @@
-"""Whether the server can be reached: known without trying, so that its absence costs nobody a connect attempt."""
+"""Tracks whether the server can be reached, so that callers need not try."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _log = logging.getLogger("corten.redis")
 
 
 class Reachability:
-    """Goes down when the server is found away and up again when a probe beside the callers reaches it.
+    """Goes down when the server is away, and up when a background probe reaches it.
 
-    While it is down callers are refused at once, and one probe an interval is all that is asked of the network. A
-    command that got no answer in time only raises suspicion: it may have been a slow command. A probe then decides.
+    While it is down callers are refused at once, and one probe runs each interval. A command without an answer in time
+    may only have been slow: a probe then decides.
 
     :param probe: reaches the server once, or raises
     :param interval: seconds from the end of one probe to the next
@@ -47,7 +47,7 @@ class Reachability:
         self._watch(at_once=False)
 
     def suspect(self) -> None:
-        """A command got no answer in time: find out whether the server is there."""
+        """Probe the server after a command got no answer in time."""
         self._watch(at_once=True)
 
     async def close(self) -> None:

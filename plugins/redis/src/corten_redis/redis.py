@@ -1,4 +1,4 @@
-"""The resource: a server with its pool, and the few verbs that most services need."""
+"""The resource: a server with its pool, and the commands that most services need."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class _Client(driver.Redis):
 class Redis:
     """A Redis or Valkey server.
 
-    The verbs put the setting ``prefix`` before each key and raise
+    The methods put the setting ``prefix`` before each key and raise
 
-    - :class:`~corten_redis.RedisUnavailable`: the server is away (retryable); known to be so, they fail at once
+    - :class:`~corten_redis.RedisUnavailable`: the server is away (retryable); while this is known, at once
     - :class:`~corten.errors.PoolExhausted`: no connection came free in time
     - :class:`~corten_redis.RedisError`: the server refused the command
 
@@ -97,9 +97,9 @@ class Redis:
         clock: Clock | None = None,
         on_change: Callable[[bool, str], object] = lambda _up, _reason: None,
     ) -> AsyncGenerator[Redis, None]:
-        """Open the pool and see whether the server is there; leaving closes it.
+        """Open the pool and check the server; leaving closes the pool.
 
-        :param on_change: told ``(False, reason)`` when the server is found away, ``(True, "")`` when it is back
+        :param on_change: called with ``(False, reason)`` when the server is away, and ``(True, "")`` when it is back
         :raises RedisUnavailable: the server can't be reached and the setting ``required`` is on
         """
         name = f"redis {instance!r}"
@@ -126,7 +126,7 @@ class Redis:
         await self._run("PING")
 
     async def get(self, key: str) -> bytes | None:
-        """The value of a key; None where there is none."""
+        """Return the value of a key, or None."""
         return cast("bytes | None", await self._run("GET", self.prefix + key))
 
     async def set(self, key: str, value: bytes, ttl: TTL = None) -> None:
@@ -140,7 +140,7 @@ class Redis:
             await self._run("SET", self.prefix + key, value, "PX", _milliseconds(ttl))
 
     async def get_json(self, kind: type[T], key: str) -> T | None:
-        """The value of a key as a ``kind``; None where there is none, or one that is not a ``kind`` (any more)."""
+        """Return the value of a key as a ``kind``; None without a value, or if it is no ``kind``."""
         value = await self.get(key)
         if value is None:
             return None
@@ -152,7 +152,7 @@ class Redis:
             return None
 
     async def set_json(self, key: str, value: object, ttl: TTL = None) -> None:
-        """Store a value as JSON, for a while or until it is deleted."""
+        """Store a value as JSON, with or without a time to live."""
         await self.set(key, msgspec.json.encode(value), ttl)
 
     async def delete(self, *keys: str) -> int:
@@ -162,7 +162,7 @@ class Redis:
         return cast("int", await self._run("UNLINK", *(self.prefix + key for key in keys)))
 
     async def delete_matching(self, pattern: str) -> int:
-        """Forget the keys that match a pattern (``user:*``), a few hundred at a time; how many there were."""
+        """Delete keys that match a pattern (``user:*``), a few hundred at a time; return their number."""
         dropped, cursor = 0, 0
         while True:
             answer = await self._run("SCAN", cursor, "MATCH", escaped(self.prefix) + pattern, "COUNT", 500)
@@ -173,9 +173,9 @@ class Redis:
                 return dropped
 
     async def keys_matching(self, pattern: str) -> AsyncGenerator[str]:
-        """The keys that match a pattern, without the prefix, a few hundred at a time.
+        """Return the keys that match a pattern, without the prefix, a few hundred at a time.
 
-        Keys that come or go meanwhile may be among them or not; one may come twice.
+        Keys that are added or deleted meanwhile may be missing or included; a key may come twice.
         """
         cursor = 0
         while True:
@@ -187,11 +187,11 @@ class Redis:
                 return
 
     async def run_script(self, script: str, keys: Sequence[str], arguments: Sequence[Any] = ()) -> Any:
-        """Run a Lua script on the server, which does nothing else meanwhile; what it returns.
+        """Run a Lua script on the server, atomically, and return its result.
 
-        It is sent once, and then run by its hash for as long as the server knows it.
+        The script is sent once, and then run by its hash.
 
-        :param keys: ``KEYS`` of the script, each with the prefix before it
+        :param keys: ``KEYS`` of the script, before the prefix is added
         """
         rest = (len(keys), *(self.prefix + key for key in keys), *arguments)
         try:
@@ -239,5 +239,5 @@ def _milliseconds(ttl: float | timedelta) -> int:
 
 
 def escaped(prefix: str) -> str:
-    """A prefix that stands for itself within a pattern."""
+    """Escape a prefix for use in a pattern."""
     return "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix)

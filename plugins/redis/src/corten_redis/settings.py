@@ -14,7 +14,7 @@ SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to reach a Redis or Valkey server, and what to do without it."""
+    """The address of a Redis or Valkey server, and how to live without it."""
 
     url: Secret | None = None
     """``redis://user:password@host:6379/0``, ``rediss://`` for TLS, ``unix:///path/to/socket``."""
@@ -32,9 +32,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     required: bool = False
     """Whether the App refuses to start without the server, and is not ready while it is away; otherwise it degrades."""
     tier: bool | None = None
-    """Whether it serves caches with ``shared=True``; not said: the default instance does, others do not."""
+    """Whether this server holds caches with ``shared=True``; by default only the default instance does."""
     limits: bool | None = None
-    """Whether it keeps rate limits with ``shared=True``; not said: the default instance does, others do not."""
+    """Whether this server holds limits with ``shared=True``; by default only the default instance does."""
 
     def __post_init__(self) -> None:
         if self.url is not None and not self.url.reveal().startswith(SCHEMES):

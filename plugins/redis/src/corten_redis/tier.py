@@ -1,4 +1,4 @@
-"""The shared cache tier (L2): asks Redis where it is there, and is a miss where it is not."""
+"""The shared cache tier (L2) in Redis; without the server every read is a miss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TierStatistics(msgspec.Struct, frozen=True):
     bypassed: int
     """Reads that were misses because the server was away or refused."""
     dropped: int
-    """Writes and deletions that were not carried out for the same reason."""
+    """Writes and deletions that were dropped because the server was away."""
 
 
 _TAG = "tag:"
@@ -62,10 +62,10 @@ return #members
 class RedisTier:
     """A cache shared by processes; implements :class:`~corten.cache.TaggedTier`.
 
-    A tag is kept as long as the entry with it that lives longest; entries whose time has passed leave it when the next
-    one comes. So tags take room in proportion to the entries that live, where those have a time to live.
+    A tag lives as long as its longest-lived entry; expired entries leave the tag when the next entry comes. So the room
+    for tags is in proportion to live entries, if entries have a time to live.
 
-    It never raises for the server's sake: what the server does not answer is a miss.
+    It raises no error when the server fails: a read without an answer is a miss.
 
     :param name: ``redis``, or ``redis.<instance>``
     """
@@ -81,7 +81,7 @@ class RedisTier:
         return self._name
 
     async def get(self, key: str) -> bytes | None:
-        """The stored bytes; None for a miss and when the server can't be reached."""
+        """Return the stored bytes; None for a miss, also when the server is away."""
         if not self._redis.reachability.up:
             self._bypassed += 1
             return None
@@ -97,7 +97,7 @@ class RedisTier:
         return value
 
     async def set(self, key: str, value: bytes, ttl: float | None) -> None:
-        """Store bytes for ``ttl`` seconds (None: until evicted); dropped and counted when the server is away."""
+        """Store bytes for ``ttl`` seconds (None: until evicted); count the write as dropped if the server is away."""
         if ttl is not None and ttl <= 0:
             return
         try:
@@ -106,14 +106,14 @@ class RedisTier:
             self._dropped += 1
 
     async def delete(self, key: str) -> None:
-        """Forget a key; counted when the server is away, where the value then lives as long as its time to live."""
+        """Delete a key; count it as dropped if the server is away, where the value lives on until its ``ttl``."""
         try:
             await self._redis.delete(key)
         except CortenError:
             self._dropped += 1
 
     async def set_tagged(self, key: str, value: bytes, ttl: float | None, tags: Sequence[str]) -> None:
-        """Store bytes under tags, in one step on the server; dropped and counted when it is away."""
+        """Store bytes under tags, atomically; count the write as dropped if the server is away."""
         if ttl is not None and ttl <= 0:
             return
         milliseconds = 0 if ttl is None else max(1, round(ttl * 1000))
@@ -123,7 +123,7 @@ class RedisTier:
             self._dropped += 1
 
     async def delete_tagged(self, tag: str) -> None:
-        """Forget what has a tag, a few hundred keys at a time; counted when the server is away, as in `delete`."""
+        """Delete the keys of a tag, a few hundred at a time; count it as dropped if the server is away."""
         try:
             while await self._redis.run_script(_DELETE_TAGGED, [_TAG + tag], [_BATCH]) == _BATCH:
                 pass
@@ -133,7 +133,7 @@ class RedisTier:
     async def delete_where(
         self, prefix: str, key_wanted: Callable[[str], bool], tag_wanted: Callable[[str], bool]
     ) -> None:
-        """Forget what has a wanted key or tag; counted when the server is away, as in `delete`. Scans the server."""
+        """Delete keys by key or tag, by a scan of the server; count it as dropped if the server is away."""
         try:
             async for tag in self._redis.keys_matching(f"{_TAG}{escaped(prefix)}*"):
                 if tag_wanted(tag.removeprefix(_TAG + prefix)):
