@@ -14,23 +14,24 @@ class LazyNames(NamedTuple):
     dir: Callable[[], list[str]]
 
 
-def lazy_names(room: str, modules: Mapping[str, str]) -> LazyNames:
+def lazy_names(room: str, modules: Mapping[str, tuple[str, ...]]) -> LazyNames:
     """Return ``__getattr__`` and ``__dir__`` of a room (PEP 562).
 
     :param room: the ``__name__`` of the module that has the names
-    :param modules: the module that defines each name
+    :param modules: the names that each module defines
     """
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def load(name: str) -> object:
-        if name not in modules:
+        if name not in module_of:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value: object = getattr(import_module(modules[name]), name)
+        value: object = getattr(import_module(module_of[name]), name)
         setattr(sys.modules[room], name, value)  # later uses do not come here
         return value
 
-    def names() -> list[str]:
-        return sorted({*vars(sys.modules[room]), *modules})
+    def all_names() -> list[str]:
+        return sorted({*vars(sys.modules[room]), *module_of})
 
-    return LazyNames(load, names)
+    return LazyNames(load, all_names)

@@ -28,11 +28,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ReloadStatistics": "corten.app.settings.reload",
-        "Reloaded": "corten.app.settings.reload",
-        "Schedule": "corten.app.tasks.schedule",
-        "ScheduleStatistics": "corten.app.tasks.schedule",
-        "TaskState": "corten.app.tasks.supervision",
-        "TaskStatistics": "corten.app.tasks.supervision",
+        "corten.app.settings.reload": ("ReloadStatistics", "Reloaded"),
+        "corten.app.tasks.schedule": ("Schedule", "ScheduleStatistics"),
+        "corten.app.tasks.supervision": ("TaskState", "TaskStatistics"),
     },
 )

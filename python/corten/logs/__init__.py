@@ -27,12 +27,8 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ConsoleFormatter": "corten.logs.console_format",
-        "JsonFormatter": "corten.logs.json_format",
-        "TraceProvider": "corten.logs.context",
-        "current_fields": "corten.logs.context",
-        "extra_fields": "corten.logs.context",
-        "log_context": "corten.logs.context",
-        "set_trace_provider": "corten.logs.context",
+        "corten.logs.console_format": ("ConsoleFormatter",),
+        "corten.logs.context": ("TraceProvider", "current_fields", "extra_fields", "log_context", "set_trace_provider"),
+        "corten.logs.json_format": ("JsonFormatter",),
     },
 )

@@ -44,9 +44,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Effective": "corten.settings.loading",
-        "Settings": "corten.settings.loading",
-        "Sourced": "corten.settings.loading",
-        "load": "corten.settings.loading",
+        "corten.settings.loading": ("Effective", "Settings", "Sourced", "load"),
     },
 )

@@ -29,15 +29,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "After": "corten.testing.script",
-        "FakeClock": "corten.testing.clock",
-        "MemoryBroker": "corten.testing.messages",
-        "Script": "corten.testing.script",
-        "allow_chaos": "corten.testing.chaos",
-        "breaker_state": "corten.testing.policies",
-        "cancel_at_each_await": "corten.testing.cancellation",
-        "check_plugin": "corten.testing.conformance",
-        "no_policies": "corten.testing.policies",
-        "only_first_attempt": "corten.testing.policies",
+        "corten.testing.cancellation": ("cancel_at_each_await",),
+        "corten.testing.chaos": ("allow_chaos",),
+        "corten.testing.clock": ("FakeClock",),
+        "corten.testing.conformance": ("check_plugin",),
+        "corten.testing.messages": ("MemoryBroker",),
+        "corten.testing.policies": ("breaker_state", "no_policies", "only_first_attempt"),
+        "corten.testing.script": ("After", "Script"),
     },
 )
