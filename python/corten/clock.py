@@ -11,10 +11,7 @@ import anyio
 
 from corten import _core
 
-__all__ = [
-    "Clock",
-    "TimerHandle",
-]
+__all__ = ["Clock", "TimerHandle"]
 
 LONGEST = 1e9
 """The most seconds to block a thread at once: thirty years; systems refuse three hundred."""

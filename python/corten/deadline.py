@@ -16,12 +16,7 @@ from contextvars import ContextVar
 from corten import _core
 from corten.clock import Clock
 
-__all__ = [
-    "at_most",
-    "beyond",
-    "remaining",
-    "within",
-]
+__all__ = ["at_most", "beyond", "remaining", "within"]
 
 _deadline: ContextVar[tuple[Clock, float] | None] = ContextVar("corten_deadline", default=None)
 

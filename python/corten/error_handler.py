@@ -21,12 +21,7 @@ from corten.errors import described
 from corten.event_loop import loop_caller
 from corten.metrics.registry import Registry
 
-__all__ = [
-    "ErrorCount",
-    "ErrorDetails",
-    "ErrorHandler",
-    "ErrorStatistics",
-]
+__all__ = ["ErrorCount", "ErrorDetails", "ErrorHandler", "ErrorStatistics"]
 
 _log = logging.getLogger("corten.errors")
 
@@ -84,8 +79,6 @@ class _Subscription(msgspec.Struct, eq=False):
 
 
 class _Tally:
-    """The count of a pair of component and type."""
-
     __slots__ = ("add", "count", "last_at")
 
     def __init__(self, add: Callable[[], object]) -> None:

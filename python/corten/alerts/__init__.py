@@ -4,13 +4,4 @@ from corten.alerts.alerts import Alert, Alerts, AlertSink, AlertsStatistics
 from corten.alerts.rule import AlertRule, HealthRule
 from corten.events import AlertState, Severity
 
-__all__ = [
-    "Alert",
-    "AlertRule",
-    "AlertSink",
-    "AlertState",
-    "Alerts",
-    "AlertsStatistics",
-    "HealthRule",
-    "Severity",
-]
+__all__ = ["Alert", "AlertRule", "AlertSink", "AlertState", "Alerts", "AlertsStatistics", "HealthRule", "Severity"]

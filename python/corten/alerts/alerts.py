@@ -161,8 +161,6 @@ class Alerts:
 
 
 class _RuleState:
-    """One rule and its state."""
-
     def __init__(self, rule: AlertRule | HealthRule, wall: float) -> None:
         self.alert = Alert(rule.name, "ok", rule.severity, wall)
         self._rule = rule

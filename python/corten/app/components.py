@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from corten.alerts import AlertRule, HealthRule
 from corten.app.internals import internals_of
@@ -20,6 +21,8 @@ from corten.plugins.descriptions import Exporter, Resource, Task
 
 if TYPE_CHECKING:
     from corten.app.app import App
+
+T = TypeVar("T")
 
 
 class Components:
@@ -56,11 +59,6 @@ def _(item: Pipeline, app: App[Any]) -> None:
     runtime_of(item).share(internals_of(app).components.breakers)
 
 
-@attach.register(Resource)
-def _(item: Resource, app: App[Any]) -> None:
-    internals_of(app).components.resources.append(item)
-
-
 @attach.register(Task)
 def _(item: Task, app: App[Any]) -> None:
     if any(each.name == item.name for each in internals_of(app).components.tasks):
@@ -83,26 +81,6 @@ def _(item: AlertRule | HealthRule, app: App[Any]) -> None:
         raise CortenError(f"app {app.name!r}: {error}") from error
 
 
-@attach.register(Collector)
-def _(item: Collector, app: App[Any]) -> None:
-    internals_of(app).components.collectors.append(item)
-
-
-@attach.register(Observer)
-def _(item: Observer, app: App[Any]) -> None:
-    internals_of(app).components.observers.append(item)
-
-
-@attach.register(Exporter)
-def _(item: Exporter, app: App[Any]) -> None:
-    internals_of(app).components.exporters.append(item)
-
-
-@attach.register(MessageSource)
-def _(item: MessageSource, app: App[Any]) -> None:
-    internals_of(app).components.sources.append(item)
-
-
 @attach.register(Consumer)
 def _(item: Consumer, app: App[Any]) -> None:
     if any(each.name == item.name for each in internals_of(app).components.consumers):
@@ -110,3 +88,14 @@ def _(item: Consumer, app: App[Any]) -> None:
     if item.pipeline is not None:
         attach(item.pipeline, app)
     internals_of(app).components.consumers.append(item)
+
+
+def _attach_to_list(kind: type[T], items: Callable[[Components], list[T]]) -> None:
+    attach.register(kind, lambda item, app: items(internals_of(app).components).append(item))
+
+
+_attach_to_list(Resource, lambda components: components.resources)
+_attach_to_list(Collector, lambda components: components.collectors)
+_attach_to_list(Observer, lambda components: components.observers)
+_attach_to_list(Exporter, lambda components: components.exporters)
+_attach_to_list(MessageSource, lambda components: components.sources)

@@ -11,7 +11,7 @@ import msgspec
 
 from corten.clock import Clock
 from corten.health.check import Check, Finding, Probe
-from corten.health.report import CheckReport, Report, overall, report_of
+from corten.health.report import CheckReport, Report, overall
 from corten.secrets import redact
 
 _PROBES: tuple[str, ...] = get_args(Probe)
@@ -43,8 +43,6 @@ class _Flight:
 
 
 class _Entry:
-    """A check with its latest report."""
-
     __slots__ = ("check", "flight", "fresh_until", "latest")
 
     def __init__(self, check: Check) -> None:
@@ -159,7 +157,8 @@ class Health:
         finding = finding if finding is not None else Finding("up")
         if finding.status == "down":
             self._failures += 1
-        return report_of(check, finding, seconds=self._clock.now() - began, at=self._wall())
+        seconds = self._clock.now() - began
+        return CheckReport(finding.status, finding.message, seconds, finding.details, self._wall(), check.critical)
 
 
 async def _find(check: Check) -> Finding | None:

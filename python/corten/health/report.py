@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from corten.health.check import Check, Finding, Status
+from corten.health.check import Status
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -52,8 +52,3 @@ def overall(reports: Iterable[CheckReport]) -> Status:
         if report.status != "up":
             status = "degraded"
     return status
-
-
-def report_of(check: Check, finding: Finding, *, seconds: float, at: float) -> CheckReport:
-    """Make the report of a finding."""
-    return CheckReport(finding.status, finding.message, seconds, finding.details, at, check.critical)

@@ -45,6 +45,6 @@ def escape(text: str) -> str:
 def _value(value: object) -> str:
     import json
 
-    text = str(parts.shown(value))
+    text = parts.shown(value)
     plain = text and not any(each in text for each in ' "=\\')
     return escape(text if plain else json.dumps(text, ensure_ascii=False))

@@ -61,5 +61,5 @@ def _encode_fields(line: dict[str, object]) -> str:
     try:
         return _encoder.encode(line).decode()
     except Exception:  # noqa: BLE001 - text with lone surrogates, keys of odd types, structures that contain themselves
-        plain = {name: str(parts.shown(value)).encode("utf-8", "replace").decode() for name, value in line.items()}
+        plain = {name: parts.shown(value).encode("utf-8", "replace").decode() for name, value in line.items()}
         return _encoder.encode(plain).decode()

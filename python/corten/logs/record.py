@@ -20,7 +20,7 @@ def message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - __str__ of anything at all
-        return f"{_text(record.msg)} (its arguments do not fit: {type(error).__name__})"
+        return f"{shown(record.msg)} (its arguments do not fit: {type(error).__name__})"
 
 
 def traceback(record: logging.LogRecord) -> str:
@@ -46,12 +46,8 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return traced | extra
 
 
-def shown(value: object) -> object:
+def shown(value: object) -> str:
     """Return the text of a value that has no JSON form."""
-    return _text(value)
-
-
-def _text(value: object) -> str:
     try:
         return str(value)
     except Exception:  # noqa: BLE001 - __str__ of anything at all

@@ -12,8 +12,6 @@ from corten.messages.message import Received
 from corten.pipeline import Pipeline
 from corten.pipeline.functions.signature import unaliased
 
-_MISSING: Any = msgspec.UNSET
-
 
 class Consumer(msgspec.Struct, frozen=True):
     """A handler for decoded messages: at least once, in order by key.
@@ -26,7 +24,7 @@ class Consumer(msgspec.Struct, frozen=True):
     topics: tuple[str, ...]
     handler: Callable[[Any], Awaitable[object]]
     """Takes one value, or, with ``batch``, a list of values; may receive a value more than once."""
-    type: Any = _MISSING
+    type: Any = msgspec.UNSET
     """The type to decode JSON to; ``bytes`` does not decode. Left out: the handler's annotation."""
     source: str = "kafka"
     """The name of the message source."""

@@ -153,7 +153,6 @@ class Handling:
                 self._backoff.end(failed)
 
     async def _observed(self, messages: Sequence[Message], argument: Any) -> None:
-        """Call the handler inside the observers."""
         first = messages[0]
         details = MessageDetails("process", first.topic, self._consumer.name, len(messages), dict(first.headers))
         with ExitStack() as stack:

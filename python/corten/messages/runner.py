@@ -74,9 +74,7 @@ class ConsumerRunner:
         :raises MessageError: a message failed for good and the consumer keeps no dead letters
         """
         consumer = self.consumer
-        wanted = Subscription(
-            tuple(consumer.topics), consumer.group_name, (consumer.batch or _FETCH) * self._batches_at_once()
-        )
+        wanted = Subscription(tuple(consumer.topics), consumer.group_name, _max_queued(consumer))
         if self._stopping:
             return
         run: _OpenSubscription | None = None
@@ -129,9 +127,6 @@ class ConsumerRunner:
             "" if run is None else run.backoff.reason,
         )
 
-    def _batches_at_once(self) -> int:
-        return self.consumer.concurrency if self.consumer.batch is not None else 1
-
 
 class _OpenSubscription:
     """One subscription from opening its source to closing it."""
@@ -153,7 +148,7 @@ class _OpenSubscription:
         self._committing = anyio.Lock()
         self._failure: Exception | None = None
         self._ended = False
-        self._max_queued = consumer.batch * consumer.concurrency if consumer.batch else _FETCH
+        self._max_queued = _max_queued(consumer)
 
     async def run(self) -> None:
         """Receive and handle until stopped; then finish started messages and commit."""
@@ -179,7 +174,6 @@ class _OpenSubscription:
             self.progress.set()
 
     def stop(self) -> None:
-        """Begin no more messages."""
         self.stopping = True
         self._intake.cancel()
         self.backoff.interrupt()
@@ -305,6 +299,10 @@ class _OpenSubscription:
             finally:
                 if not done:
                     self.tracker.put_back(positions)
+
+
+def _max_queued(consumer: Consumer) -> int:
+    return consumer.batch * consumer.concurrency if consumer.batch else _FETCH
 
 
 def _names(partitions: frozenset[Partition]) -> str:

@@ -102,7 +102,6 @@ class Worker:
                 await checkpoint()
 
     async def _handle_one(self, units: Sequence[Unit], messages: Sequence[Message]) -> None:
-        """Handle one message."""
         state = self._state
         (unit,) = units
         assignment = unit.assignment

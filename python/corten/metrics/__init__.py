@@ -1,23 +1,9 @@
 """Instruments and the registry that aggregates them."""
 
-from corten._core import (
-    BoundCounter,
-    BoundGauge,
-    BoundHistogram,
-    Counter,
-    Gauge,
-    Histogram,
-    Timer,
-)
+from corten._core import BoundCounter, BoundGauge, BoundHistogram, Counter, Gauge, Histogram, Timer
 from corten.metrics.merging import merge
 from corten.metrics.openmetrics import CONTENT_TYPE, render
-from corten.metrics.registry import (
-    DEFAULT_MAX_SERIES,
-    DEFAULT_SECONDS,
-    Registry,
-    RegistryStatistics,
-    default_registry,
-)
+from corten.metrics.registry import DEFAULT_MAX_SERIES, DEFAULT_SECONDS, Registry, RegistryStatistics, default_registry
 from corten.metrics.snapshot import (
     Attributes,
     Collector,

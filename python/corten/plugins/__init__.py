@@ -1,16 +1,7 @@
 """Discovery, order and the descriptions that plugins give back."""
 
 from corten.events.observer import CallDetails, Observer
-from corten.plugins.descriptions import (
-    DevService,
-    Exporter,
-    Phase,
-    Reply,
-    Request,
-    Resource,
-    Route,
-    Task,
-)
+from corten.plugins.descriptions import DevService, Exporter, Phase, Reply, Request, Resource, Route, Task
 from corten.plugins.instances import Instance, Instances
 from corten.plugins.record import PluginRecord, PluginState
 

@@ -212,11 +212,9 @@ class _Member:
         )
 
     def pause(self) -> None:
-        """Receive nothing until :meth:`resume`."""
         self._paused = True
 
     def resume(self) -> None:
-        """Receive again."""
         self._paused = False
         self.wake()
 

@@ -106,7 +106,7 @@ class Lifecycle:
         self._stop_requested = anyio.Event()
         self._start_ended = anyio.Event()
         self._finished = anyio.Event()
-        backend = _backend()
+        backend = "trio" if on_trio() else "asyncio"
         self._group: anyio.abc.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
         if backend == "asyncio":
@@ -342,7 +342,3 @@ def _watch_forks() -> None:
 def _after_fork() -> None:
     for life in list(_started):
         life.forked()
-
-
-def _backend() -> str:
-    return "trio" if on_trio() else "asyncio"

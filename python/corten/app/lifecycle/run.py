@@ -99,11 +99,6 @@ class Signals:
         assert number is not None  # noqa: S101 - for the type checker
         self._life.request_stop(signal.Signals(number).name, pre_drain=number == signal.SIGTERM)
 
-    @property
-    def were_received(self) -> bool:
-        """Whether a signal has come."""
-        return self._received is not None
-
     @contextmanager
     def installed(self) -> Generator[None, None, None]:
         """Handle signals in the block, unless they have handlers; main thread only."""

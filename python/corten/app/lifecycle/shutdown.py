@@ -52,11 +52,6 @@ class ShutdownDeadline:
         """Return the moment at which a phase ends."""
         return self.begun + PHASE_ENDS[phase] * (self.ends_at - self.begun)
 
-    @property
-    def is_hurried(self) -> bool:
-        """Whether work in flight is no longer waited for."""
-        return self._hurried
-
     @contextmanager
     def until(self, moment: float) -> Generator[None, None, None]:
         """Cancel the block at a moment, or on :meth:`hurry`."""
