@@ -1,15 +1,15 @@
-"""Every hook of Corten, as its manual.
+"""The manual of all hooks.
 
 A plugin is a class (or factory) named by an entry point of the group ``corten.plugins``; a new object is made for each
 App. Its methods that implement a hook carry ``@hookimpl``. Class attributes say more:
 
 ``requires``
-    names of plugins that come before it
+    names of plugins that come before this one
 ``backends``
-    ``("asyncio",)`` where its driver needs asyncio: on another backend the App refuses to start and says so
+    ``("asyncio",)`` if the driver needs asyncio: on another backend the App refuses to start
 
-Hooks are called plugin by plugin, in the order of what they require and then of their names; the same every time. All
-are plain functions: they return descriptions and do no I/O. When one raises, the App does not start: a
+Hooks are called plugin by plugin, ordered by requirements and then by name, the same every time. All hooks are sync
+functions that return descriptions and do no I/O. When a hook raises, the App does not start: a
 :class:`~corten.errors.PluginError` names the plugin, its entry point, distribution, version and the cause.
 """
 
@@ -48,66 +48,67 @@ class Hooks:
 
     @hookspec
     def corten_settings(self) -> Sequence[Section[Any]]:
-        """Which sections of the settings are the plugin's.
+        """Return the plugin's sections of the settings.
 
-        Called first, before the settings are read; there is no App yet. A plugin all of whose sections are without
-        an active instance is ``inactive``: none of its other hooks is called (but ``corten_dev_services``).
+        Called first, before the settings are read; there is no App yet. A plugin without an active instance in any
+        of its sections is ``inactive``: of its other hooks only ``corten_dev_services`` is called.
         """
         raise NotImplementedError
 
     @hookspec
     def corten_dev_services(self) -> Sequence[DevService]:
-        """Real servers that ``corten dev`` can start for sections that name no address.
+        """Return real servers that ``corten dev`` can start for sections without an address.
 
-        Called only by ``corten dev``, after the settings were read and before resources are asked for.
+        Called only by ``corten dev``, after the settings were read and before ``corten_resources``.
         """
         raise NotImplementedError
 
     @hookspec
     def corten_resources(self, app: App[Any]) -> Sequence[Resource]:
-        """What the plugin opens and closes.
+        """Return the resources that the plugin opens and closes.
 
         Called once at start with the settings loaded (``app.section("postgres")``) and nothing open. Two plugins that
-        provide the same type and name, or a requirement that nobody provides, stop the App before anything is opened.
+        provide the same type and name, or a requirement without a provider, stop the App before anything is opened.
         """
         raise NotImplementedError
 
     @hookspec
     def corten_health_checks(self, app: App[Any]) -> Sequence[Check]:
-        """Checks to be registered with ``app.health``. Called once, when all resources are open."""
+        """Return checks for ``app.health``. Called once, when all resources are open."""
         raise NotImplementedError
 
     @hookspec
     def corten_metrics(self, app: App[Any]) -> Sequence[Collector]:
-        """Collectors to be registered with ``app.registry``. Called once, when all resources are open."""
+        """Return collectors for ``app.registry``. Called once, when all resources are open."""
         raise NotImplementedError
 
     @hookspec
     def corten_observers(self, app: App[Any]) -> Sequence[Observer]:
-        """What surrounds calls and messages. Called once, when all resources are open, and bound then."""
+        """Return observers of calls and messages. Called once, when all resources are open."""
         raise NotImplementedError
 
     @hookspec
     def corten_cache_tiers(self, app: App[Any]) -> Sequence[CacheTier]:
-        """Shared tiers for caches with ``shared=True``. Called once, when all resources are open."""
+        """Return shared tiers for caches with ``shared=True``. Called once, when all resources are open."""
         raise NotImplementedError
 
     @hookspec
     def corten_limiter_backends(self, app: App[Any]) -> Sequence[LimiterBackend]:
-        """Where rate limits with ``shared=True`` are kept. Called once, when all resources are open; the first is used.
+        """Return backends for rate limits with ``shared=True``.
 
-        A backend that can't be reached raises when it is asked, and each process then counts by itself.
+        Called once, when all resources are open; the first backend is used. A backend without its server raises on
+        each request, and each process then counts by itself.
         """
         raise NotImplementedError
 
     @hookspec
     def corten_message_sources(self, app: App[Any]) -> Sequence[MessageSource]:
-        """Brokers that consumers can subscribe to. Called once, when all resources are open."""
+        """Return brokers that consumers can subscribe to. Called once, when all resources are open."""
         raise NotImplementedError
 
     @hookspec
     def corten_dead_letter_stores(self, app: App[Any]) -> Sequence[tuple[str, DeadLetterStore]]:
-        """Named stores of dead letters; the setting ``dead_letters.store`` chooses where several are offered.
+        """Return named stores of dead letters; ``dead_letters.store`` chooses among several.
 
         Called once, when all resources are open.
         """
@@ -115,12 +116,15 @@ class Hooks:
 
     @hookspec
     def corten_exporters(self, app: App[Any]) -> Sequence[Exporter]:
-        """Where metrics are sent at an interval and once more at shutdown. Called once, when all resources are open."""
+        """Return exporters, which send metrics at an interval and at shutdown.
+
+        Called once, when all resources are open.
+        """
         raise NotImplementedError
 
     @hookspec
     def corten_ops_routes(self, app: App[Any]) -> Sequence[Route]:
-        """Pages of the operations server. Called by the plugin that serves them, when its resource opens.
+        """Return pages of the operations server. Called by the plugin that serves them, when its resource opens.
 
         The first plugin in order that claims a method and path keeps it; a second claim is a ``PluginError``.
         """
@@ -128,5 +132,8 @@ class Hooks:
 
     @hookspec
     def corten_tasks(self, app: App[Any]) -> Sequence[Task]:
-        """What runs beside the program. Called once, when all resources are open, before the user's own tasks start."""
+        """Return tasks that run beside the program.
+
+        Called once, when all resources are open, before the user's own tasks start.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Values that never show themselves; addresses and the words of errors without the secrets in them."""
+"""Secrets that never show themselves, and redaction of addresses and error texts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = [
 ]
 
 HIDDEN: Final = "<secret>"
-"""What stands in the place of a secret wherever it would be shown."""
+"""Shown in place of a secret."""
 
 
 class Secret:
-    """A password, token or key: whoever needs it calls :meth:`reveal`, everywhere else it is ``<secret>``.
+    """A password, token or key, shown as ``<secret>``; :meth:`reveal` returns it.
 
     It is hidden in ``repr``, ``str``, formatting and JSON, and refuses to be pickled. Equality takes the same time
     wherever the values differ. It is immutable, and may be a field of a settings type.
@@ -94,7 +94,7 @@ def enc_hook(value: object) -> object:
 
 
 def dec_hook(kind: type[Any], value: object) -> object:
-    """For msgspec's decoders: text or bytes become a secret where the type asks for one.
+    """Decode text or bytes as a secret, for msgspec's decoders.
 
     :raises NotImplementedError: the type is not :class:`Secret`
     """
@@ -128,7 +128,7 @@ _LONGEST_WORDS: Final = 500
 
 
 def is_sensitive(name: str) -> bool:
-    """Whether a field of that name (``api_key``, ``password``) holds what is not to be shown, whatever its type."""
+    """Return whether a name such as ``api_key`` or ``password`` means a secret."""
     return re.search(_SENSITIVE, name) is not None
 
 
@@ -164,10 +164,10 @@ def redact_url(url: str) -> str:
 
 
 def redact(text: str) -> str:
-    """What somebody else said, an error's words say, as one line without passwords, named secrets and bearer tokens.
+    """Return foreign text as one line without passwords, named secrets and bearer tokens.
 
-    Control characters become a space, so that what a server said cannot start a line of its own in a log; what is
-    longer than 500 characters is cut off. For an address alone there is :func:`redact_url`.
+    Control characters become a space, so that a server's message cannot start a new line in a log. Texts longer than
+    500 characters are cut. For an address alone there is :func:`redact_url`.
     """
     line = re.sub(_CONTROL, " ", text[: 4 * _LONGEST_WORDS])
     line = re.sub(_AUTHORITY, _without_password, line)

@@ -26,7 +26,7 @@ async def test_what_blocks_the_loop_is_named(caplog: pytest.LogCaptureFixture) -
             await anyio.sleep(0.3)  # a first sign of life
             block_the_loop()
             with anyio.fail_after(10):
-                while "goes on after" not in caplog.text:  # noqa: ASYNC110 - a thread says it
+                while "runs again after" not in caplog.text:  # noqa: ASYNC110 - a thread says it
                     await anyio.sleep(0.05)
             found = (await app.health.run("ready")).checks["loop"]
     assert "in block_the_loop" in caplog.text

@@ -1,4 +1,4 @@
-"""Servers that settings lead to: addresses found in sections, and whether somebody answers there."""
+"""Server addresses found in the settings, and a check whether a server answers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _addresses(section: str, struct: Any) -> Iterator[tuple[str, str, int]]:
 
 
 def parse_addresses(text: str, default_port: int = 0) -> Iterator[tuple[str, int]]:
-    """Hosts and ports of a URL (also of several hosts), of ``a:1,b:2``, or of libpq's ``host=… port=…``."""
+    """Return hosts and ports of a URL, of ``a:1,b:2``, or of libpq's ``host=… port=…``."""
     if "://" in text:
         scheme, _, rest = text.partition("://")
         port = _PORTS.get(scheme.partition("+")[0], default_port)
@@ -117,7 +117,7 @@ def _host_list(text: str, default_port: int) -> Iterator[tuple[str, int]]:
 
 
 def unreachable(addresses: list[Address], timeout: float) -> dict[Address, str]:
-    """Those where nobody accepts a connection within the time, with the reason; all are tried at once."""
+    """Return addresses that accept no connection in time, with the reason; tries all at once."""
     if not addresses:
         return {}
     with ThreadPoolExecutor(max_workers=min(16, len(addresses))) as pool:

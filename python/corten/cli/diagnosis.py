@@ -1,4 +1,4 @@
-"""What would stop an App from starting: each reason with its fix, found without starting anything."""
+"""Problems that would stop an App from starting, found without starting anything."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Doctor:
             yield Diagnosis("settings", "ok", f"{count} set, the rest are defaults; see corten config{away}")
 
     def _settings_without_broken_plugins(self) -> Iterator[Diagnosis]:
-        """What is wrong in the sections that are known; the others may be the broken plugins'."""
+        """Check the known sections only: other sections may belong to the broken plugins."""
         try:
             self._internals.settings.sources.load(
                 [*self._internals.settings.own_sections(), *self._internals.plugins.sections()]
@@ -126,7 +126,7 @@ class Doctor:
             yield Diagnosis(_subject(error), "problem", _words(error), _fix(error))
 
     def _composition(self) -> Iterator[Diagnosis]:
-        """Resources and what they require, pipelines and their policies, the event loop."""
+        """Check resources and their requirements, pipelines and their policies, the event loop."""
         app = self._app
         try:
             _ = self._internals.settings.loaded
@@ -153,7 +153,7 @@ class Doctor:
             yield Diagnosis("resources", "ok", names)
 
     def _pipelines(self) -> Iterator[Diagnosis]:
-        """Tables without a pipeline, policies that don't fit, chaos that is allowed, orders that are hardly meant."""
+        """Find tables without a pipeline, unfit policies, allowed chaos, and odd orders."""
         app = self._app
         unused: list[str] = []
         try:
@@ -175,7 +175,7 @@ class Doctor:
                 yield Diagnosis(f"pipeline {name}", "warning", rule.name, rule.reason)
 
     def _consumers(self) -> Iterator[Diagnosis]:
-        """Whether somebody brings the messages: plugins name their sources only when their resources are open."""
+        """Check for a plugin with message sources, which are known only once resources are open."""
         app = self._app
         own = {source.name for source in self._internals.components.sources}
         active = [record for record in app.plugins if record.state == "active"]
@@ -195,7 +195,7 @@ class Doctor:
             )
 
     def _dead_letters(self) -> Iterator[Diagnosis]:
-        """Whether somebody brings the store that the settings name: stores too come only with open resources."""
+        """Check for a plugin with dead-letter stores, which are known only once resources are open."""
         app = self._app
         wanted = self._internals.settings.own.dead_letters.store
         brought = [each for each in app.plugins if "corten_dead_letter_stores" in each.hooks and each.state != "failed"]

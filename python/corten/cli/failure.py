@@ -1,4 +1,4 @@
-"""What a command says when it cannot go on: a message on stderr, JSON where that was asked for, an exit code."""
+"""The failure of a command: a message on stderr, or JSON on request, and an exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Failure(Exception):
 
 
 def reports_failures(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command end with a failure, or an error that Corten raises on purpose; bugs keep their tracebacks."""
+    """Print failures and Corten's own errors without a traceback; bugs keep theirs."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""The group of all commands; each command is a file of its own beside this one."""
+"""The group of all commands; each command is a file in ``commands/``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTERRUPTED: Final = 130
 
 
 class CommandGroup(click.Group):
-    """Imports a command only when it is asked for: a health probe runs every few seconds and shows no tables."""
+    """Imports only the requested command, so that a frequent health probe loads no tables."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, sorted."""
@@ -41,7 +41,7 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest name where there is no such command."""
+        """Resolve a command as click does, and suggest the nearest name for an unknown one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -53,14 +53,14 @@ class CommandGroup(click.Group):
             raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{close}'?", error.ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; Ctrl-C before an App runs ends with 130, not with click's own 1."""
+        """Invoke as click does; Ctrl-C before an App runs exits with 130, not with click's 1."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in ``--help``, without importing what is listed."""
+        """List the commands in ``--help`` without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 

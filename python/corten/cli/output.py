@@ -21,7 +21,7 @@ _WIDTH_OF_PIPES = 200
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print; what is no terminal gets wide lines, for nothing shall be cut off in a file."""
+    """Return the console; output that is no terminal gets wide lines, so that nothing is cut off."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_PIPES
     return Console(stderr=stderr, highlight=False, width=width)
@@ -39,7 +39,7 @@ def table(
     no_wrap: Sequence[str] = (),
     title: str | None = None,
 ) -> Table:
-    """A table of plain texts: nothing in them is markup, control characters are made visible."""
+    """Return a table of texts without markup, with visible control characters."""
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, no_wrap=column in no_wrap, overflow="fold")
@@ -49,12 +49,12 @@ def table(
 
 
 def visible(text: str) -> str:
-    """A text in which control characters, which a terminal might obey, are written as escapes."""
+    """Write control characters, which a terminal might obey, as escapes."""
     return "".join(
         each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
     )
 
 
 def as_text(value: Any) -> str:
-    """A plain value as a settings file would have it, on one line."""
+    """Write a value as in a settings file, on one line."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Finding the App that a command is about: ``module:attribute``, or a path to a file."""
+"""Finds the App of a command: ``module:attribute``, or a path to a file."""
 
 from __future__ import annotations
 

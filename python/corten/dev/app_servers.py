@@ -1,4 +1,4 @@
-"""The dev services that one App needs: for the sections of its settings that name no address."""
+"""Dev services for the sections of an App's settings that name no address."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from corten.settings import Sourced
 def app_servers(
     app: App[Any], *, folder: Path = FOLDER, starting: Callable[[DevService], object] = lambda _service: None
 ) -> Generator[Sequence[StartedService], None, None]:
-    """Start the servers that an App's settings do not name, and tell the App of them; they stop when the block ends.
+    """Start servers for sections without an address, and set their addresses; stop them at the end of the block.
 
     The App's environment becomes development. It must not have loaded its settings yet; run it inside the block.
 
     :param folder: where the servers keep their data
-    :param starting: told of each service before it is started
+    :param starting: called with each service before it starts
     :raises ResourceUnavailable: a server is not installed, with the pip line, or does not start
     """
     app.configure(arguments={"environment": Sourced("development", "corten dev")})
@@ -39,7 +39,7 @@ def app_servers(
 
 
 def wanted_services(app: App[Any]) -> list[DevService]:
-    """The dev services of the App's plugins whose sections name no address."""
+    """Return the dev services whose sections name no address."""
     internals = internals_of(app)
     sections = {section.name: section for section in internals.settings.sections()}
     wanted: list[DevService] = []

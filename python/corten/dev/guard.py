@@ -1,10 +1,10 @@
-"""A small process between a program and a server it started, so that the server never outlives the program.
+"""A small process that ends a server when the program that started it is gone.
 
     python -m corten.dev.guard --log FILE --signal 15 --grace 5 -- COMMAND …
 
-The program holds the other end of the guard's standard input. When that closes, because the program is done with the
-server or because it died in whatever way, the guard ends the server by its process id: the signal first, SIGKILL when
-the grace is over. It uses the standard library alone and may be run by its path.
+The program holds the other end of the guard's standard input. When that end closes, because the program has finished or
+died, the guard ends the server by its process id: by the signal first, and by SIGKILL after the grace time. The guard
+uses only the standard library and can be run by its path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command until standard input closes or it ends by itself; its exit code is the guard's."""
+    """Run a command until standard input closes or the command ends; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m corten.dev.guard", description=__doc__)
     parser.add_argument("--log", default=os.devnull, help="file for what the command prints")
     parser.add_argument("--signal", type=int, default=int(signal.SIGTERM), help="what asks the command to end")
@@ -72,7 +72,7 @@ def _end(child: subprocess.Popen[bytes], number: int, grace: float) -> int:
 
 
 def _die_with_parent(number: int) -> Callable[[], object] | None:
-    """On Linux, have the kernel signal the server when the guard itself is killed; elsewhere nothing can."""
+    """Have the kernel signal the server when the guard is killed; possible on Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes

@@ -1,4 +1,4 @@
-"""Starting a server for development and tests, waiting until it answers, and ending it for certain."""
+"""Starts a server for development and tests, waits until it answers, and ends it reliably."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GuardedProcess(msgspec.Struct, frozen=True):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on right now; somebody else may take it before you do."""
+    """Return a free TCP port; another process may take it before the caller does."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.bind((host, 0))
         port: int = listener.getsockname()[1]
@@ -53,17 +53,17 @@ async def guarded_process(
     stop_signal: signal.Signals = signal.SIGTERM,
     grace: float = 5.0,
 ) -> AsyncGenerator[GuardedProcess, None]:
-    """Run a server for as long as the block lasts; it dies with this process too, however that dies.
+    """Run a server during the block; it also ends if this process dies.
 
     :param name: for people: ``PostgreSQL 18``
-    :param port: waited for until it accepts connections
+    :param port: the port that must accept connections
     :param log: the file that gets what the server prints, appended
     :param env: variables added to this process's own
     :param timeout: seconds until it must answer
-    :param ready: asked again and again once the port accepts, where that alone does not mean that it works
-    :param stop_signal: what asks the server to end; PostgreSQL's fast shutdown is ``SIGINT``
-    :param grace: seconds between that and SIGKILL
-    :raises ResourceUnavailable: somebody else has the port; or it does not start, ends, or does not answer in time,
+    :param ready: polled once the port accepts connections, for servers that accept before they work
+    :param stop_signal: the signal that ends the server; PostgreSQL's fast shutdown is ``SIGINT``
+    :param grace: seconds between this signal and SIGKILL
+    :raises ResourceUnavailable: the port is taken, or the server does not start, ends, or does not answer in time;
         with the end of its log
     """
     if await _accepts(host, port):

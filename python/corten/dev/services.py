@@ -1,4 +1,4 @@
-"""Dev services: real servers that plugins bring, started for sections of the settings that name no address."""
+"""Dev services: real servers from plugins, for sections of the settings without an address."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ async def dev_services(
 ) -> AsyncGenerator[Sequence[StartedService], None]:
     """Start the services whose sections name no address, and stop them in reverse when the block ends.
 
-    :param environment: anything but ``development`` is refused
+    :param environment: must be ``development``
     :param is_active: whether a section has an address already
-    :param folder: each service gets the folder of its section's name in it
-    :param starting: told of each service before it is started
+    :param folder: the parent of a data folder for each section
+    :param starting: called with each service before it starts
     :raises CortenError: the environment is not development
     :raises ResourceUnavailable: a server is not installed, with the pip line, or does not start
     """

@@ -16,7 +16,7 @@ class Rollout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rollout: Annotated[float, msgspec.Meta(ge=0, le=1)]
     """The share: 0.25 is a quarter of all keys."""
     salt: str = ""
-    """What decides which keys are in the share: flags with one salt choose the same. By default the name."""
+    """Decides which keys are in the share: flags with the same salt choose the same keys. By default the name."""
 
 
 class FlagState(msgspec.Struct, frozen=True):
@@ -49,10 +49,10 @@ class Flags:
             self._limits[name] = (int(state.rollout * _BUCKETS), state.salt.encode() + b"\0")
 
     def is_enabled(self, name: str, *, key: object = None, default: bool = False) -> bool:
-        """Whether a flag is on.
+        """Return whether a flag is on.
 
-        :param key: for whom: a user's id, say; anything whose ``str`` stays the same. Without a key a flag that is
-            rolled out to a share is off
+        :param key: the subject, such as a user's id, with a stable ``str``. Without a key a flag that is rolled out to
+            a share is off
         :param default: the answer for flags that the settings do not have
         """
         limit = self._limits.get(name)

@@ -20,7 +20,7 @@ Phase = Literal["intake", "work", "flush"]
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A typed, long-lived object that is opened when the App starts and closed when it stops."""
+    """A typed object that the App opens at start and closes at stop."""
 
     provides: type[Any]
     """The type by which ``app.get`` finds it."""
@@ -48,7 +48,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Exporter(msgspec.Struct, frozen=True):
-    """Sends snapshots of the metrics somewhere, at an interval and once more at shutdown."""
+    """Sends snapshots of the metrics at an interval and at shutdown."""
 
     name: str
     export: Callable[[Snapshot], Awaitable[None]]
@@ -83,7 +83,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class DevService(msgspec.Struct, frozen=True):
-    """A real server, small enough to come as a wheel, that ``corten dev`` starts when the section names no address."""
+    """A real server in a wheel, which ``corten dev`` starts if the section names no address."""
 
     name: str
     """For people: ``PostgreSQL 18``."""
@@ -92,4 +92,4 @@ class DevService(msgspec.Struct, frozen=True):
     start: Callable[[Path], AbstractAsyncContextManager[Mapping[str, object]]]
     """Starts it with its data in a folder; yields the settings that lead to it; leaving stops it."""
     missing: Callable[[], str | None] = lambda: None
-    """The pip line that would bring the server, or None where it is installed."""
+    """Returns the pip command that installs the server, or None if it is installed."""

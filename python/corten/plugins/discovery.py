@@ -1,4 +1,4 @@
-"""Where plugins come from: entry points of installed distributions, and the caller's own code."""
+"""Finds plugins: entry points of installed distributions, and plugins passed in code."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Candidate(msgspec.Struct, frozen=True):
     name: str
     origin: str
     make: Callable[[], Any]
-    """Imports it and makes an object; raises whatever the plugin raises."""
+    """Imports the plugin and makes an object; raises the plugin's errors."""
     distribution: str = ""
     version: str = ""
 
 
 def installed(wanted: bool | Sequence[str] = True) -> list[Candidate]:
-    """The plugins of the installed distributions that are wanted, by name. Imports none of them.
+    """Return the wanted plugins of installed distributions, by name, without importing them.
 
     :param wanted: True for all, False for none, or names
     :raises PluginError: a wanted name is not installed
@@ -55,7 +55,7 @@ def installed(wanted: bool | Sequence[str] = True) -> list[Candidate]:
 
 
 def passed(plugin: object) -> Candidate:
-    """A plugin that somebody passed in code: an object, or a class to be made an object of."""
+    """Return the candidate for a plugin passed in code: an object or a class."""
     return Candidate(_name_of(plugin), "passed in code", _maker(lambda: plugin))
 
 

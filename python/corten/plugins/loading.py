@@ -1,4 +1,4 @@
-"""The plugins of one App: found, checked, ordered, and called one by one."""
+"""The plugins of one App: finds, checks, orders and calls them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Plugins:
-    """What was found, in the order of calls. Nothing is looked for before :meth:`load`."""
+    """The plugins in the order of calls. Nothing is searched before :meth:`load`."""
 
     def __init__(self, in_code: Sequence[object] = ()) -> None:
         self._in_code = tuple(in_code)
@@ -88,7 +88,7 @@ class Plugins:
         return [section for plugin in self._ordered for section in plugin.sections]
 
     def activate(self, is_active: Callable[[str], bool]) -> None:
-        """Leave out of all further calls the plugins that have sections, but none with an active instance.
+        """Deactivate plugins that have sections but no active instance.
 
         :raises PluginError: an active plugin requires one that is not
         """
@@ -116,13 +116,13 @@ class Plugins:
         return [plugin for plugin in self._ordered if plugin.state == "inactive"]
 
     def whose(self, kind: type[object]) -> str:
-        """The name of the inactive plugin in whose package a type is; empty where there is none."""
+        """Return the inactive plugin whose package defines a type, or an empty text."""
         package = kind.__module__.partition(".")[0]
         packages = {type(plugin.instance).__module__.partition(".")[0]: plugin.name for plugin in self.inactive}
         return packages.get(package, "")
 
     def hint(self, *names: str) -> str:
-        """What to set so that inactive plugins become active; all of them where none is named."""
+        """Return the settings that would activate inactive plugins, all or some by name."""
         settings = [
             f"{section.name}.{field}"
             for plugin in self.inactive
@@ -142,7 +142,7 @@ class Plugins:
         return f"; not configured: {', '.join(names)}{self.hint(*names)}" if names else ""
 
     def call(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
-        """Call a hook plugin by plugin; inactive ones are asked only for their settings and dev services.
+        """Call a hook plugin by plugin; of inactive plugins only the settings and dev-service hooks.
 
         :raises PluginError: one raised; with the cause
         """
@@ -152,7 +152,7 @@ class Plugins:
                 yield plugin, plugin.call(hook, arguments)
 
     def each(self, hook: str, kind: type[T], **arguments: Any) -> Iterator[tuple[Plugin, T]]:
-        """Call a hook and give out what each plugin returned, piece by piece.
+        """Call a hook and yield each description that the plugins return.
 
         :raises PluginError: one raised, or returned anything but a sequence of ``kind``
         """
@@ -167,7 +167,7 @@ class Plugins:
 
     @property
     def records(self) -> tuple[PluginRecord, ...]:
-        """All that were found, in the order of calls; those that could not be loaded come last."""
+        """All found plugins in the order of calls; plugins that failed to load come last."""
         broken = [
             PluginRecord(each.name, each.origin, each.distribution, each.version, state="failed", error=error.message)
             for each, error in self._failures

@@ -1,4 +1,4 @@
-"""Making a candidate a plugin: imported, instantiated, and every hook of it checked against the manual."""
+"""Makes a candidate a plugin: imports, instantiates and checks it against the hook manual."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOOKS = tuple(sorted(name for name in vars(Hooks) if name.startswith("corten_"))
 
 
 class Plugin:
-    """A registered plugin with what is known of it."""
+    """A registered plugin with its state."""
 
     def __init__(self, candidate: Candidate, instance: Any, implementations: dict[str, HookImpl]) -> None:
         self.name = candidate.name
@@ -128,7 +128,7 @@ def _hook_like(instance: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _unclean(name: str, method: Any) -> str | None:
-    """What is wrong with something that looks like a hook; None where nothing is."""
+    """Return the problem of a method that looks like a hook, or None."""
     function = getattr(method, "__func__", method)
     marks: dict[str, Any] | None = getattr(function, "corten_impl", None)
     hook: str = (marks or {}).get("specname") or name

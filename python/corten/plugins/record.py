@@ -1,4 +1,4 @@
-"""What is known of a plugin: the line that ``corten plugins`` prints."""
+"""The record of a plugin, which ``corten plugins`` prints as a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From sources to sections: which instances there are, which are active, and what nobody knows."""
+"""Finds the instances of each section, the active ones, and unknown sections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_PLUGINS: Final = ("postgres", "redis", "kafka", "health", "tracing", "ops")
 
 
 class Instances:
-    """Makes the instances of each section; what is wrong goes to the sources' problems."""
+    """Makes the instances of each section; problems go to the sources' list."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -26,7 +26,7 @@ class Instances:
     def convert(self, missing: bool) -> dict[str, dict[str, msgspec.Struct]]:
         """The active instances of each section, by name.
 
-        :param missing: whether what is required and missing is a problem
+        :param missing: whether a missing required value is a problem
         """
         converter = Converter(missing=missing, unknown=not self._sources.ignore_unknown)
         active: dict[str, dict[str, msgspec.Struct]] = {}
@@ -103,7 +103,7 @@ class Instances:
         return any(node is not None and not (isinstance(node, Leaf) and _is_blank(node.value)) for node in held)
 
     def _opened(self, section: Section[Any], converter: Converter) -> Table | None:
-        """The section's table, empty where no source has one; None where it is something else, which is a problem."""
+        """Return the section's table, empty without a source; report anything else and return None."""
         node = self._sources.root.items.get(section.name)
         if isinstance(node, Leaf):
             converter.convert(section.type, node, (section.name,))

@@ -1,4 +1,4 @@
-"""What was loaded: typed sections, with the source of each value."""
+"""Loaded settings: typed sections, with the source of each value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Settings:
-    """What was loaded: typed sections, with the source of each value."""
+    """Loaded settings: typed sections, with the source of each value."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Settings:
         self._active = active
         self._tree = tree
         self.warnings: tuple[str, ...] = tuple(warnings)
-        """What is not wrong but is worth a look, such as variables that nobody reads."""
+        """Warnings, such as variables that no setting reads."""
 
     @overload
     def section(self, section: Section[T]) -> Mapping[str, T]: ...
@@ -50,13 +50,13 @@ class Settings:
 
     @property
     def sections(self) -> Sequence[str]:
-        """The names of the sections; the one of keys at the top of the file is the empty text."""
+        """The names of the sections; the section of keys at the top of the file has an empty name."""
         return tuple(self._sections)
 
     def taking(self, later: Settings, names: Collection[str]) -> Settings:
-        """These settings, but with some sections, or keys at the top, as settings of the same sections have them.
+        """Return these settings with some sections, or keys at the top, taken from later ones.
 
-        :param names: of sections, and of keys at the top of the file
+        :param names: names of sections, and of keys at the top of the file
         """
         active = dict(self._active)
         items = dict(self._tree.items)
@@ -78,7 +78,7 @@ class Settings:
         return bool(self.section(name))
 
     def effective(self) -> Sequence[Effective]:
-        """Each setting with its value and source, in the order of the sections; secrets hidden."""
+        """Return each setting with its value and source, without secrets, in the order of the sections."""
         found: list[Effective] = []
         for name, instances in self._active.items():
             table = self._table_of(name)

@@ -1,4 +1,4 @@
-"""Loading settings: file < ``.env`` < environment < secrets folder < arguments, then types, all problems at once."""
+"""Loads settings: file < ``.env`` < environment < secrets folder < arguments."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def load(
 ) -> Settings:
     """Read and check the settings of some sections.
 
-    :param sections: whose settings; the section named ``""`` owns keys at the top of the file
+    :param sections: the sections to load; the section named ``""`` owns keys at the top of the file
     :param file: the TOML file
     :param environ: the environment, of which names of fields (``CORTEN_POSTGRES__MAX_SIZE``) and aliases are read
     :param secrets: a folder with a file for each secret, named like ``postgres__password`` or as in the environment;
         it need not exist
     :param arguments: dotted paths with their values, or tables of them; they win over all else
     :param dotenv: the ``.env`` file, which need not exist; by default the one beside ``file``
-    :param ignore_unknown: leave out keys and variables that nobody asked for, to look at a few sections before the rest
-    :raises SettingsError: with every problem there is
+    :param ignore_unknown: ignore unknown keys and variables, to load a few sections before the others
+    :raises SettingsError: lists every problem
     """
     problems: list[SettingsProblem] = []
     warnings: list[str] = []

@@ -76,7 +76,7 @@ def config(
 
 
 def _resolved(app: App[Any], entries: Sequence[Effective]) -> Iterator[Effective]:
-    """The settings, with the policies of pipelines that only extend others."""
+    """Yield the settings, with the resolved policies of pipelines that extend others."""
     settings = internals_of(app).settings
     resolver = Resolver(settings.own.pipelines)
     came_to = {

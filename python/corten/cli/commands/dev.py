@@ -1,4 +1,4 @@
-"""``corten dev``: the App in development, with real servers for what has no address."""
+"""``corten dev``: the App in development, with real servers where no address is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``corten doctor``: what would stop an App from starting, each with the fix."""
+"""``corten doctor``: problems that would stop an App from starting, with their fixes."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
     url: str
     up: bool
     status: int | None = None
-    """The HTTP status; None where nobody answered."""
+    """The HTTP status; None without an answer."""
     message: str = ""
     body: Any = None
 
@@ -81,9 +81,9 @@ def health(probe: str, url: str | None, timeout: str, config: Path | None, as_js
 
 
 def ask(probe: str, url: str, token: Secret | None, timeout: Duration) -> Answer:
-    """GET a probe's page. Nothing is followed and no proxy asked: this is about one process.
+    """GET a probe's page, without redirects and proxies: the question is about one process.
 
-    :raises Failure: it is no URL
+    :raises Failure: the address is no URL
     """
     shown = redact_url(url)
     parts = urlsplit(url)
@@ -117,7 +117,7 @@ def ask(probe: str, url: str, token: Secret | None, timeout: Duration) -> Answer
 
 
 def _why(status: int, document: Any) -> str:
-    """What a report of checks says is down; the status where the answer is something else."""
+    """Return the checks that are down, or the HTTP status of another answer."""
     try:
         report = msgspec.convert(document, _Report)
     except msgspec.ValidationError:
@@ -138,7 +138,7 @@ class _Report(msgspec.Struct):
 
 
 def _settings(config: Path | None) -> OpsAddress:
-    """``[ops]`` of the settings, whatever else is in them."""
+    """Load ``[ops]`` of the settings, ignoring all other sections."""
     file = config if config is not None else Path("corten.toml")
     try:
         settings = load(

@@ -1,4 +1,4 @@
-"""``corten plugins``: each plugin with where it came from, its order, settings, hooks and state."""
+"""``corten plugins``: each plugin with origin, order, settings, hooks and state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def plugins(target: str | None, config: Path | None, as_json: bool) -> None:
 
 
 def _load(app: App[Any], *, alone: bool) -> str:
-    """Find the plugins and which are active; what is wrong besides is for ``corten doctor``."""
+    """Find the plugins and which are active; ``corten doctor`` reports other problems."""
     try:
         internals = internals_of(app)
         loaded = internals.settings.sources.load(internals.settings.sections(), ignore_unknown=alone)

@@ -14,7 +14,7 @@ from corten.settings.types.schema import fields
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A setting that has another value than before, or is new, or gone."""
+    """A setting that was changed, added or removed."""
 
     section: str
     """``postgres``; for keys at the top of the file the key itself."""
@@ -23,7 +23,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(before: Settings, after: Settings) -> tuple[Difference, ...]:
-    """The settings whose values differ, in the order of the sections; values are compared, not what is shown."""
+    """Return the settings whose values differ, in the order of the sections."""
     return tuple(_differences(before, after))
 
 

@@ -1,4 +1,4 @@
-"""The settings in effect, each with where it came from, fit to be shown."""
+"""The settings in effect, each with its source and without secrets."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Effective(msgspec.Struct, frozen=True):
     path: str
     """``postgres.max_size``, or ``pipelines.users.policies``."""
     value: Any
-    """Plain data, written as a settings file would have it; ``<secret>`` for what is not shown."""
+    """The value as in a settings file; ``<secret>`` for hidden values."""
     source: str
     """``corten.toml:12``, ``environment CORTEN_POSTGRES__MAX_SIZE``, ``default`` …"""
     secret: bool = False
 
 
 def effective(type_: Any, value: Any, node: Node | None, path: tuple[str, ...]) -> Iterator[Effective]:
-    """The settings in a value that was made of a node: structs and mappings taken apart, lists whole."""
+    """Yield the settings in a value: structs and mappings by entry, lists whole."""
     origin = node.origin if node is not None else None
     if isinstance(value, msgspec.Struct) and path != () and not value.__struct_fields__:
         return

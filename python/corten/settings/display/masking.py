@@ -1,4 +1,4 @@
-"""What a problem may show of a value: never a secret, never much of anything."""
+"""Values as problems of settings show them: without secrets, and short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_SHOWN: Final = 80
 
 
 def show(node: Node, type_: Any, path: Path) -> str:
-    """A wrong value as a problem shows it: never a secret, never much of anything."""
+    """Return a wrong value as a problem shows it: without secrets, and short."""
     if isinstance(node, Table):
         return "a table"
     if node.origin.hidden or holds_secret(type_) or is_hidden(node.value, path):
@@ -37,7 +37,7 @@ def show(node: Node, type_: Any, path: Path) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether nothing in a text is a lone surrogate, as what the environment has outside UTF-8 comes."""
+    """Return whether a text has no lone surrogates, which stand for bytes outside UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -46,7 +46,7 @@ def is_utf8(text: str) -> bool:
 
 
 def secrets_in(value: Any) -> list[str]:
-    """The texts of all secrets in a value, to be taken out of what somebody else says about it."""
+    """Return the texts of all secrets in a value, to remove them from messages about it."""
     if isinstance(value, Secret):
         return [value.reveal_bytes().decode(errors="replace")]
     if isinstance(value, msgspec.Struct):

@@ -10,7 +10,7 @@ from corten.settings.reading.tree import shown_path
 
 
 def read_dotenv(file: Path, problems: list[SettingsProblem]) -> dict[str, tuple[str, int]]:
-    """Names with their values and lines. ``${NAME}`` is not replaced: a password may well hold a dollar sign."""
+    """Return names with values and lines. ``${NAME}`` is not replaced: a password may hold a dollar sign."""
     shown = shown_path(file)
     try:
         text = file.read_text(encoding="utf-8-sig")

@@ -18,7 +18,7 @@ def variable(path: Iterable[str]) -> str:
 
 
 def locate(type_: Any, parts: tuple[str, ...], present: object = None) -> tuple[tuple[str, ...], Any] | None:
-    """The path below a type that parts of an environment name spell, and the type there; None where there is none.
+    """Return the path below a type that parts of an environment name spell, and the type there.
 
     ``present`` is the table that earlier sources left there: names of a mapping are the user's own, and keep their
     spelling.
@@ -44,7 +44,7 @@ def locate(type_: Any, parts: tuple[str, ...], present: object = None) -> tuple[
 
 
 def is_tabular(type_: Any) -> bool:
-    """Whether text that begins with a brace is a table of the type, and not a text."""
+    """Return whether text with a leading brace is a table of the type."""
     kinds = shapes(type_)
     return any(shape.kind in {"struct", "mapping"} for shape in kinds) and all(
         shape.kind != "scalar" for shape in kinds
@@ -52,7 +52,7 @@ def is_tabular(type_: Any) -> bool:
 
 
 def variables(type_: Any, path: tuple[str, ...], seen: frozenset[Any] = frozenset()) -> Iterator[str]:
-    """The environment variables of all fields of a type, for finding the one that was meant."""
+    """Yield the environment variables of all fields of a type, for suggestions."""
     for shape in shapes(type_):
         if shape.kind == "struct" and shape.bare not in seen:
             for field in fields(shape.bare):

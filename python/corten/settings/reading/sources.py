@@ -1,4 +1,4 @@
-"""The sources of settings: names of the environment, secret files and arguments, each put where it belongs."""
+"""The sources of settings: environment variables, secret files and arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESERVED: Final = frozenset({"CORTEN_CONFIG"})
 
 
 class Sourced(msgspec.Struct, frozen=True):
-    """An argument that says where it came from, such as a dev service."""
+    """An argument with its source, such as a dev service."""
 
     value: object
     source: str
@@ -48,7 +48,7 @@ class Sources:
         self.aliases = self.find_aliases()
 
     def locate(self, parts: tuple[str, ...]) -> _Place | None:
-        """The path of the settings that the parts of a name spell, and the type there."""
+        """Return the path of settings that the parts of a name spell, and the type there."""
         section = self.sections.get(fold(parts[0]))
         if section is not None:
             present = self.root.items.get(section.name)
@@ -94,7 +94,7 @@ class Sources:
             self.unknown_variables(unknown, where, strict)
 
     def unknown_variables(self, names: Iterable[str], where: Callable[[str], str], strict: bool) -> None:
-        """Names that are nobody's: problems where a person wrote them for us (``strict``), otherwise warnings."""
+        """Report unknown names: as problems if ``strict``, otherwise as warnings."""
         known = [name for section in self.sections.values() for name in self.variables_of(section)]
         for name in names:
             # Anybody may have put it there: it is shown in logs and on terminals.
@@ -115,7 +115,7 @@ class Sources:
         return variables(section.type, (section.name,) if section.name else ())
 
     def find_aliases(self) -> dict[str, _Place]:
-        """The names from elsewhere with what they set; a name that two settings claim sets the first."""
+        """Return the aliases with the settings they set; an alias of two settings sets the first."""
         found: dict[str, _Place] = {}
         for section in self.sections.values():
             struct: Any = section.type
@@ -177,7 +177,7 @@ def _always(source: str) -> Callable[[object], str]:
 
 
 def _from_text(text: str | bytes, type_: Any, origin: Origin) -> Node:
-    """The node of a variable's text: where it holds a table as JSON, one that merges with what other sources say."""
+    """Return the node of a variable's text; a table as JSON merges with other sources."""
     if text[:1] in ("{", b"{") and is_tabular(type_):
         try:
             value = msgspec.json.decode(text)

@@ -26,7 +26,7 @@ _AT: Final = re.compile(
 
 
 def read_toml(file: FilePath, problems: list[SettingsProblem]) -> Table | None:
-    """The tables of a file, or None where it cannot be read, which is then a problem with the place."""
+    """Return the tables of a file; report an unreadable file and return None."""
     shown = shown_path(file)
     try:
         content = file.read_bytes()
@@ -64,10 +64,10 @@ def _malformed(shown: str, error: str, text: str) -> SettingsProblem:
 
 
 class Lines:
-    """The line of each value in a valid TOML document; worked out when first asked, which is when it is shown.
+    """Finds the line of each value in a valid TOML document, when first asked.
 
-    tomllib does not tell, so this reads the text again. It relies on tomllib having accepted it, and where it meets
-    something it does not understand it stops: then the line of the nearest value around is given.
+    tomllib does not tell lines, so this class scans the text again. It relies on a document that tomllib accepted.
+    Where it does not understand the text it stops, and gives the line of the nearest value around.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -119,7 +119,7 @@ class _Scanner:
         return self.lines
 
     def resolve(self, keys: tuple[str, ...]) -> Path:
-        """A header's path, with the index of the newest element wherever it goes through an array of tables."""
+        """Return a header's path, with the index of the newest element in each array of tables."""
         path: Path = ()
         for key in keys:
             if path in self.arrays:

@@ -1,4 +1,4 @@
-"""Raw settings before they have types: a tree of tables whose leaves know where they came from."""
+"""Raw settings without types: a tree of tables whose leaves know their source."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Origin(msgspec.Struct, frozen=True):
     text: bool = False
     """Whether all its values are text, to be read as the type wants (``"5"``, ``"on"``, ``"a,b"``, JSON)."""
     hidden: bool = False
-    """Whether its values are never shown, whatever their type."""
+    """Whether its values are always hidden."""
     strict: bool = False
-    """Whether a name that nobody knows is an error (files) rather than a warning (the environment)."""
+    """Whether an unknown name is an error (files) or a warning (the environment)."""
 
 
 NOWHERE = Origin(where=lambda _path: "")
@@ -30,7 +30,7 @@ NOWHERE = Origin(where=lambda _path: "")
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """A value as a source gave it: a scalar, or a list with all that is in it."""
+    """A value from a source: a scalar, or a whole list."""
 
     value: Any
     origin: Origin
@@ -47,7 +47,7 @@ Node: TypeAlias = Leaf | Table
 
 
 def grow(value: object, origin: Origin) -> Node:
-    """A node of plain data: mappings become tables, everything else is a leaf."""
+    """Make a node of data: mappings become tables, other values leaves."""
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
         return Table({str(key): grow(inner, origin) for key, inner in items}, origin)
@@ -55,7 +55,7 @@ def grow(value: object, origin: Origin) -> Node:
 
 
 def put(root: Table, path: tuple[str, ...], node: Node) -> None:
-    """Set a node at a path; what was a leaf on the way there gives way to a table."""
+    """Set a node at a path; tables replace leaves on the way."""
     table = root
     for key in path[:-1]:
         inner = table.items.get(key)
@@ -67,7 +67,7 @@ def put(root: Table, path: tuple[str, ...], node: Node) -> None:
 
 
 def merge(below: Node | None, above: Node) -> Node:
-    """Tables are merged key by key; everything else, lists too, is replaced whole by the later source."""
+    """Merge tables key by key; a later source replaces other values, lists too, as a whole."""
     if not (isinstance(below, Table) and isinstance(above, Table)):
         return above
     for key, node in above.items.items():
@@ -84,7 +84,7 @@ def dotted(path: Path) -> str:
 
 
 def shown_path(file: PurePath) -> str:
-    """A file's path as sources name it: relative where it is below the current folder."""
+    """Return a file's path for display: relative below the current folder."""
     try:
         relative = os.path.relpath(file)
     except (OSError, ValueError):  # there is no current folder any more, or it is on another drive

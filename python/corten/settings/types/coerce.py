@@ -1,4 +1,4 @@
-"""One value as one alternative of a type: its quantity, its words, its numbers."""
+"""Converts one value to one alternative of a type."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXT_KINDS: Final = ("none", "quantity", "scalar")
 
 
 def text_order(shape: Shape) -> int:
-    """Text is tried as whatever is most particular first: ``on`` as a bool, ``5`` as a number, then as text."""
+    """Order alternatives for text by strictness: ``on`` as a bool, ``5`` as a number, then as text."""
     if shape.kind == "none":
         return 0
     if shape.bare is bool:
@@ -42,9 +42,9 @@ def text_order(shape: Shape) -> int:
 
 
 def native(shape: Shape, text: str) -> Any:
-    """Text as far as it has to be prepared for an alternative: bool words, None, blanks taken off.
+    """Prepare text for an alternative: words for bool and None, no blanks around.
 
-    :raises Mismatch: it cannot be of that alternative
+    :raises Mismatch: the text does not fit the alternative
     """
     if shape.kind == "none":
         if text.strip().lower() in {"null", "none"}:

@@ -1,4 +1,4 @@
-"""From raw settings to typed ones, leaf by leaf, so that every problem is found and not the first alone."""
+"""Converts raw settings to typed ones, leaf by leaf, so that every problem is found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAD: Final = object()
 
 
 class Converter:
-    """Makes values of types from nodes; what is wrong is collected in ``problems``."""
+    """Makes typed values from nodes, and collects ``problems``."""
 
     def __init__(self, *, missing: bool = True, unknown: bool = True) -> None:
         self.problems: list[SettingsProblem] = []
@@ -50,7 +50,7 @@ class Converter:
         return self._scalar(type_, value, node, path)
 
     def struct(self, type_: Any, table: Table, path: Path, skip: frozenset[str] = frozenset()) -> Any:
-        """The struct of a table, or :data:`BAD`; keys in ``skip`` are somebody else's."""
+        """Make the struct of a table, or :data:`BAD`; ignore the keys in ``skip``."""
         known = {field.encode_name: field for field in fields(type_)}
         tag = tag_of(type_)
         arguments: dict[str, Any] = {}
@@ -224,7 +224,7 @@ class Converter:
         return self._wrong(type_, leaf, path)
 
     def _plain(self, shape: Shape, value: Any, node: Node, path: Path) -> Any:
-        """What msgspec makes of a whole list, mapping or foreign type whose contents are right."""
+        """Convert a whole list, mapping or foreign type by msgspec."""
         try:
             return converted(value, shape.type, strict=True)
         except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a settings type allows, taken apart: its members, its quantities, its secrets, and how to say it in words."""
+"""Describes settings types: members, quantities, secrets, and the type in words."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Shape(msgspec.Struct, frozen=True):
     type: Any
     """What msgspec converts to, constraints and all."""
     bare: Any
-    """The same without annotations: a class, or a generic alias."""
+    """The type without annotations: a class or a generic alias."""
     quantity: Kind | None = None
     inner: tuple[Any, ...] = ()
     """Types of the elements of a list (one for all, or one each for a fixed tuple), or of a mapping's values."""
@@ -80,7 +80,7 @@ def shapes(type_: Any) -> tuple[Shape, ...]:
 
 
 def _unwrapped(type_: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its annotations, new names and aliases; and all annotations that were on the way."""
+    """Return a type without annotations, NewTypes and aliases, and the annotations."""
     metas: tuple[Any, ...] = ()
     while True:
         annotated: Any = type_
@@ -96,7 +96,7 @@ def _unwrapped(type_: Any) -> tuple[Any, tuple[Any, ...]]:
 
 @cache
 def aliases(type_: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The names from elsewhere that a struct's fields declare with :func:`~corten.settings.alias`, and their paths."""
+    """Return the aliases that a struct's fields declare, and their paths."""
     return tuple(_aliases(type_, (), frozenset()))
 
 
@@ -114,7 +114,7 @@ def _aliases(
 
 
 def is_struct(type_: Any) -> bool:
-    """Whether it is a msgspec struct class that is written as a table."""
+    """Return whether a type is a struct that is written as a table."""
     return is_class(type_, msgspec.Struct) and not type_.__struct_config__.array_like
 
 
@@ -130,7 +130,7 @@ def fields(type_: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 
 def tag_of(type_: Any) -> tuple[str, str | int] | None:
-    """The tag field of a struct and the struct's own word in it."""
+    """Return the tag field of a struct and the struct's tag."""
     config = (get_origin(type_) or type_).__struct_config__
     return None if config.tag is None else (config.tag_field, config.tag)
 
@@ -163,7 +163,7 @@ def _holds_secret_below(struct: Any, seen: set[Any]) -> collections.abc.Iterator
 
 
 def describe(type_: Any) -> str:
-    """What would be right, in words: ``a whole number of at least 1``."""
+    """Describe a type in words: ``a whole number of at least 1``."""
     members = [shape for shape in shapes(type_) if shape.kind != "none"]
     words = list(dict.fromkeys(_describe(shape) for shape in members))
     return " or ".join(words) or "nothing"

@@ -57,11 +57,11 @@ _LONGEST: Final = 64
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds of a duration: numbers are seconds, text is a number of seconds or numbers with units.
+    """Return the seconds of a duration: a number, or text with units.
 
     Units are ns, us, ms, s, m (or min), h, d and w; several add up: ``"1h30m"``.
 
-    :raises ValueError: it is not a duration, or is negative or without end
+    :raises ValueError: the value is no duration, negative or infinite
     """
     if not isinstance(text, str):
         seconds = float(text)
@@ -85,7 +85,7 @@ def parse_duration(text: str | float) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest usual text of a duration; :func:`parse_duration` gives back the same number, from 1e-12 s up."""
+    """Return the shortest usual text of a duration; exact for :func:`parse_duration` from 1e-12 s."""
     exact = Decimal(repr(float(seconds)))
     if seconds == int(seconds) and seconds >= 60:
         rest, parts = int(seconds), ""
@@ -103,9 +103,9 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str | float) -> int:
-    """Bytes of a size: numbers are bytes; kB, MB, GB, TB and PB count in 1000s, KiB (or Ki), MiB … in 1024s.
+    """Return the bytes of a size: kB, MB, GB, TB and PB count in 1000s, KiB (or Ki), MiB … in 1024s.
 
-    :raises ValueError: it is not a size, is negative, or is not a whole number of bytes
+    :raises ValueError: the value is no size, negative, or no whole number of bytes
     """
     if not isinstance(text, str):
         if isinstance(text, float) and not text.is_integer():
@@ -122,7 +122,7 @@ def parse_size(text: str | float) -> int:
 
 
 def format_size(size: int) -> str:
-    """The shortest exact text of a size in bytes; :func:`parse_size` gives back the same number."""
+    """Return the shortest exact text of a size in bytes."""
     exact: list[str] = []
     for base, suffixes in ((1024, ("KiB", "MiB", "GiB", "TiB", "PiB")), (1000, ("kB", "MB", "GB", "TB", "PB"))):
         for power, suffix in enumerate(suffixes, start=1):
@@ -133,11 +133,11 @@ def format_size(size: int) -> str:
 
 
 def parse_rate(text: str) -> float:
-    """Events a second of a rate: ``"100/s"``, ``"5/min"``, ``"10/30s"`` (ten in each thirty seconds).
+    """Return the events a second of a rate: ``"100/s"``, ``"5/min"``, ``"10/30s"``.
 
-    The limits read it by the same code, in the core: what the settings take they take.
+    The core parses rates for settings and limiters alike.
 
-    :raises ValueError: it is not a rate, is zero, or beyond what a limit can keep
+    :raises ValueError: the text is no rate, zero, or beyond the range of a limit
     """
     if len(text) <= _LONGEST:
         try:
@@ -148,9 +148,9 @@ def parse_rate(text: str) -> float:
 
 
 def format_rate(rate: float) -> str:
-    """A rate of events a second as text; :func:`parse_rate` gives back exactly the same number.
+    """Return a rate of events a second as text, exact for :func:`parse_rate`.
 
-    :raises ValueError: it is none that a limit can keep
+    :raises ValueError: the rate is beyond the range of a limit
     """
     for seconds, unit in ((1, "s"), (60, "min"), (3600, "h"), (86400, "d")):
         events = rate * seconds
