@@ -33,7 +33,6 @@ class Components:
         self.breakers = NamedControls()
         self.resources: list[Resource] = []
         self.tasks: list[Task] = []
-        self.checks: list[Check] = []
         self.collectors: list[Collector] = []
         self.observers: list[Observer] = []
         self.exporters: list[Exporter] = []
@@ -69,7 +68,6 @@ def _(item: Task, app: App[Any]) -> None:
 @attach.register(Check)
 def _(item: Check, app: App[Any]) -> None:
     app.health.add(item)
-    internals_of(app).components.checks.append(item)
 
 
 @attach.register(AlertRule)

@@ -26,7 +26,6 @@ class JsonFormatter(logging.Formatter):
         self._app = app
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record as one line."""
         line: dict[str, object] = {
             "time": parts.timestamp(record),
             "level": record.levelname,

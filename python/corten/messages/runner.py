@@ -292,13 +292,11 @@ class _OpenSubscription:
             positions: Mapping[Partition, int] = self.tracker.take()
             if not positions:
                 return
-            done = False
             try:
                 await self._source.commit(positions)
-                done = True
-            finally:
-                if not done:
-                    self.tracker.put_back(positions)
+            except BaseException:
+                self.tracker.put_back(positions)
+                raise
 
 
 def _max_queued(consumer: Consumer) -> int:

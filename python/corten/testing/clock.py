@@ -17,8 +17,6 @@ _TURNS = 10
 
 
 class _Timer:
-    """A call that is due at a time of the fake clock."""
-
     __slots__ = ("callback", "cancelled")
 
     def __init__(self, callback: Callable[[], object]) -> None:
@@ -47,7 +45,6 @@ class FakeClock(Clock):
         return timer
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has moved by ``seconds``."""
         if seconds <= 0:
             await anyio.lowlevel.checkpoint()
             return
@@ -64,7 +61,6 @@ class FakeClock(Clock):
 
     @contextmanager
     def move_on_at(self, deadline: float) -> Generator[anyio.CancelScope, None, None]:
-        """Cancel the block when the clock reaches ``deadline``."""
         with anyio.CancelScope() as scope:
             timer = self.call_at(deadline, scope.cancel)
             if deadline <= self.now():
@@ -92,20 +88,16 @@ class FakeClock(Clock):
 
     def _fire_next(self, end: float) -> bool:
         """Fire the next timer not after ``end``; return False without one."""
-        while self._timers:
-            deadline, _, timer = self._timers[0]
-            if timer.cancelled:
-                heapq.heappop(self._timers)
-                continue
-            if deadline > end:
-                return False
+        while self._timers and self._timers[0][2].cancelled:
             heapq.heappop(self._timers)
-            self.core.advance(max(0.0, deadline - self.now()))
-            while self.now() < deadline:  # nanoseconds are rounded: never fire early
-                self.core.advance(1e-9)
-            timer.callback()
-            return True
-        return False
+        if not self._timers or self._timers[0][0] > end:
+            return False
+        deadline, _, timer = heapq.heappop(self._timers)
+        self.core.advance(max(0.0, deadline - self.now()))
+        while self.now() < deadline:  # nanoseconds are rounded: never fire early
+            self.core.advance(1e-9)
+        timer.callback()
+        return True
 
 
 async def _run_all_tasks() -> None:

@@ -143,9 +143,8 @@ def run(app: App[Any], *, backend: Backend = "asyncio", loop: Loop = None) -> in
         try:
             app.load()
         except Exception as error:  # noqa: BLE001 - reported below, without a traceback
-            if (
-                os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug"
-            ):  # the settings that would say so could not be read
+            # The settings that would say so could not be read.
+            if os.environ.get("CORTEN_LOGS__LEVEL", "").lower() == "debug":
                 configure("DEBUG", app=app.name)
             return _report(app, error, exit_codes.of(error))
         with logging_set_up(app):
