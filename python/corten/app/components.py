@@ -89,7 +89,9 @@ def _(item: Consumer, app: App[Any]) -> None:
 
 
 def _attach_to_list(kind: type[T], items: Callable[[Components], list[T]]) -> None:
-    attach.register(kind, lambda item, app: items(internals_of(app).components).append(item))
+    @attach.register(kind)
+    def _(item: T, app: App[Any]) -> None:
+        items(internals_of(app).components).append(item)
 
 
 _attach_to_list(Resource, lambda components: components.resources)
