@@ -29,7 +29,7 @@ def only_first_attempt(*pipelines: Pipeline) -> AbstractContextManager[None]:
 def breaker_state(pipeline: Pipeline, state: BreakerState, breaker: int = 0) -> Generator[None]:
     """Put a breaker into a state in the block; reset it afterwards.
 
-    ``open`` ends after the policy's time and ``half_open`` after its trial calls, as always; other states stay.
+    ``open`` ends after the policy's time and ``half_open`` after its half-open calls, as always; other states stay.
 
     :param breaker: its index in the order of the policies
     :raises ValueError: there is no such breaker, or no such state

@@ -209,7 +209,7 @@ async def test_each_change_of_state_is_an_event_that_says_why(
     assert [(event.before, event.after, event.reason) for event in heard] == [
         ("closed", "open", "2 failures in a row"),
         ("open", "half_open", "open for 30 s"),
-        ("half_open", "closed", "1 trial succeeded"),
+        ("half_open", "closed", "1 half-open call succeeded"),
         ("closed", "forced_open", "forced by hand"),
     ]
     assert [event.error for event in heard] == ["OSError: postgres://me:<secret>@host is away", "", "", ""]
@@ -271,7 +271,7 @@ async def test_slow_calls_open_it_though_they_succeed(clock: FakeClock, pipeline
     assert guard.breakers[0].statistics().reason == "slow-call rate 50 % of 2 calls (over 2 s)"
     clock.tick(60)
     await slow(3.0)
-    assert guard.breakers[0].statistics().reason == "a trial was slow: 3.000 s"
+    assert guard.breakers[0].statistics().reason == "a half-open call was slow: 3.000 s"
     clock.tick(60)
     await slow(1.0)
     assert guard.breakers[0].state == "closed"
@@ -363,10 +363,10 @@ async def test_a_hung_trial_does_not_keep_it_half_open(clock: FakeClock, pipelin
     async with anyio.create_task_group() as group:
         group.start_soon(forever)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(CircuitOpen, match="half open and its trials are under way; it opened after 1 failure"):
+        with pytest.raises(CircuitOpen, match="half open and its calls are under way; it opened after 1 failure"):
             await guarded()
         clock.tick(20)
-        with pytest.raises(CircuitOpen, match="no trial ended within 20 s") as caught:
+        with pytest.raises(CircuitOpen, match="no half-open call ended within 20 s") as caught:
             await guarded()
         assert caught.value.retry_after == 30
         clock.tick(30)
@@ -560,7 +560,7 @@ async def test_calls_that_take_longer_than_a_trial_may_be_silent_close_it_all_th
     async with anyio.create_task_group() as group:
         group.start_soon(long)
         await clock.advance(20)
-        with pytest.raises(CircuitOpen, match="no trial ended within 20 s"):
+        with pytest.raises(CircuitOpen, match="no half-open call ended within 20 s"):
             await guarded()
         await clock.advance(80)
     assert guard.breakers[0].state == "closed"

@@ -16,16 +16,16 @@ pub enum Cause {
     SlowRate(u32, u32, Nanos),
     /// The open time is over.
     Waited(Nanos),
-    /// A number of trials succeeded.
-    TrialsSucceeded(u32),
-    /// A trial failed.
-    TrialFailed,
-    /// A trial was slow: its duration.
-    TrialSlow(Nanos),
-    /// No trial ended within a time.
-    TrialsSilent(Nanos),
-    /// A trial succeeded after it was given up.
-    LateTrial,
+    /// A number of half-open calls succeeded.
+    HalfOpenSucceeded(u32),
+    /// A half-open call failed.
+    HalfOpenFailed,
+    /// A half-open call was slow: its duration.
+    HalfOpenSlow(Nanos),
+    /// No half-open call ended within a time.
+    HalfOpenSilent(Nanos),
+    /// A half-open call succeeded after it was given up.
+    HalfOpenLate,
     /// A change by hand.
     ByHand,
 }
@@ -42,19 +42,19 @@ impl Cause {
                 format!("slow-call rate {} of {calls} calls (over {} s)", percent(slow, calls), seconds(limit))
             }
             Self::Waited(wait) => format!("open for {} s", seconds(wait)),
-            Self::TrialsSucceeded(1) => "1 trial succeeded".to_owned(),
-            Self::TrialsSucceeded(count) => format!("{count} trials succeeded"),
-            Self::TrialFailed => "a trial failed".to_owned(),
-            Self::TrialSlow(took) => format!("a trial was slow: {:.3} s", seconds(took)),
-            Self::TrialsSilent(time) => format!("no trial ended within {} s", seconds(time)),
-            Self::LateTrial => "a trial succeeded late".to_owned(),
+            Self::HalfOpenSucceeded(1) => "1 half-open call succeeded".to_owned(),
+            Self::HalfOpenSucceeded(count) => format!("{count} half-open calls succeeded"),
+            Self::HalfOpenFailed => "a half-open call failed".to_owned(),
+            Self::HalfOpenSlow(took) => format!("a half-open call was slow: {:.3} s", seconds(took)),
+            Self::HalfOpenSilent(time) => format!("no half-open call ended within {} s", seconds(time)),
+            Self::HalfOpenLate => "a half-open call succeeded late".to_owned(),
             Self::ByHand => "forced by hand".to_owned(),
         }
     }
 
     /// Whether the last failure is part of the cause.
     pub(super) fn is_failure(self) -> bool {
-        matches!(self, Self::InARow(_) | Self::FailureRate(..) | Self::TrialFailed)
+        matches!(self, Self::InARow(_) | Self::FailureRate(..) | Self::HalfOpenFailed)
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(Cause::InARow(5).text(), "5 failures in a row");
         assert_eq!(Cause::FailureRate(75, 120).text(), "failure rate 62 % of 120 calls");
         assert_eq!(Cause::SlowRate(1, 2, 1_500_000_000).text(), "slow-call rate 50 % of 2 calls (over 1.5 s)");
-        assert_eq!(Cause::TrialsSucceeded(2).text(), "2 trials succeeded");
-        assert_eq!(Cause::TrialsSilent(60_000_000_000).text(), "no trial ended within 60 s");
+        assert_eq!(Cause::HalfOpenSucceeded(2).text(), "2 half-open calls succeeded");
+        assert_eq!(Cause::HalfOpenSilent(60_000_000_000).text(), "no half-open call ended within 60 s");
     }
 }

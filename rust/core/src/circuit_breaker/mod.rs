@@ -1,4 +1,4 @@
-//! Circuit breaker: refuses calls that keep failing, until trial calls succeed (Nygard, *Release It!*, 2007).
+//! Circuit breaker: refuses calls that keep failing, until half-open calls succeed (Nygard, *Release It!*, 2007).
 //!
 //! Rates over a window with a minimum of calls, and the six states, are as in Resilience4j.
 
@@ -27,15 +27,15 @@ pub use telling::{Listen, Listener};
 pub use window::{BUCKETS, Tally};
 
 /// An admitted call's permit, handed back with its result: the generation of the breaker, whether its
-/// success is counted, and whether it is a trial.
+/// success is counted, and whether it is a half-open call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permit(u32);
 
 impl Permit {
     const LAST_GENERATION: u32 = (1 << 30) - 1;
 
-    fn new(generation: u32, counted: bool, trial: bool) -> Self {
-        Self(generation << 2 | u32::from(counted) << 1 | u32::from(trial))
+    fn new(generation: u32, counted: bool, half_open: bool) -> Self {
+        Self(generation << 2 | u32::from(counted) << 1 | u32::from(half_open))
     }
 
     fn generation(self) -> u32 {
@@ -46,7 +46,7 @@ impl Permit {
         self.0 & 2 == 2
     }
 
-    fn is_trial(self) -> bool {
+    fn is_half_open(self) -> bool {
         self.0 & 1 == 1
     }
 
@@ -87,7 +87,7 @@ pub enum Verdict {
     Success,
     /// It failed, and the failure counts.
     Failure,
-    /// It counts as nothing: cancelled, refused further inside, or an error that does not count. A trial is given back.
+    /// It counts as nothing: cancelled, refused further inside, or an error that does not count. A half-open call is given back.
     Nothing,
 }
 
@@ -164,7 +164,7 @@ impl CircuitBreaker {
     pub fn record(&self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
         let done = match verdict {
             Verdict::Success => report.took <= self.slow.load(Relaxed) && self.gate.succeeded(permit, now),
-            Verdict::Nothing => !permit.is_trial(),
+            Verdict::Nothing => !permit.is_half_open(),
             Verdict::Failure => false,
         };
         if !done {

@@ -31,7 +31,7 @@ pub struct Settings {
     pub failures: u32,
     /// Rates that open it.
     pub rates: Option<Rates>,
-    /// The time after which a call is slow, and a trial fails; None: never.
+    /// The time after which a call is slow, and a half-open call fails; None: never.
     pub slow_call: Option<Nanos>,
     /// The open time.
     pub open_for: Nanos,
@@ -41,9 +41,9 @@ pub struct Settings {
     pub max_open_for: Nanos,
     /// Calls at once that a half-open breaker admits; zero counts as one.
     pub half_open_calls: u32,
-    /// Trials that must succeed to close it; zero counts as one.
+    /// Half-open calls that must succeed to close it; zero counts as one.
     pub successes: u32,
-    /// The time after which a half-open breaker opens again if no trial has ended.
+    /// The time after which a half-open breaker opens again if no half-open call has ended.
     pub max_half_open: Nanos,
 }
 

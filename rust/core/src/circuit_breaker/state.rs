@@ -14,7 +14,7 @@ pub enum State {
     Closed,
     /// Calls are refused for a while.
     Open,
-    /// Some trial calls pass; they decide.
+    /// Some calls pass; they decide.
     HalfOpen,
     /// Calls are refused until a change by hand.
     ForcedOpen,
@@ -64,12 +64,12 @@ pub(super) struct Inner {
     streak: u32,
     /// The time when it last closed; zero: it was never open.
     closed_at: Nanos,
-    /// Trials under way.
-    trials: u32,
+    /// Half-open calls under way.
+    half_open_calls: u32,
     successes: u32,
-    /// The time when the last trial ended, or the first running one began.
+    /// The time when the last half-open call ended, or the first running one began.
     heard_at: Nanos,
-    /// The first of the last half-open periods in which no trial ended; zero: a trial ended in the last one.
+    /// The first of the last half-open periods in which no call ended; zero: a call ended in the last one.
     silent_since: u32,
     /// Why it last opened, and the failure that caused it.
     opened_by: Option<(Cause, Option<Arc<str>>)>,
@@ -93,7 +93,7 @@ impl Inner {
             open_for: 0,
             streak: 0,
             closed_at: 0,
-            trials: 0,
+            half_open_calls: 0,
             successes: 0,
             heard_at: 0,
             silent_since: 0,
@@ -147,15 +147,15 @@ impl Inner {
             self.enter(State::HalfOpen, Cause::Waited(self.open_for), now);
         }
         if self.state == State::HalfOpen {
-            self.look_at_trials(now);
+            self.look_at_half_open_calls(now);
         }
         let refusal = match self.state {
             State::Closed | State::Disabled | State::MetricsOnly => return Admission::Admitted(self.permit()),
-            State::HalfOpen if self.trials < self.settings.half_open_calls.max(1) => {
-                if self.trials == 0 {
+            State::HalfOpen if self.half_open_calls < self.settings.half_open_calls.max(1) => {
+                if self.half_open_calls == 0 {
                     self.heard_at = now;
                 }
-                self.trials += 1;
+                self.half_open_calls += 1;
                 return Admission::Admitted(Permit::new(self.generation, false, true));
             }
             State::HalfOpen | State::ForcedOpen => None,
@@ -166,13 +166,13 @@ impl Inner {
     }
 
     /// A call has come while it is half open: is it still?
-    fn look_at_trials(&mut self, now: Nanos) {
+    fn look_at_half_open_calls(&mut self, now: Nanos) {
         let silent_at = self.heard_at.saturating_add(self.settings.max_half_open);
         if self.successes >= self.settings.successes.max(1) {
-            // Fewer successes are needed than when it began, and no trial is running that would report it.
-            self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
-        } else if self.trials > 0 && now >= silent_at {
-            self.open(Cause::TrialsSilent(self.settings.max_half_open), None, silent_at);
+            // Fewer successes are needed than when it began, and no half-open call is running that would report it.
+            self.enter(State::Closed, Cause::HalfOpenSucceeded(self.successes), now);
+        } else if self.half_open_calls > 0 && now >= silent_at {
+            self.open(Cause::HalfOpenSilent(self.settings.max_half_open), None, silent_at);
             if now >= self.open_until {
                 self.enter(State::HalfOpen, Cause::Waited(self.open_for), now);
             }
@@ -190,20 +190,20 @@ impl Inner {
         }
         match self.state {
             State::Closed | State::MetricsOnly if verdict != Verdict::Nothing => self.count(verdict, report, now),
-            State::HalfOpen => self.end_trial(verdict, report, now),
+            State::HalfOpen => self.end_half_open_call(verdict, report, now),
             _ => {}
         }
     }
 
-    /// Records a trial that ended after it was given up: a success counts as one in time. Otherwise calls that
+    /// Records a half-open call that ended after it was given up: a success counts as one in time. Otherwise calls that
     /// take longer than `max_half_open` could never close it.
     fn hear_late(&mut self, permit: Permit, verdict: Verdict, report: Report<'_>, now: Nanos) {
-        let awaited = permit.is_trial() && self.silent_since > 0 && permit.generation() >= self.silent_since;
+        let awaited = permit.is_half_open() && self.silent_since > 0 && permit.generation() >= self.silent_since;
         if awaited && verdict == Verdict::Success && !self.is_slow(report) {
             if self.state == State::Open {
-                self.enter(State::HalfOpen, Cause::LateTrial, now);
+                self.enter(State::HalfOpen, Cause::HalfOpenLate, now);
             }
-            self.trial_succeeded(now);
+            self.half_open_call_succeeded(now);
         }
     }
 
@@ -250,24 +250,24 @@ impl Inner {
         ))
     }
 
-    fn end_trial(&mut self, verdict: Verdict, report: Report<'_>, now: Nanos) {
-        self.trials = self.trials.saturating_sub(1);
+    fn end_half_open_call(&mut self, verdict: Verdict, report: Report<'_>, now: Nanos) {
+        self.half_open_calls = self.half_open_calls.saturating_sub(1);
         self.heard_at = now;
         match verdict {
             Verdict::Success if self.is_slow(report) => {
-                self.open(Cause::TrialSlow(report.took), None, now);
+                self.open(Cause::HalfOpenSlow(report.took), None, now);
             }
-            Verdict::Success => self.trial_succeeded(now),
-            Verdict::Failure => self.open(Cause::TrialFailed, report.retry_after, now),
+            Verdict::Success => self.half_open_call_succeeded(now),
+            Verdict::Failure => self.open(Cause::HalfOpenFailed, report.retry_after, now),
             Verdict::Nothing => {}
         }
     }
 
-    fn trial_succeeded(&mut self, now: Nanos) {
+    fn half_open_call_succeeded(&mut self, now: Nanos) {
         self.failures = 0;
         self.successes += 1;
         if self.successes >= self.settings.successes.max(1) {
-            self.enter(State::Closed, Cause::TrialsSucceeded(self.successes), now);
+            self.enter(State::Closed, Cause::HalfOpenSucceeded(self.successes), now);
         }
     }
 
@@ -279,8 +279,8 @@ impl Inner {
         self.open_for = self.settings.open_for(self.streak, retry_after);
         self.open_until = now.saturating_add(self.open_for);
         let silent_since = match cause {
-            Cause::TrialsSilent(_) if self.silent_since > 0 => self.silent_since,
-            Cause::TrialsSilent(_) => self.generation,
+            Cause::HalfOpenSilent(_) if self.silent_since > 0 => self.silent_since,
+            Cause::HalfOpenSilent(_) => self.generation,
             _ => 0,
         };
         self.enter(State::Open, cause, now);
@@ -345,7 +345,7 @@ impl Inner {
             return Arc::clone(text);
         }
         let mut text = String::from(match self.state {
-            State::HalfOpen => "the circuit is half open and its trials are under way",
+            State::HalfOpen => "the circuit is half open and its calls are under way",
             _ => "the circuit is open",
         });
         if self.state == State::ForcedOpen {
@@ -376,10 +376,10 @@ impl Inner {
         }
         self.state = state;
         self.next_generation();
-        self.trials = 0;
+        self.half_open_calls = 0;
         self.successes = 0;
         self.explained = None;
-        if !matches!(cause, Cause::Waited(_) | Cause::LateTrial) {
+        if !matches!(cause, Cause::Waited(_) | Cause::HalfOpenLate) {
             self.silent_since = 0;
         }
         // The counts that opened it stay visible while it is open.

@@ -142,7 +142,7 @@ fn a_listener_hears_of_each_change_once() {
         [
             (State::Closed, State::Open, "2 failures in a row".to_owned()),
             (State::Open, State::HalfOpen, "open for 0.0000001 s".to_owned()),
-            (State::HalfOpen, State::Closed, "2 trials succeeded".to_owned()),
+            (State::HalfOpen, State::Closed, "2 half-open calls succeeded".to_owned()),
         ]
     );
 }
@@ -242,7 +242,7 @@ fn slow_calls_open_it_though_they_succeed_and_a_slow_trial_fails() {
     took(11, 1);
     assert_eq!(breaker.statistics(1).opened_by, Some(Cause::SlowRate(1, 2, 10)));
     took(11, 101);
-    assert_eq!(breaker.statistics(1).opened_by, Some(Cause::TrialSlow(11)));
+    assert_eq!(breaker.statistics(1).opened_by, Some(Cause::HalfOpenSlow(11)));
     took(1, 201);
     took(1, 201);
     assert_eq!(state(&breaker), State::Closed);
@@ -270,7 +270,7 @@ fn a_hung_trial_opens_it_again_and_one_that_nobody_has_asked_for_does_not() {
     let hung = permit(&breaker, 101);
     assert_eq!(breaker.admit(150), Admission::Refused(None));
     assert_eq!(breaker.admit(151), Admission::Refused(Some(100)));
-    assert_eq!(breaker.statistics(151).opened_by, Some(Cause::TrialsSilent(50)));
+    assert_eq!(breaker.statistics(151).opened_by, Some(Cause::HalfOpenSilent(50)));
     end(&breaker, hung, Verdict::Failure, 152);
     assert_eq!(state(&breaker), State::Open);
     // Nobody calls for so long that it would have been open and half open again meanwhile.
@@ -348,7 +348,7 @@ fn says_why_it_refuses_with_the_last_failure() {
     permit(&breaker, 101);
     assert_eq!(
         &*breaker.explain(),
-        "the circuit is half open and its trials are under way; it opened after 2 failures in a row; last failure: \
+        "the circuit is half open and its calls are under way; it opened after 2 failures in a row; last failure: \
          OSError: gone"
     );
     breaker.set(State::ForcedOpen, 102);
@@ -476,7 +476,7 @@ impl Naive {
         }
     }
 
-    fn trial_succeeded(&mut self, now: Nanos) {
+    fn half_open_call_succeeded(&mut self, now: Nanos) {
         self.failures = 0;
         self.successes += 1;
         if self.successes >= self.settings.successes {
@@ -493,7 +493,7 @@ impl Naive {
                 if self.state == State::Open {
                     self.enter(State::HalfOpen);
                 }
-                self.trial_succeeded(now);
+                self.half_open_call_succeeded(now);
             }
             return;
         }
@@ -505,7 +505,7 @@ impl Naive {
                 self.silent.clear();
                 self.open(now);
             } else if verdict == Verdict::Success {
-                self.trial_succeeded(now);
+                self.half_open_call_succeeded(now);
             }
         } else if verdict != Verdict::Nothing {
             self.failures = if failed { self.failures + 1 } else { 0 };
