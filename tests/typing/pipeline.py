@@ -155,3 +155,7 @@ async def caches() -> None:
     await cache.invalidate("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(users.cache_sync(compute).get(1.5), int | None)
     assert_type(await users.cache(Store.load).get(Store(), 1), bytes | None)
+
+
+one_type: list[Policy] = [Retry(on=OSError), CircuitBreaker(on=OSError, ignore=KeyError), Fallback(None, on="OSError")]
+several: list[Policy] = [Retry(on=(OSError, "asyncpg.PostgresError")), CircuitBreaker(ignore=(KeyError,))]

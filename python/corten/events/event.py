@@ -63,7 +63,7 @@ class BreakerChanged(Event, frozen=True, kw_only=True):
     before: BreakerState
     after: BreakerState
     reason: str = ""
-    """``5 failures in a row``, ``failure rate 62 % of 120 calls``, ``2 half-open calls succeeded``, ``forced by hand``."""
+    """``5 failures in a row``, ``2 half-open calls succeeded``, ``forced by hand``."""
     breaker: str = ""
     """The name by which pipelines share it; empty: it belongs to one pipeline."""
     error: str = ""
