@@ -140,5 +140,5 @@ def _unclean(name: str, method: Any) -> str | None:
         if marks.get(mark):
             return f"{name} is marked {mark}: hooks are called one by one, in the order of what plugins require"
     if inspect.iscoroutinefunction(function):
-        return f"{name} is a coroutine function: hooks are plain functions that return descriptions"
+        return f"{name} is a coroutine function: hooks are sync functions that return descriptions"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -222,3 +223,20 @@ async def test_an_app_that_has_not_started_can_be_stopped_and_has_no_settings(fa
 def test_a_renamed_key_is_refused_with_its_new_name(old: str, new: str) -> None:
     with pytest.raises(SettingsError, match=f'tasks.{old}: this key was renamed.*"{new}"'):
         App("test", autoload=False, config=None, arguments={f"tasks.{old}": "1s"}).load()
+
+
+@pytest.mark.parametrize("source", ["environment", ".env", "secrets"])
+def test_a_renamed_key_is_refused_from_every_source(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    match source:
+        case "environment":
+            monkeypatch.setenv("CORTEN_TASKS__FIRST_WAIT", "1s")
+        case ".env":
+            (tmp_path / ".env").write_text("CORTEN_TASKS__FIRST_WAIT=1s\n")
+        case _:
+            (tmp_path / "tasks__first_wait").write_text("1s")
+            monkeypatch.setattr("corten.app.settings.loading.SECRETS", str(tmp_path))
+    with pytest.raises(SettingsError, match='tasks.first_wait: this key was renamed.*"initial_backoff"'):
+        App("test", autoload=False).load()

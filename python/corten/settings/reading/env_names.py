@@ -30,6 +30,8 @@ def locate(type_: Any, parts: tuple[str, ...], present: object = None) -> tuple[
     for shape in shapes(type_):
         if shape.kind == "struct":
             steps = [(field.encode_name, field.type) for field in fields(shape.bare)]
+            # A renamed field is found by its old name too, so that its value is reported and not ignored.
+            steps += [(old, Any) for old in getattr(shape.bare, "renamed_fields", {})]
             steps = [step for step in steps if fold(step[0]) == fold(part)]
         elif shape.kind == "mapping" or shape.bare is Any:
             key = next((each for each in inner if fold(each) == fold(part)), part.lower())
